@@ -1,0 +1,2 @@
+//! The lrx binary.
+fn main() {}
