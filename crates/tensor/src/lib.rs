@@ -1,1 +1,71 @@
-//! lrx-tensor
+//! The tensors of lrx: dfdx's tensor type, a tape that every branch of a network shares, and fused operations
+//! that use all cores.
+//!
+//! This is the only crate that knows dfdx's insides, `gemm` and `unsafe`. What it gives the others:
+//!
+//! - [`Parameter`], a trained matrix with its gradient, and [`Activation`], a matrix on a [`Tape`]; dfdx's own operations
+//!   work on both, so a new layer can be written with them first and be made fast later;
+//! - [`ops`], the operations of the training path, each with value and gradient;
+//! - [`adamw`], the optimizer's pass over one parameter.
+//!
+//! A batch is *ragged*: its stories' tokens stand end to end, one row each, and [`Offsets`] tells where a story begins.
+//!
+//! Every operation gives bit-identical results whatever the number of threads: work is cut into pieces whose size does
+//! not depend on the threads, and sums over pieces are taken in their order.
+
+mod access;
+pub mod adamw;
+mod matmul;
+pub mod ops;
+mod parameter;
+mod simd;
+mod tape;
+
+use std::rc::Rc;
+use std::sync::LazyLock;
+
+pub use access::{values, values_mut};
+pub use dfdx;
+pub use matmul::{MatMut, MatRef, Threads, matmul};
+pub use parameter::Parameter;
+pub use tape::{ActivationGradients, Tape};
+
+/// The device of every tensor.
+pub type Cpu = dfdx::tensor::Cpu;
+/// Rows × columns, row-major, f32, on no tape. A vector is a matrix of one row.
+pub type Matrix = dfdx::tensor::Tensor<(usize, usize), f32, Cpu>;
+/// A matrix on a [`Tape`]: tokens × features.
+pub type Activation = dfdx::tensor::Tensor<(usize, usize), f32, Cpu, Tape>;
+/// One number on a [`Tape`]: a loss.
+pub type Scalar = dfdx::tensor::Tensor<(), f32, Cpu, Tape>;
+
+/// Where the stories of a batch begin: story `s` occupies the rows `offsets[s]..offsets[s + 1]`.
+pub type Offsets = Rc<[usize]>;
+
+static DEVICE: LazyLock<Cpu> = LazyLock::new(Cpu::default);
+
+/// A matrix of `rows × columns` from its values in row-major order, without a copy.
+///
+/// # Panics
+/// When `values` does not hold `rows * columns` numbers.
+pub fn matrix(values: Vec<f32>, rows: usize, columns: usize) -> Matrix {
+    use dfdx::tensor::TensorFromVec;
+    DEVICE.tensor_from_vec(values, (rows, columns))
+}
+
+/// A constant put on a tape: `matrix` as an input of differentiable operations.
+pub fn activation(matrix: Matrix, tape: &Tape) -> Activation {
+    use dfdx::tensor::PutTape;
+    matrix.put_tape(tape.clone())
+}
+
+/// Rows and columns.
+pub fn dims<T>(tensor: &dfdx::tensor::Tensor<(usize, usize), f32, Cpu, T>) -> (usize, usize) {
+    use dfdx::shapes::HasShape;
+    *tensor.shape()
+}
+
+fn scalar(value: f32) -> dfdx::tensor::Tensor<(), f32, Cpu> {
+    use dfdx::tensor::TensorFromVec;
+    DEVICE.tensor_from_vec(vec![value], ())
+}

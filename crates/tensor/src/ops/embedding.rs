@@ -1,0 +1,63 @@
+//! The first operation of the model: token and position embeddings.
+
+use dfdx::tensor::PutTape;
+use rayon::prelude::*;
+
+use super::add_into;
+use crate::tape::take_gradient;
+use crate::{Activation, Offsets, Parameter, Tape, matrix};
+
+/// Row i is `tokens_table[tokens[i]] + positions_table[position of i in its story]`.
+///
+/// tokens_table: vocabulary × features, positions_table: context × features. The output is tokens × features, on `tape`.
+///
+/// Gradients: each output row's is added to its token's row and its position's row.
+///
+/// # Panics
+/// When a token is outside the vocabulary, a story is longer than the context, or `offsets` does not end at the number
+/// of tokens.
+pub fn embedding(
+    tokens: &[u32],
+    offsets: &Offsets,
+    tokens_table: &Parameter,
+    positions_table: &Parameter,
+    tape: &Tape,
+) -> Activation {
+    let (vocabulary, features) = tokens_table.dims();
+    let (context, position_features) = positions_table.dims();
+    assert_eq!(features, position_features, "one width for tokens and positions");
+    assert_eq!(offsets.last(), Some(&tokens.len()), "offsets that end at the number of tokens");
+    let rows: Vec<(usize, usize)> = offsets
+        .windows(2)
+        .flat_map(|story| (story[0]..story[1]).enumerate())
+        .map(|(position, i)| (tokens[i] as usize, position))
+        .collect();
+    assert!(rows.iter().all(|&(token, position)| token < vocabulary && position < context), "tokens in the tables");
+
+    let (token_rows, position_rows) = (tokens_table.values(), positions_table.values());
+    let mut y = vec![0.0; tokens.len() * features];
+    y.par_chunks_exact_mut(features).zip(&rows).for_each(|(y, &(token, position))| {
+        y.copy_from_slice(row(token_rows, token, features));
+        add_into(y, row(position_rows, position, features));
+    });
+    let y = matrix(y, tokens.len(), features);
+
+    let mut tape = tape.clone();
+    if tape.is_recording() {
+        let output = y.clone();
+        let (token_gradient, position_gradient) = (tokens_table.gradient_handle(), positions_table.gradient_handle());
+        tape.record(move |gradients| {
+            let dy = take_gradient(gradients, &output);
+            let (mut d_token, mut d_position) = (token_gradient.borrow_mut(), position_gradient.borrow_mut());
+            for (dy, (token, position)) in dy.chunks_exact(features).zip(rows) {
+                add_into(&mut d_token[token * features..][..features], dy);
+                add_into(&mut d_position[position * features..][..features], dy);
+            }
+        });
+    }
+    y.put_tape(tape)
+}
+
+fn row(table: &[f32], index: usize, features: usize) -> &[f32] {
+    &table[index * features..][..features]
+}

@@ -1,0 +1,104 @@
+//! Layer normalisation (Ba, Kiros & Hinton 2016).
+
+use dfdx::tensor::{PutTape, SplitTape};
+use rayon::prelude::*;
+
+use super::{BLOCK_ROWS, add_into};
+use crate::simd::{sum, sum2, sum3, vectorised};
+use crate::tape::{gradient_of, take_gradient};
+use crate::{Activation, Parameter, dims, matrix, values};
+
+/// `y = (x − mean) / √(variance + epsilon) · weight + bias`, mean and (biased) variance over each token's features.
+///
+/// x: tokens × features; weight, bias: 1 × features.
+///
+/// Gradients, with x̂ the normalised token and g = dy ∘ weight: dx = (g − mean(g) − x̂ · mean(g ∘ x̂)) / √(variance +
+/// epsilon), d weight = Σ dy ∘ x̂, d bias = Σ dy.
+///
+/// # Panics
+/// When weight or bias has another width than `x`.
+pub fn layer_norm(x: Activation, weight: &Parameter, bias: &Parameter, epsilon: f32) -> Activation {
+    let (x, mut tape) = x.split_tape();
+    let (tokens, features) = dims(&x);
+    assert_eq!((weight.dims(), bias.dims()), ((1, features), (1, features)), "a weight and a bias a feature");
+
+    let mut y = vec![0.0; tokens * features];
+    let (w, b) = (weight.values(), bias.values());
+    y.par_chunks_exact_mut(features).zip(values(&x).par_chunks_exact(features)).with_min_len(BLOCK_ROWS).for_each(
+        |(y, x)| {
+            vectorised(
+                #[inline(always)]
+                || {
+                    let Moments { mean, scale } = moments(x, epsilon);
+                    for ((y, &x), (&w, &b)) in y.iter_mut().zip(x).zip(w.iter().zip(b)) {
+                        *y = ((x - mean) * scale).mul_add(w, b);
+                    }
+                },
+            );
+        },
+    );
+    let y = matrix(y, tokens, features);
+
+    if tape.is_recording() {
+        let output = y.clone();
+        let weight_value = weight.value().clone();
+        let (weight_gradient, bias_gradient) = (weight.gradient_handle(), bias.gradient_handle());
+        tape.record(move |gradients| {
+            let dy = take_gradient(gradients, &output);
+            let w = values(&weight_value);
+            let block = BLOCK_ROWS * features;
+            let partial: Vec<(Vec<f32>, Vec<f32>)> = gradient_of(gradients, &x)
+                .par_chunks_mut(block)
+                .zip(dy.par_chunks(block))
+                .zip(values(&x).par_chunks(block))
+                .map(|((dx, dy), x)| {
+                    let (mut dw, mut db) = (vec![0.0; features], vec![0.0; features]);
+                    let rows =
+                        dx.chunks_exact_mut(features).zip(dy.chunks_exact(features)).zip(x.chunks_exact(features));
+                    for ((dx, dy), x) in rows {
+                        vectorised(
+                            #[inline(always)]
+                            || backward_row(x, w, dy, epsilon, dx, &mut dw, &mut db),
+                        );
+                    }
+                    (dw, db)
+                })
+                .collect();
+            let (mut dw, mut db) = (weight_gradient.borrow_mut(), bias_gradient.borrow_mut());
+            for (block_dw, block_db) in &partial {
+                add_into(&mut dw, block_dw);
+                add_into(&mut db, block_db);
+            }
+        });
+    }
+    y.put_tape(tape)
+}
+
+struct Moments {
+    mean: f32,
+    /// 1 / √(variance + epsilon)
+    scale: f32,
+}
+
+#[inline(always)]
+fn moments(x: &[f32], epsilon: f32) -> Moments {
+    let n = x.len() as f32;
+    let mean = sum(x, |x| x) / n;
+    let variance = sum(x, |x| (x - mean) * (x - mean)) / n;
+    Moments { mean, scale: 1.0 / (variance + epsilon).sqrt() }
+}
+
+#[inline(always)]
+fn backward_row(x: &[f32], w: &[f32], dy: &[f32], epsilon: f32, dx: &mut [f32], dw: &mut [f32], db: &mut [f32]) {
+    let Moments { mean, scale } = moments(x, epsilon);
+    for ((dw, db), (&dy, &x)) in dw.iter_mut().zip(db.iter_mut()).zip(dy.iter().zip(x)) {
+        *dw += dy * ((x - mean) * scale);
+        *db += dy;
+    }
+    let n = x.len() as f32;
+    let mean_g = sum2(dy, w, |dy, w| dy * w) / n;
+    let mean_gx = sum3(dy, w, x, |dy, w, x| dy * w * ((x - mean) * scale)) / n;
+    for ((dx, (&dy, &w)), &x) in dx.iter_mut().zip(dy.iter().zip(w)).zip(x) {
+        *dx += (dy * w - mean_g - (x - mean) * scale * mean_gx) * scale;
+    }
+}
