@@ -1,1 +1,14 @@
-//! lrx-model
+//! GPT-Neo assembled from registered layers: the `[model]` section, parameter accounting, weights and generation.
+
+mod config;
+mod generate;
+mod gpt_neo;
+mod label;
+mod tensor_file;
+mod weights;
+
+pub use config::{InitFrom, LayerSpec, ModelConfig, ModelSpec};
+pub use generate::{Sampling, generate};
+pub use gpt_neo::GptNeo;
+pub use tensor_file::{NamedTensor, TensorFile, TensorFileError, write_tensors};
+pub use weights::{load_weights, named_tensor, save_weights, stored_shape};

@@ -1,0 +1,56 @@
+//! GPT-Neo's causal self-attention.
+
+use std::rc::Rc;
+
+use lrx_tensor::{Activation, ops};
+use toml::Table;
+
+use super::{Slot, Slots, resolve_slots};
+use crate::{Block, BlockShape, BlockSpec, Builder, Linear, LinearShape, OptionError, Pass, Registry};
+
+/// `out(attention(q(x), k(x), v(x)))`; q, k and v have no bias, out has one; scores are not divided by √head size.
+struct Attention {
+    q: Box<dyn Linear>,
+    k: Box<dyn Linear>,
+    v: Box<dyn Linear>,
+    out: Box<dyn Linear>,
+    heads: usize,
+    window: Option<usize>,
+}
+
+impl Block for Attention {
+    fn forward(&self, pass: &Pass<'_>, x: Activation) -> Activation {
+        let q = self.q.forward(pass, x.clone());
+        let k = self.k.forward(pass, x.clone());
+        let v = self.v.forward(pass, x);
+        let shape = ops::AttentionShape { offsets: pass.offsets.clone(), heads: self.heads, window: self.window };
+        self.out.forward(pass, ops::attention(q, k, v, &shape))
+    }
+}
+
+/// Standard attention whose four matrices are of a linear kind.
+pub(crate) fn standard_attention(
+    registry: &Registry,
+    kind: &str,
+    options: Table,
+    shape: &BlockShape,
+) -> Result<BlockSpec, OptionError> {
+    let &BlockShape { hidden, heads, window, .. } = shape;
+    let slot = |key, weights, bias| {
+        let shape = LinearShape { inputs: hidden, outputs: hidden, bias };
+        Slot { key, weights, shape }
+    };
+    let slots = [
+        slot("q", "q_proj", false),
+        slot("k", "k_proj", false),
+        slot("v", "v_proj", false),
+        slot("out", "out_proj", true),
+    ];
+    let Slots { specs, kind, rank, options, cost } = resolve_slots(registry, kind, options, &slots)?;
+    let build = move |builder: &mut Builder<'_>| -> Box<dyn Block> {
+        let mut layers = specs.iter().zip(&slots).map(|(spec, slot)| spec.build(&mut builder.scope(slot.weights)));
+        let mut next = || layers.next().expect("four slots");
+        Box::new(Attention { q: next(), k: next(), v: next(), out: next(), heads, window })
+    };
+    Ok(BlockSpec { kind, rank, options, cost, build: Rc::new(build) })
+}

@@ -1,0 +1,41 @@
+//! GPT-Neo's MLP.
+
+use std::rc::Rc;
+
+use lrx_tensor::{Activation, ops};
+use toml::Table;
+
+use super::{Slot, Slots, resolve_slots};
+use crate::{Block, BlockShape, BlockSpec, Builder, Linear, LinearShape, OptionError, Pass, Registry};
+
+/// `c_proj(gelu(c_fc(x)))`, both with bias.
+struct Mlp {
+    c_fc: Box<dyn Linear>,
+    c_proj: Box<dyn Linear>,
+}
+
+impl Block for Mlp {
+    fn forward(&self, pass: &Pass<'_>, x: Activation) -> Activation {
+        self.c_proj.forward(pass, ops::gelu(self.c_fc.forward(pass, x)))
+    }
+}
+
+/// The standard MLP whose two matrices are of a linear kind.
+pub(crate) fn standard_mlp(
+    registry: &Registry,
+    kind: &str,
+    options: Table,
+    shape: &BlockShape,
+) -> Result<BlockSpec, OptionError> {
+    let &BlockShape { hidden, inner, .. } = shape;
+    let slots = [
+        Slot { key: "c_fc", weights: "c_fc", shape: LinearShape { inputs: hidden, outputs: inner, bias: true } },
+        Slot { key: "c_proj", weights: "c_proj", shape: LinearShape { inputs: inner, outputs: hidden, bias: true } },
+    ];
+    let Slots { specs, kind, rank, options, cost } = resolve_slots(registry, kind, options, &slots)?;
+    let build = move |builder: &mut Builder<'_>| -> Box<dyn Block> {
+        let [c_fc, c_proj] = [0, 1].map(|i| specs[i].build(&mut builder.scope(slots[i].weights)));
+        Box::new(Mlp { c_fc, c_proj })
+    };
+    Ok(BlockSpec { kind, rank, options, cost, build: Rc::new(build) })
+}

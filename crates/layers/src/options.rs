@@ -1,0 +1,162 @@
+//! From a TOML table to a kind's options, with errors that name the key and the nearest right name.
+
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
+
+/// A wrong option. `key` is dotted and relative to the table that was read; empty for the table itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {message}")]
+pub struct OptionError {
+    /// Which key.
+    pub key: String,
+    /// The value, and what was expected.
+    pub message: String,
+}
+
+impl OptionError {
+    /// An error at `key`.
+    pub fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { key: key.into(), message: message.into() }
+    }
+
+    /// The same error seen from the table that holds this one under `key`.
+    pub fn inside(mut self, key: &str) -> Self {
+        self.key = join(key, &self.key);
+        self
+    }
+}
+
+fn join(outer: &str, inner: &str) -> String {
+    match (outer, inner) {
+        ("", key) | (key, "") => key.to_string(),
+        (outer, inner) => format!("{outer}.{inner}"),
+    }
+}
+
+/// Reads a table as a `T`.
+///
+/// # Errors
+/// An unknown key (with the nearest known one), a missing one, or a value of the wrong type, at its key.
+pub fn deserialize<T: DeserializeOwned>(table: Table) -> Result<T, OptionError> {
+    serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
+        let path = error.path().to_string();
+        let path = if path == "." { "" } else { &path };
+        explain(path, error.inner().to_string().trim())
+    })
+}
+
+/// Turns serde's message into one sentence, and finds the key that it is about.
+fn explain(path: &str, message: &str) -> OptionError {
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    if message.starts_with("unknown field") {
+        let (unknown, known) = (quoted[0], &quoted[1..]);
+        // serde_path_to_error names the unknown key itself in some cases and the table that holds it in others.
+        let key = if path == unknown || path.ends_with(&format!(".{unknown}")) {
+            path.to_string()
+        } else {
+            join(path, unknown)
+        };
+        return OptionError::new(key, format!("unknown key `{unknown}`{}", known_names(unknown, known)));
+    }
+    if message.starts_with("unknown variant") {
+        let (unknown, known) = (quoted[0], &quoted[1..]);
+        return OptionError::new(path, format!("unknown value \"{unknown}\"{}", known_names(unknown, known)));
+    }
+    if message.starts_with("missing field") {
+        return OptionError::new(path, format!("the key `{}` is missing", quoted[0]));
+    }
+    OptionError::new(path, message.lines().next().unwrap_or(message).to_string())
+}
+
+/// The end of a message about an unknown name: `; did you mean …? (known: …)`.
+pub fn known_names(unknown: &str, known: &[&str]) -> String {
+    let list = known.join(", ");
+    match nearest(unknown, known.iter().copied()) {
+        _ if known.is_empty() => "; none is known here".to_string(),
+        Some(name) => format!("; did you mean `{name}`? (known: {list})"),
+        None => format!(" (known: {list})"),
+    }
+}
+
+/// The known name most like `name`, if one is alike at all.
+pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    known
+        .into_iter()
+        .map(|candidate| (strsim::jaro_winkler(&name.to_lowercase(), candidate), candidate))
+        .filter(|&(likeness, _)| likeness > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}
+
+/// The table of one layer: each list in `table` gives its value for the layer, other values hold for all layers.
+///
+/// # Errors
+/// A list whose length is not the number of layers.
+pub fn layer_table(table: &Table, layer: usize, layers: usize) -> Result<Table, OptionError> {
+    let mut own = Table::new();
+    for (key, value) in table {
+        let value = match value {
+            Value::Array(list) => {
+                if list.len() != layers {
+                    let (values, layers) = (plural(list.len(), "value"), plural(layers, "layer"));
+                    return Err(OptionError::new(key, format!("the list has {values}, but the model has {layers}")));
+                }
+                list[layer].clone()
+            }
+            Value::Table(inner) => Value::Table(layer_table(inner, layer, layers).map_err(|error| error.inside(key))?),
+            single => single.clone(),
+        };
+        own.insert(key.clone(), value);
+    }
+    Ok(own)
+}
+
+fn plural(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Options {
+        rank: std::num::NonZeroUsize,
+        #[serde(default)]
+        inner: Option<Inner>,
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Inner {
+        scale: f64,
+    }
+
+    fn error(text: &str) -> OptionError {
+        deserialize::<Options>(text.parse().unwrap()).unwrap_err()
+    }
+
+    #[test]
+    fn errors_name_the_key_and_the_nearest_name() {
+        let unknown = error("rnak = 3");
+        assert_eq!(unknown.key, "rnak");
+        assert_eq!(unknown.message, "unknown key `rnak`; did you mean `rank`? (known: rank, inner)");
+        let inner = error("rank = 3\n[inner]\nscal = 1.0");
+        assert_eq!((inner.key.as_str(), inner.message.contains("did you mean `scale`")), ("inner.scal", true));
+        assert_eq!(error("rank = 0").key, "rank");
+        assert_eq!(error("rank = \"three\"").key, "rank");
+        assert_eq!(error("[inner]\nscale = 1.0"), OptionError::new("", "the key `rank` is missing"));
+    }
+
+    #[test]
+    fn a_list_gives_each_layer_its_value() {
+        let table: Table = "rank = [1, 2, 3]\ninit = 'normal'\nq = { rank = [4, 5, 6] }".parse().unwrap();
+        let own = layer_table(&table, 1, 3).unwrap();
+        assert_eq!(own, "rank = 2\ninit = 'normal'\nq = { rank = 5 }".parse().unwrap());
+        let error = layer_table(&table, 0, 4).unwrap_err();
+        assert_eq!(error.message, "the list has 3 values, but the model has 4 layers");
+    }
+}

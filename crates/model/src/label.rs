@@ -1,0 +1,56 @@
+//! The seed's notation for a configuration: `MedSA-FullMLP-4L`.
+
+use crate::config::{LayerSpec, ModelSpec};
+use lrx_layers::BlockSpec;
+
+impl ModelSpec {
+    /// `<attention>SA-<mlp>MLP-<layers>L`, each part named as the seed did:
+    ///
+    /// - `Full`: dense;
+    /// - `Lg`: low-rank in all layers, at the largest rank that does not cost more parameters than dense;
+    /// - `Med`: low-rank in all layers, at a tenth of that;
+    /// - `Inc`, `Dec`: ranks that rise or fall from layer to layer;
+    ///
+    /// and where none of these applies by the kind and its ranks: `R8`, `R8-16-8-8`, `DiagonalLowRank8`.
+    pub fn label(&self) -> String {
+        let (hidden, inner) = (self.hidden, self.layers[0].shape.inner);
+        let attention = part(self, |layer| &layer.attention, hidden, hidden);
+        let mlp = part(self, |layer| &layer.mlp, hidden, inner);
+        format!("{attention}SA-{mlp}MLP-{}L", self.layers.len())
+    }
+}
+
+fn part(spec: &ModelSpec, block: impl Fn(&LayerSpec) -> &BlockSpec, inputs: usize, outputs: usize) -> String {
+    let kind = spec.kind_cell(&block);
+    if kind == "dense" {
+        return "Full".to_string();
+    }
+    let ranks: Vec<&str> = spec.layers.iter().map(|layer| block(layer).rank.as_str()).collect();
+    let whole: Option<Vec<usize>> = ranks.iter().map(|rank| rank.parse().ok()).collect();
+    let same = ranks.windows(2).all(|pair| pair[0] == pair[1]);
+    let ranks = if same { ranks[0].to_string() } else { ranks.join("-") };
+    match whole {
+        Some(whole) if kind == "low-rank" => {
+            let break_even = inputs as f64 * outputs as f64 / (inputs + outputs) as f64;
+            let (large, medium) = (break_even.floor() as usize, (break_even / 10.0).round() as usize);
+            match whole[0] {
+                rank if same && rank == large => "Lg".to_string(),
+                rank if same && rank == medium => "Med".to_string(),
+                _ if whole.len() > 1 && whole.windows(2).all(|pair| pair[0] < pair[1]) => "Inc".to_string(),
+                _ if whole.len() > 1 && whole.windows(2).all(|pair| pair[0] > pair[1]) => "Dec".to_string(),
+                _ => format!("R{ranks}"),
+            }
+        }
+        _ => format!("{}{ranks}", camel_case(&kind)),
+    }
+}
+
+/// `diagonal-low-rank` → `DiagonalLowRank`
+fn camel_case(kind: &str) -> String {
+    kind.split(|c: char| !c.is_alphanumeric())
+        .map(|word| {
+            let mut letters = word.chars();
+            letters.next().map(|first| first.to_uppercase().chain(letters).collect::<String>()).unwrap_or_default()
+        })
+        .collect()
+}

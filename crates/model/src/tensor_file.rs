@@ -1,0 +1,115 @@
+//! Named f32 tensors in a safetensors file, written whole or not at all.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use safetensors::tensor::{TensorView, serialize_to_file};
+use safetensors::{Dtype, SafeTensors};
+use tempfile::NamedTempFile;
+
+/// Why a tensor file could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}: {message}")]
+pub struct TensorFileError {
+    /// Which file.
+    pub file: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl TensorFileError {
+    pub(crate) fn new(path: &Path, message: impl ToString) -> Self {
+        Self { file: path.display().to_string(), message: message.to_string() }
+    }
+}
+
+/// A tensor to be written.
+pub struct NamedTensor<'a> {
+    /// Its name in the file.
+    pub name: String,
+    /// Its dimensions.
+    pub shape: Vec<usize>,
+    /// Its numbers, row-major.
+    pub values: &'a [f32],
+}
+
+/// Writes `tensors` to a temporary file beside `path`, flushes it to the disk and renames it; `note` is kept with them.
+///
+/// # Errors
+/// When the file cannot be written; what stood at `path` before is then untouched.
+pub fn write_tensors(path: &Path, tensors: &[NamedTensor<'_>], note: Option<String>) -> Result<(), TensorFileError> {
+    let error = |message: &dyn std::fmt::Display| TensorFileError::new(path, format!("cannot write: {message}"));
+    let views = tensors.iter().map(|tensor| {
+        let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytemuck::cast_slice(tensor.values));
+        (&tensor.name, view.expect("as many numbers as the shape says"))
+    });
+    let note = note.map(|note| HashMap::from([(NOTE.to_string(), note)]));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let temporary = NamedTempFile::new_in(folder).map_err(|e| error(&e))?;
+    serialize_to_file(views, note, temporary.path()).map_err(|e| error(&e))?;
+    temporary.as_file().sync_all().map_err(|e| error(&e))?;
+    temporary.persist(path).map_err(|e| error(&e.error))?;
+    Ok(())
+}
+
+const NOTE: &str = "lrx";
+
+/// A tensor file in memory.
+pub struct TensorFile {
+    file: String,
+    tensors: HashMap<String, (Vec<usize>, Vec<f32>)>,
+    note: Option<String>,
+}
+
+impl TensorFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// When it cannot be read, is not a whole safetensors file, or holds something else than f32.
+    pub fn read(path: &Path) -> Result<Self, TensorFileError> {
+        let bytes = std::fs::read(path).map_err(|e| TensorFileError::new(path, format!("cannot read: {e}")))?;
+        let not_tensors = |e| TensorFileError::new(path, format!("not a safetensors file: {e}"));
+        let content = SafeTensors::deserialize(&bytes).map_err(not_tensors)?;
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(not_tensors)?;
+        let note = metadata.metadata().as_ref().and_then(|notes| notes.get(NOTE).cloned());
+        let mut tensors = HashMap::new();
+        for (name, view) in content.iter() {
+            if view.dtype() != Dtype::F32 {
+                let message = format!("`{name}` holds {:?} numbers; expected F32", view.dtype());
+                return Err(TensorFileError::new(path, message));
+            }
+            let values = view.data().as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
+            tensors.insert(name.to_string(), (view.shape().to_vec(), values));
+        }
+        Ok(Self { file: path.display().to_string(), tensors, note })
+    }
+
+    /// The note written with the tensors.
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
+    }
+
+    /// The names of the tensors that have not been taken.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// Takes the tensor `name` out.
+    ///
+    /// # Errors
+    /// When it is not there (with the nearest name that is), or has another shape.
+    pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, TensorFileError> {
+        let error = |message| TensorFileError { file: self.file.clone(), message };
+        match self.tensors.get(name) {
+            None => {
+                let nearest = lrx_layers::nearest(name, self.names());
+                let nearest = nearest.map(|name| format!("; the nearest name in it is `{name}`")).unwrap_or_default();
+                Err(error(format!("the model needs `{name}`, which is not in the file{nearest}")))
+            }
+            Some((is, _)) if is != shape => {
+                Err(error(format!("`{name}` has the shape {is:?}; the model needs {shape:?}")))
+            }
+            Some(_) => Ok(self.tensors.remove(name).expect("present").1),
+        }
+    }
+}
