@@ -1,1 +1,37 @@
-//! lrx-analysis
+//! From the CSV files of experiments to statistics, tables, plots and reports.
+//!
+//! This crate knows no tensor: it reads `runs.csv` and `curves.csv` of one or more results folders ([`read_results`]),
+//! groups runs that differ only in their seed ([`Configuration`]), says which configurations can be told apart
+//! ([`compare`], [`Summary`]), and writes that down: [`text_table`] for a terminal, [`write_summary_csv`] for scripts, [`plot`] for the eye,
+//! and [`report`] for all of it in one page.
+
+mod compare;
+mod configuration;
+mod error;
+mod experiment;
+mod file;
+mod format;
+mod html;
+pub mod plot;
+mod prose;
+mod read;
+mod report;
+mod rows;
+pub mod stats;
+mod summary;
+mod summary_csv;
+mod table;
+mod tables;
+mod text;
+mod ties;
+
+pub use compare::{Comparison, Method, Verdict, compare};
+pub use configuration::Configuration;
+pub use error::Error;
+pub use experiment::{Experiment, read_experiment, read_results};
+pub use read::{read_curves, read_runs};
+pub use report::{Format, Report, ReportOptions, report};
+pub use rows::{CURVE_COLUMNS, CurveRow, RUN_COLUMNS, RunRow, Split, Status};
+pub use summary::{Summary, SummaryRow};
+pub use summary_csv::{SUMMARY_COLUMNS, summary_csv, write_summary_csv};
+pub use text::text_table;

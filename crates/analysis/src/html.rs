@@ -1,0 +1,94 @@
+//! The report as one page that needs nothing but itself.
+
+use std::fmt::Write;
+
+use crate::plot::{DARK_STYLE, Plot};
+use crate::prose::{NAME_BEGIN, NAME_END, findings};
+use crate::table::{Align, Column, Table};
+use crate::tables::{notes, page_table, unfinished_table};
+use crate::{Summary, Verdict};
+
+const STYLE: &str = include_str!("style.css");
+
+/// One experiment on the page.
+pub(crate) struct Section<'a> {
+    /// Its figures.
+    pub(crate) summary: Summary<'a>,
+    /// Its plots.
+    pub(crate) plots: Vec<Plot>,
+}
+
+/// The page: for each experiment what the figures say, the table, the plots.
+pub(crate) fn page(sections: &[Section]) -> String {
+    let names: Vec<_> = sections.iter().map(|section| section.summary.experiment).collect();
+    let title = escape(&names.join(", "));
+    let mut html = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
+         <style>\n{STYLE}{DARK_STYLE}\n</style>\n</head>\n<body>\n<main>\n"
+    );
+    if let [_] = sections {
+        html += &format!("<h1>{title}</h1>\n");
+    } else {
+        html += "<h1>Experiments</h1>\n";
+    }
+    for section in sections {
+        if sections.len() > 1 {
+            html += &format!("<h2>{}</h2>\n", escape(section.summary.experiment));
+        }
+        push_section(&mut html, section);
+    }
+    html + "</main>\n</body>\n</html>\n"
+}
+
+fn push_section(html: &mut String, Section { summary, plots }: &Section) {
+    let lead =
+        escape(&findings(summary).join(" ")).replace(NAME_BEGIN, "<span class=\"name\">").replace(NAME_END, "</span>");
+    *html += &format!("<p class=\"lead\">{lead}</p>\n");
+    if !summary.rows.is_empty() {
+        push_table(html, &page_table(summary));
+        for note in notes(summary) {
+            *html += &format!("<p class=\"note\">{}</p>\n", escape(&note));
+        }
+    }
+    if !summary.unfinished.is_empty() {
+        *html += "<h3>Runs that are not counted</h3>\n";
+        push_table(html, &unfinished_table(summary));
+    }
+    for plot in plots {
+        let (title, caption) = (escape(&plot.title), escape(&plot.caption));
+        let svg = plot.svg.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{title}\" "), 1);
+        *html += &format!(
+            "<figure>\n<h3>{title}</h3>\n<div class=\"scroll\">\n{svg}</div>\n<figcaption>{caption}</figcaption>\n</figure>\n"
+        );
+    }
+}
+
+fn push_table(html: &mut String, table: &Table) {
+    let class = |column: &Column| if column.align == Align::Right { " class=\"right\"" } else { "" };
+    *html += "<div class=\"scroll\">\n<table>\n<thead><tr>";
+    for column in &table.columns {
+        let header = column.header.iter().map(|line| escape(line)).collect::<Vec<_>>().join("\n");
+        write_cell(html, "th", class(column), &header);
+    }
+    *html += "</tr></thead>\n<tbody>\n";
+    for row in 0..table.columns.first().map_or(0, |column| column.cells.len()) {
+        *html += "<tr>";
+        for column in &table.columns {
+            let cell = escape(&column.cells[row]);
+            let verdict = [Verdict::Better, Verdict::Worse].into_iter().find(|verdict| verdict.as_str() == cell);
+            let verdict = verdict.map(|verdict| format!(" class=\"{verdict}\""));
+            write_cell(html, "td", verdict.as_deref().unwrap_or(class(column)), &cell);
+        }
+        *html += "</tr>\n";
+    }
+    *html += "</tbody>\n</table>\n</div>\n";
+}
+
+fn write_cell(html: &mut String, tag: &str, attributes: &str, content: &str) {
+    write!(html, "<{tag}{attributes}>{content}</{tag}>").expect("memory takes the text");
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

@@ -1,0 +1,208 @@
+//! Loss curves: training and evaluation loss over the course of the training.
+
+use std::collections::BTreeMap;
+
+use plotters::prelude::*;
+use plotters::style::text_anchor::HPos;
+
+use super::canvas::{self, Area, Axis, Chart, DRAWS};
+use super::{Family, Plot};
+use crate::{CurveRow, Experiment, Split};
+
+/// Points of a training curve in the plot; more would not be seen.
+const TRAIN_POINTS: usize = 250;
+/// The part of the training, from its begin, that may lie above the plot: the losses of the first steps would leave no
+/// room for the rest.
+const CUT: f64 = 0.05;
+/// Size of the names of the curves as a share of that of other labels.
+const NAME_SCALE: f64 = 0.92;
+/// Pixels between the plot and the names of the curves.
+const NAME_OFFSET: i32 = 22;
+/// Room for these names at most, in pixels.
+const NAMES_AT_MOST: f64 = 320.0;
+
+/// The curves of one configuration, the mean over its seeds, or those of one run that is not finished.
+struct Curves {
+    name: String,
+    family: Family,
+    /// (x, loss), by rising x.
+    train: Vec<(f64, f64)>,
+    eval: Vec<(f64, f64)>,
+}
+
+/// What stands on the horizontal axis.
+struct Measure {
+    name: &'static str,
+    title: &'static str,
+    axis: &'static str,
+    value: fn(&CurveRow) -> Option<f64>,
+}
+
+const MEASURES: [Measure; 2] = [
+    Measure {
+        name: "curves-by-step",
+        title: "Loss over the training, by step",
+        axis: "optimizer steps",
+        value: |row| Some(row.step as f64),
+    },
+    Measure {
+        name: "curves-by-time",
+        title: "Loss over the training, by time",
+        axis: "training time, minutes",
+        value: |row| Some(row.elapsed_seconds? / 60.0),
+    },
+];
+
+/// One plot for each measure that the rows hold.
+pub(super) fn plots(experiment: &Experiment) -> Vec<Plot> {
+    MEASURES.iter().filter_map(|measure| plot(experiment, measure)).collect()
+}
+
+fn plot(experiment: &Experiment, measure: &Measure) -> Option<Plot> {
+    let curves = collect(experiment, measure.value);
+    let all = || curves.iter().flat_map(|one| one.train.iter().chain(&one.eval));
+    let last = all().map(|point| point.0).fold(0.0, f64::max);
+    let shown: Vec<_> = all().filter(|point| point.0 >= CUT * last).collect();
+    let x = Axis::around(measure.axis.to_owned(), all().map(|point| point.0), 0.0)?;
+    let y = Axis::around("loss, nats per target token".to_owned(), shown.iter().map(|point| point.1), 0.05)?;
+    let mut families: Vec<_> = curves.iter().map(|one| one.family).collect();
+    families.sort();
+    families.dedup();
+    let widest = curves.iter().map(|one| canvas::text_width(&one.name) * NAME_SCALE).fold(0.0, f64::max);
+    let right = NAME_OFFSET + widest.min(NAMES_AT_MOST) as i32;
+    let svg = canvas::draw(&x, &y, right, &families, |root, chart| {
+        for curve in &curves {
+            draw_curve(chart, curve, y.high);
+        }
+        draw_names(root, chart, &curves, y.high);
+    });
+    let caption = "Strong lines with dots are evaluation losses, faint ones training losses, lightly smoothed; each is the \
+                   mean over the seeds. The losses of the first steps lie above the plot.";
+    Some(Plot { name: measure.name, title: measure.title.to_owned(), caption: caption.to_owned(), svg })
+}
+
+fn collect(experiment: &Experiment, value: fn(&CurveRow) -> Option<f64>) -> Vec<Curves> {
+    let mut by_run: BTreeMap<&str, Vec<&CurveRow>> = BTreeMap::new();
+    for row in experiment.curves.iter().filter(|row| row.loss.is_finite()) {
+        by_run.entry(&row.run_id).or_default().push(row);
+    }
+    let curves = |name: String, family: Family, runs: &[&str]| {
+        let rows: Vec<_> = runs.iter().filter_map(|run| by_run.get(run)).flatten().copied().collect();
+        let train = smooth(&mean_by_step(&rows, Split::Train, value));
+        Curves { name, family, train, eval: mean_by_step(&rows, Split::Eval, value) }
+    };
+    let finished = experiment.configurations.iter().map(|one| {
+        let runs: Vec<_> = one.runs.iter().map(|run| run.run_id.as_str()).collect();
+        curves(one.name.clone(), one.family(), &runs)
+    });
+    let unfinished = experiment.unfinished.iter().map(|run| {
+        let name = format!("{} ({})", run.label, run.status);
+        curves(name, Family::of_label(&run.label), &[&run.run_id])
+    });
+    finished.chain(unfinished).filter(|one| !one.train.is_empty() || !one.eval.is_empty()).collect()
+}
+
+/// The mean of x and loss over the runs that have a measurement at a step.
+fn mean_by_step(rows: &[&CurveRow], split: Split, value: fn(&CurveRow) -> Option<f64>) -> Vec<(f64, f64)> {
+    let mut sums: BTreeMap<u64, (f64, f64, f64)> = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.split == split) {
+        let Some(x) = value(row).filter(|x| x.is_finite()) else { continue };
+        let sum = sums.entry(row.step).or_default();
+        *sum = (sum.0 + x, sum.1 + row.loss, sum.2 + 1.0);
+    }
+    sums.into_values().map(|(x, loss, runs)| (x / runs, loss / runs)).collect()
+}
+
+/// The means of neighbouring points: as many as leave [`TRAIN_POINTS`], and at least three where there are enough.
+fn smooth(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let width = points.len().div_ceil(TRAIN_POINTS).max(if points.len() >= 60 { 3 } else { 1 });
+    let mean = |part: &[(f64, f64)]| {
+        let (x, y) = part.iter().fold((0.0, 0.0), |sum, point| (sum.0 + point.0, sum.1 + point.1));
+        (x / part.len() as f64, y / part.len() as f64)
+    };
+    points.chunks(width).map(mean).collect()
+}
+
+fn draw_curve(chart: &mut Chart, curve: &Curves, top: f64) {
+    let color = curve.family.color();
+    let visible = |points: &[(f64, f64)]| {
+        // From the first point in the plot on: the descent into it comes from above.
+        let first = points.iter().position(|point| point.1 <= top).unwrap_or(points.len());
+        points[first..].iter().map(|&(x, y)| (x, y.min(top))).collect::<Vec<_>>()
+    };
+    chart.draw_series(LineSeries::new(visible(&curve.train), color.mix(0.35).stroke_width(1))).expect(DRAWS);
+    let eval = visible(&curve.eval);
+    chart.draw_series(LineSeries::new(eval.iter().copied(), color.stroke_width(2))).expect(DRAWS);
+    let dots = eval.iter().map(|&point| Circle::new(point, 3, color.filled()));
+    chart.draw_series(dots).expect(DRAWS);
+}
+
+/// Writes the names to the right of the plot, each as near to the end of its curve as the others allow.
+fn draw_names(root: &Area, chart: &Chart, curves: &[Curves], top: f64) {
+    let end = |curve: &Curves| curve.eval.last().or(curve.train.last()).copied().unwrap_or_default();
+    let (horizontal, vertical) = chart.plotting_area().get_pixel_range();
+    let mut ends: Vec<_> = curves
+        .iter()
+        .map(|curve| {
+            let (x, y) = end(curve);
+            (chart.backend_coord(&(x, y.min(top))), curve)
+        })
+        .collect();
+    ends.sort_by_key(|((_, y), _)| *y);
+    let wanted: Vec<_> = ends.iter().map(|((_, y), _)| f64::from(*y)).collect();
+    let (low, high) = (f64::from(vertical.start), f64::from(vertical.end));
+    for (((x, y), curve), place) in ends.iter().zip(spread(&wanted, canvas::TEXT_HEIGHT, low, high)) {
+        let (text_x, text_y) = (horizontal.end + NAME_OFFSET, place.round() as i32);
+        let path = vec![(*x + 4, *y), (horizontal.end + 4, *y), (text_x - 4, text_y)];
+        // Faint from a curve that ends far from its name.
+        let opacity = if horizontal.end - x < 40 { 0.6 } else { 0.2 };
+        root.draw(&PathElement::new(path, curve.family.color().mix(opacity))).expect(DRAWS);
+        let text =
+            Text::new(curve.name.as_str(), (text_x, text_y), canvas::text_style(canvas::INK, NAME_SCALE, HPos::Left));
+        root.draw(&text).expect(DRAWS);
+    }
+}
+
+/// Positions at least `gap` apart, in the order given and near the wanted ones, which rise: the least squares, by pooling
+/// those that push each other.
+fn spread(wanted: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> {
+    // Without the gaps the positions must only not fall: pool adjacent violators.
+    let mut pools: Vec<(f64, usize)> = Vec::new();
+    for (index, want) in wanted.iter().enumerate() {
+        let mut pool = (want - index as f64 * gap, 1);
+        while let Some(&(mean, size)) = pools.last() {
+            if mean <= pool.0 {
+                break;
+            }
+            pool = ((mean * size as f64 + pool.0 * pool.1 as f64) / (size + pool.1) as f64, size + pool.1);
+            pools.pop();
+        }
+        pools.push(pool);
+    }
+    let room = (high - low - wanted.len().saturating_sub(1) as f64 * gap).max(0.0);
+    let flat = pools.into_iter().flat_map(|(mean, size)| std::iter::repeat_n(mean.clamp(low, low + room), size));
+    flat.enumerate().map(|(index, position)| position + index as f64 * gap).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_make_room_for_each_other() {
+        assert_eq!(spread(&[10.0, 50.0], 10.0, 0.0, 100.0), [10.0, 50.0]);
+        // 20 and 20 push each other apart evenly; the pair then touches 32.
+        assert_eq!(spread(&[20.0, 20.0], 10.0, 0.0, 100.0), [15.0, 25.0]);
+        assert_eq!(spread(&[95.0, 96.0, 97.0], 10.0, 0.0, 100.0), [80.0, 90.0, 100.0]);
+        assert_eq!(spread(&[], 10.0, 0.0, 100.0), [0.0; 0]);
+    }
+
+    #[test]
+    fn smoothing_keeps_the_mean() {
+        let points: Vec<_> = (0..600).map(|i| (f64::from(i), f64::from(i % 3))).collect();
+        let smoothed = smooth(&points);
+        assert_eq!(smoothed.len(), 200);
+        assert!(smoothed.iter().all(|point| point.1 == 1.0));
+        assert_eq!(smooth(&points[..50]), &points[..50]);
+    }
+}

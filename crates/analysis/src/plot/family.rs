@@ -1,0 +1,97 @@
+//! The families of the seed's notation, with their colours and markers.
+
+use plotters::style::RGBColor;
+
+/// What a label of the seed's notation substitutes: `MedSA-FullMLP-4L` belongs to [`Family::Med`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// Nothing: all matrices are dense.
+    Full,
+    /// By a large rank.
+    Lg,
+    /// By a medium rank.
+    Med,
+    /// By ranks that rise through the layers.
+    Inc,
+    /// By ranks that fall through the layers.
+    Dec,
+    /// The label is in another notation.
+    Other,
+}
+
+impl Family {
+    /// All families, in the order of a legend.
+    pub const ALL: [Self; 6] = [Self::Full, Self::Lg, Self::Med, Self::Inc, Self::Dec, Self::Other];
+
+    /// The family of a label: that of its first part, attention or MLP, that is not `Full`.
+    ///
+    /// ```
+    /// use lrx_analysis::plot::Family;
+    /// assert_eq!(Family::of_label("FullSA-DecMLP-4L"), Family::Dec);
+    /// assert_eq!(Family::of_label("my idea"), Family::Other);
+    /// ```
+    pub fn of_label(label: &str) -> Self {
+        let parts = label.split('-').filter_map(|part| part.strip_suffix("SA").or_else(|| part.strip_suffix("MLP")));
+        let mut families = parts.map(|prefix| Self::ALL.into_iter().find(|one| one.name() == prefix)).peekable();
+        if families.peek().is_none() {
+            return Self::Other;
+        }
+        families.find(|one| *one != Some(Self::Full)).unwrap_or(Some(Self::Full)).unwrap_or(Self::Other)
+    }
+
+    /// Its name, as in labels.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Full => "Full",
+            Self::Lg => "Lg",
+            Self::Med => "Med",
+            Self::Inc => "Inc",
+            Self::Dec => "Dec",
+            Self::Other => "other",
+        }
+    }
+
+    /// Its colour, of the palette of Okabe and Ito, which the colour-blind can tell apart.
+    pub(crate) fn color(self) -> RGBColor {
+        match self {
+            Self::Full => RGBColor(0x00, 0x72, 0xB2),
+            Self::Lg => RGBColor(0x00, 0x9E, 0x73),
+            Self::Med => RGBColor(0xD5, 0x5E, 0x00),
+            Self::Inc => RGBColor(0xCC, 0x79, 0xA7),
+            Self::Dec => RGBColor(0xE6, 0x9F, 0x00),
+            Self::Other => RGBColor(0x7A, 0x82, 0x8C),
+        }
+    }
+
+    /// The corners of its marker around the origin, in pixels; none for a disc.
+    pub(crate) fn corners(self) -> &'static [(i32, i32)] {
+        match self {
+            Self::Full => &[],
+            Self::Lg => &[(-5, -5), (5, -5), (5, 5), (-5, 5)],
+            Self::Med => &[(0, -7), (7, 0), (0, 7), (-7, 0)],
+            Self::Inc => &[(-7, 5), (7, 5), (0, -7)],
+            Self::Dec => &[(-7, -5), (7, -5), (0, 7)],
+            Self::Other => &[(-6, -3), (-3, -6), (3, -6), (6, -3), (6, 3), (3, 6), (-3, 6), (-6, 3)],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_substituted_part_gives_the_family() {
+        for (label, family) in [
+            ("FullSA-FullMLP-4L", Family::Full),
+            ("LgSA-LgMLP-4L", Family::Lg),
+            ("MedSA-FullMLP-4L", Family::Med),
+            ("FullSA-IncMLP-8L", Family::Inc),
+            ("DecSA-FullMLP-4L", Family::Dec),
+            ("TinySA-FullMLP-4L", Family::Other),
+            ("dense", Family::Other),
+        ] {
+            assert_eq!(Family::of_label(label), family, "{label}");
+        }
+    }
+}

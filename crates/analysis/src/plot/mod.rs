@@ -1,0 +1,44 @@
+//! Plots of an experiment, as SVG.
+
+mod canvas;
+mod curves;
+mod family;
+mod labels;
+mod scatter;
+
+use crate::{Experiment, Summary};
+
+pub use family::Family;
+
+/// One plot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plot {
+    /// Name of its file, without folder and extension, such as `loss-by-body-parameters`.
+    pub name: &'static str,
+    /// What it shows, in a line.
+    pub title: String,
+    /// How to read it, in a sentence or two.
+    pub caption: String,
+    /// The drawing: an SVG document without a background of its own.
+    pub svg: String,
+}
+
+impl Plot {
+    /// The drawing as a file of its own: with a background, light or dark as the reader prefers.
+    pub fn standalone_svg(&self) -> String {
+        canvas::with_background(&self.svg)
+    }
+}
+
+/// The plots that the figures of an experiment allow: evaluation loss against body parameters, all parameters and
+/// training time, and the loss curves.
+///
+/// The summary must be that of the experiment.
+pub fn plots(experiment: &Experiment, summary: &Summary) -> Vec<Plot> {
+    let mut plots = scatter::plots(summary);
+    plots.extend(curves::plots(experiment));
+    plots
+}
+
+/// Style rules for the page that a plot stands in: they turn its ink light where the reader prefers dark.
+pub(crate) const DARK_STYLE: &str = canvas::DARK_STYLE;

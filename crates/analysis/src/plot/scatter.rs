@@ -1,0 +1,174 @@
+//! Evaluation loss against what it costs: parameters, time.
+
+use plotters::prelude::*;
+use plotters::style::text_anchor::HPos;
+
+use super::canvas::{self, Area, Axis, Chart, DRAWS, MUTED};
+use super::labels::{Anchor, Rect, leader, place};
+use super::{Family, Plot};
+use crate::stats::{CONFIDENCE, with_spread_of};
+use crate::{Summary, SummaryRow};
+
+/// Pixels to the right of the bar at which the single runs stand.
+const RUN_OFFSET: i32 = 10;
+
+/// One configuration in the plane.
+struct Point<'a> {
+    x: f64,
+    y: f64,
+    sd: Option<f64>,
+    /// The losses of its runs.
+    runs: Vec<f64>,
+    label: &'a str,
+    family: Family,
+}
+
+/// The plots for which at least one configuration has both figures.
+pub(super) fn plots(summary: &Summary) -> Vec<Plot> {
+    let body = |row: &SummaryRow| row.configuration.first().params_body.map(|count| count as f64 / 1e6);
+    let total = |row: &SummaryRow| row.configuration.first().params.map(|count| count as f64 / 1e6);
+    let (unit, seconds) = time_unit(summary);
+    let time = |row: &SummaryRow| row.wall_seconds.map(|wall| wall / seconds);
+    let against = |what: &str| format!("Evaluation loss against {what}");
+    [
+        plot(
+            summary,
+            "loss-by-body-parameters",
+            against("parameters outside the embeddings"),
+            "parameters outside the embeddings, millions",
+            &body,
+        ),
+        plot(summary, "loss-by-parameters", against("all parameters"), "parameters, millions", &total),
+        plot(summary, "loss-by-time", against("training time"), &format!("training time, {unit}"), &time),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// A unit in which the longest training is a handy number, and its seconds.
+fn time_unit(summary: &Summary) -> (&'static str, f64) {
+    match summary.rows.iter().filter_map(|row| row.wall_seconds).fold(0.0, f64::max) {
+        longest if longest < 180.0 => ("seconds", 1.0),
+        longest if longest < 5.0 * 3600.0 => ("minutes", 60.0),
+        _ => ("hours", 3600.0),
+    }
+}
+
+fn plot(
+    summary: &Summary,
+    name: &'static str,
+    title: String,
+    x_title: &str,
+    x: &dyn Fn(&SummaryRow) -> Option<f64>,
+) -> Option<Plot> {
+    let points: Vec<_> = summary.rows.iter().filter_map(|row| point(row, x)).collect();
+    let band = baseline_band(summary);
+    let x_axis = Axis::around(x_title.to_owned(), points.iter().map(|point| point.x), 0.09)?;
+    let losses = points.iter().flat_map(|point| {
+        let sd = point.sd.unwrap_or(0.0);
+        [point.y - sd, point.y + sd].into_iter().chain(point.runs.iter().copied())
+    });
+    let losses = losses.chain(band.into_iter().flat_map(|(low, high)| [low, high]));
+    let y_axis = Axis::around("evaluation loss, nats per target token".to_owned(), losses, 0.06)?;
+    let mut families: Vec<_> = points.iter().map(|point| point.family).collect();
+    families.sort();
+    families.dedup();
+    let mut unlabelled = 0;
+    let svg = canvas::draw(&x_axis, &y_axis, 16, &families, |root, chart| {
+        if let Some((low, high)) = band {
+            draw_band(chart, (x_axis.low, x_axis.high), low, high);
+        }
+        unlabelled = draw_points(root, chart, &points);
+    });
+    let mut caption = String::new();
+    if points.iter().any(|point| point.sd.is_some()) {
+        caption += "Bars are one standard deviation of the seeds to either side, small dots single runs. ";
+    }
+    if band.is_some() {
+        caption += "One more run of the baseline would lie in the grey band with 95 % probability. ";
+    }
+    if unlabelled > 0 {
+        caption += &format!("There is no room for the labels of {unlabelled} points. ");
+    }
+    Some(Plot { name, title, caption: caption.trim_end().to_owned(), svg })
+}
+
+fn point<'a>(row: &SummaryRow<'a>, x: &dyn Fn(&SummaryRow) -> Option<f64>) -> Option<Point<'a>> {
+    let family = row.configuration.family();
+    let runs = if row.loss_sd.is_some() { row.configuration.losses() } else { Vec::new() };
+    Some(Point { x: x(row)?, y: row.loss_mean, sd: row.loss_sd, runs, label: &row.configuration.name, family })
+}
+
+/// Where one more run of the baseline would lie.
+fn baseline_band(summary: &Summary) -> Option<(f64, f64)> {
+    let baseline = summary.baseline?;
+    let losses = baseline.losses();
+    let interval = with_spread_of(&losses, &[baseline.mean_loss()], &losses, CONFIDENCE)?;
+    Some((baseline.mean_loss() - interval.half_width, baseline.mean_loss() + interval.half_width))
+}
+
+fn draw_band(chart: &mut Chart, (left, right): (f64, f64), low: f64, high: f64) {
+    let band = Rectangle::new([(left, low), (right, high)], MUTED.mix(0.1).filled());
+    chart.draw_series([band]).expect(DRAWS);
+}
+
+/// Draws bars, markers and labels; returns how many labels found no room.
+fn draw_points(root: &Area, chart: &Chart, points: &[Point]) -> usize {
+    let mut obstacles = Vec::new();
+    for point in points {
+        let (x, y) = chart.backend_coord(&(point.x, point.y));
+        obstacles.push(Rect::around((f64::from(x), f64::from(y)), 16.0, 16.0));
+        if let Some(sd) = point.sd {
+            let (_, low) = chart.backend_coord(&(point.x, point.y - sd));
+            let (_, high) = chart.backend_coord(&(point.x, point.y + sd));
+            let style = point.family.color().stroke_width(2);
+            for line in [[(x, low), (x, high)], [(x - 5, low), (x + 5, low)], [(x - 5, high), (x + 5, high)]] {
+                root.draw(&PathElement::new(line.to_vec(), style)).expect(DRAWS);
+            }
+            let height = f64::from(low - high) + 2.0;
+            obstacles.push(Rect::around((f64::from(x), f64::from(low + high) / 2.0), 12.0, height));
+        }
+        for &run in &point.runs {
+            let (x, y) = chart.backend_coord(&(point.x, run));
+            let at = (x + RUN_OFFSET, y);
+            root.draw(&Circle::new(at, 2, point.family.color().mix(0.7).filled())).expect(DRAWS);
+            obstacles.push(Rect::around((f64::from(at.0), f64::from(at.1)), 5.0, 5.0));
+        }
+        canvas::marker(root, point.family, (x, y), 0.9);
+    }
+    draw_labels(root, chart, points, &obstacles)
+}
+
+fn draw_labels(root: &Area, chart: &Chart, points: &[Point], obstacles: &[Rect]) -> usize {
+    let anchor = |point: &Point| {
+        let (x, y) = chart.backend_coord(&(point.x, point.y));
+        Anchor { at: (f64::from(x), f64::from(y)), size: (canvas::text_width(point.label), canvas::TEXT_HEIGHT) }
+    };
+    let anchors: Vec<_> = points.iter().map(anchor).collect();
+    let (horizontal, vertical) = chart.plotting_area().get_pixel_range();
+    let bounds = Rect {
+        left: f64::from(horizontal.start) + 3.0,
+        top: f64::from(vertical.start) + 3.0,
+        right: f64::from(horizontal.end) - 3.0,
+        bottom: f64::from(vertical.end) - 3.0,
+    };
+    let places = place(&anchors, obstacles, &bounds);
+    let pixel = |(x, y): (f64, f64)| (x.round() as i32, y.round() as i32);
+    for ((point, anchor), place) in points.iter().zip(&anchors).zip(&places) {
+        let Some(place) = place else { continue };
+        if let Some((from, to)) = leader(anchor.at, place) {
+            root.draw(&PathElement::new(vec![pixel(from), pixel(to)], MUTED.mix(0.7))).expect(DRAWS);
+        }
+        // The text is narrower than its place: it stands at the side that is next to its point.
+        let (middle, y) = place.middle();
+        let (side, x) = match anchor.at.0 {
+            at if at <= place.left => (HPos::Left, place.left),
+            at if at >= place.right => (HPos::Right, place.right),
+            _ => (HPos::Center, middle),
+        };
+        let text = Text::new(point.label, pixel((x, y)), canvas::text_style(canvas::INK, 1.0, side));
+        root.draw(&text).expect(DRAWS);
+    }
+    places.iter().filter(|place| place.is_none()).count()
+}

@@ -1,0 +1,93 @@
+//! The report over any number of results folders.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::file::write_whole;
+use crate::html::{Section, page};
+use crate::plot::plots;
+use crate::{Error, Experiment, Summary, read_results, text_table, write_summary_csv};
+
+/// What a report consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// `report.html`, the plots as SVG, `summary.csv`, and the tables as text.
+    #[default]
+    Html,
+    /// The tables as text; nothing is written.
+    Text,
+}
+
+/// How to make a report.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReportOptions {
+    /// Where to write; `None` for the first of the folders.
+    pub out: Option<PathBuf>,
+    /// Label of the baseline; `None` for the all-dense configuration of each experiment. An experiment that does not have
+    /// the label keeps its own baseline, unless none has it.
+    pub baseline: Option<String>,
+    /// What to make.
+    pub format: Format,
+}
+
+/// A report that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The tables of all experiments, for a terminal.
+    pub text: String,
+    /// The files that were written, the page first.
+    pub files: Vec<PathBuf>,
+}
+
+/// Reads the results folders and writes a report on them: `report.html`, `summary.csv` and one SVG a plot, named
+/// `<experiment>-<plot>.svg`.
+///
+/// # Errors
+/// As [`read_results`]; [`Error::UnknownLabel`] when no experiment has the baseline that was asked for;
+/// [`Error::NoFolders`] without folders; [`Error::Write`].
+pub fn report(dirs: &[PathBuf], options: &ReportOptions) -> Result<Report, Error> {
+    let first = dirs.first().ok_or(Error::NoFolders)?;
+    let mut experiments = Vec::new();
+    for dir in dirs {
+        experiments.extend(read_results(dir)?);
+    }
+    let summaries = summaries(&experiments, options.baseline.as_deref())?;
+    let text = summaries.iter().map(text_table).collect::<Vec<_>>().join("\n\n");
+    let files = match options.format {
+        Format::Text => Vec::new(),
+        Format::Html => write_files(options.out.as_deref().unwrap_or(first), &experiments, summaries)?,
+    };
+    Ok(Report { text, files })
+}
+
+fn summaries<'a>(experiments: &'a [Experiment], baseline: Option<&str>) -> Result<Vec<Summary<'a>>, Error> {
+    let has_it = |experiment: &Experiment| experiment.baseline(baseline).is_ok();
+    if !experiments.iter().any(has_it) {
+        return experiments.iter().map(|experiment| Summary::new(experiment, baseline)).collect();
+    }
+    let own = |experiment: &'a Experiment| Summary::new(experiment, baseline.filter(|_| has_it(experiment)));
+    experiments.iter().map(own).collect()
+}
+
+fn write_files(out: &Path, experiments: &[Experiment], summaries: Vec<Summary>) -> Result<Vec<PathBuf>, Error> {
+    fs::create_dir_all(out).map_err(|source| Error::Write { path: out.to_owned(), source })?;
+    let csv = out.join("summary.csv");
+    write_summary_csv(&csv, &summaries)?;
+    let with_plots = |(experiment, summary)| Section { plots: plots(experiment, &summary), summary };
+    let sections: Vec<_> = experiments.iter().zip(summaries).map(with_plots).collect();
+    let html = out.join("report.html");
+    write_whole(&html, &page(&sections))?;
+    let mut files = vec![html, csv];
+    for (index, section) in sections.iter().enumerate() {
+        let name = section.summary.experiment;
+        // Folders of the same name in different places.
+        let twin = sections[..index].iter().filter(|other| other.summary.experiment == name).count();
+        let suffix = if twin == 0 { String::new() } else { format!("-{}", twin + 1) };
+        for plot in &section.plots {
+            let path = out.join(format!("{name}{suffix}-{}.svg", plot.name));
+            write_whole(&path, &plot.standalone_svg())?;
+            files.push(path);
+        }
+    }
+    Ok(files)
+}

@@ -1,0 +1,81 @@
+//! One row a configuration: what the tables, `summary.csv` and the report show.
+
+use crate::ties::ties;
+use crate::{Comparison, Configuration, Error, Experiment, RunRow, Verdict, compare, stats};
+
+/// The configurations of an experiment beside its baseline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summary<'a> {
+    /// Name of the experiment.
+    pub experiment: &'a str,
+    /// What the others are compared with, if there is such a configuration.
+    pub baseline: Option<&'a Configuration>,
+    /// The configurations by rising mean evaluation loss.
+    pub rows: Vec<SummaryRow<'a>>,
+    /// The runs that do not count.
+    pub unfinished: &'a [RunRow],
+}
+
+/// One configuration of a [`Summary`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct SummaryRow<'a> {
+    /// The configuration.
+    pub configuration: &'a Configuration,
+    /// Mean evaluation loss over its runs, nats per target token.
+    pub loss_mean: f64,
+    /// Sample standard deviation of the loss; `None` for a single run.
+    pub loss_sd: Option<f64>,
+    /// The difference from the baseline; `None` for the baseline itself, and where there is none.
+    pub comparison: Option<Comparison>,
+    /// What the comparison says; `None` if nothing can be said.
+    pub verdict: Option<Verdict>,
+    /// Letters: two rows that share one cannot be told apart; empty where a spread is missing.
+    pub ties: String,
+    /// Floating-point operations per token.
+    pub flops_per_token: Option<f64>,
+    /// Mean throughput of the training.
+    pub tokens_per_second: Option<f64>,
+    /// Mean duration of the training.
+    pub wall_seconds: Option<f64>,
+}
+
+impl<'a> Summary<'a> {
+    /// Compares every configuration of an experiment with its baseline, or with the one labelled `baseline`.
+    ///
+    /// # Errors
+    /// [`Error::UnknownLabel`] when no configuration has the label.
+    pub fn new(experiment: &'a Experiment, baseline: Option<&str>) -> Result<Self, Error> {
+        let baseline = experiment.baseline(baseline)?;
+        let mut rows: Vec<_> = experiment.configurations.iter().map(|one| SummaryRow::new(one, baseline)).collect();
+        rows.sort_by(|a, b| a.loss_mean.total_cmp(&b.loss_mean));
+        let sorted: Vec<_> = rows.iter().map(|row| row.configuration).collect();
+        for (row, letters) in rows.iter_mut().zip(ties(&sorted, baseline)) {
+            row.ties = letters;
+        }
+        Ok(Self { experiment: &experiment.name, baseline, rows, unfinished: &experiment.unfinished })
+    }
+}
+
+impl<'a> SummaryRow<'a> {
+    fn new(configuration: &'a Configuration, baseline: Option<&'a Configuration>) -> Self {
+        let is_baseline = baseline.is_some_and(|baseline| std::ptr::eq(baseline, configuration));
+        let comparison =
+            baseline.filter(|_| !is_baseline).map(|baseline| compare(configuration, baseline, Some(baseline)));
+        let verdict = match comparison {
+            _ if is_baseline => Some(Verdict::Baseline),
+            Some(comparison) => comparison.verdict(),
+            None => None,
+        };
+        Self {
+            configuration,
+            loss_mean: configuration.mean_loss(),
+            loss_sd: stats::sample_sd(&configuration.losses()),
+            comparison,
+            verdict,
+            ties: String::new(),
+            flops_per_token: configuration.mean_of(|run| run.flops_per_token),
+            tokens_per_second: configuration.mean_of(|run| run.tokens_per_second),
+            wall_seconds: configuration.mean_of(|run| run.wall_seconds),
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The columns that terminal and HTML page share.
+
+use crate::compare::Method;
+use crate::format::{duration, percent_change, plural, signed, thousands, three_digits};
+use crate::table::{Align, Column, Table};
+use crate::{Comparison, RunRow, Summary, SummaryRow, Verdict};
+
+/// Losses: mean ± sd, the difference from the baseline with its interval, the verdict.
+pub(crate) fn loss_table(summary: &Summary) -> Table {
+    let decimals = loss_decimals(summary);
+    let methods = methods(summary);
+    let interval = |row: &SummaryRow| {
+        let Comparison { interval, method, .. } = row.comparison?;
+        let (low, high) = (signed(interval?.low(), decimals), signed(interval?.high(), decimals));
+        // One method for all needs no marks.
+        let mark = methods.iter().position(|&one| one == method).filter(|_| methods.len() > 1);
+        Some(format!("{low} … {high}{}", mark.map_or(String::new(), |index| format!(" {}", superscript(index)))))
+    };
+    let verdict = |row: &SummaryRow| row.verdict.map(|verdict: Verdict| verdict.to_string());
+    Table::new([
+        Column::new("configuration", Align::Left, each(summary, |row| Some(name(row)))),
+        Column::new("runs", Align::Right, each(summary, |row| Some(row.configuration.runs.len().to_string()))),
+        Column::new("eval loss\nmean ± sd", Align::Right, each(summary, |row| Some(loss(row, decimals)))),
+        Column::new(
+            "from the\nbaseline",
+            Align::Right,
+            each(summary, |row| Some(signed(row.comparison?.difference, decimals))),
+        ),
+        Column::new("95 % interval", Align::Right, each(summary, interval)),
+        Column::new("verdict", Align::Left, each(summary, verdict)),
+        Column::new("ties", Align::Left, each(summary, |row| Some(row.ties.clone()))),
+    ])
+}
+
+/// Sizes and speeds: parameters with their change from the baseline, FLOPs, throughput, time.
+pub(crate) fn cost_table(summary: &Summary) -> Table {
+    let change = |value: fn(&RunRow) -> Option<u64>| {
+        move |row: &SummaryRow| {
+            let baseline = summary.baseline?;
+            if std::ptr::eq(baseline, row.configuration) {
+                return None;
+            }
+            percent_change(value(baseline.first())?, value(row.configuration.first())?)
+        }
+    };
+    let count =
+        |value: fn(&RunRow) -> Option<u64>| move |row: &SummaryRow| value(row.configuration.first()).map(thousands);
+    Table::new([
+        Column::new("configuration", Align::Left, each(summary, |row| Some(name(row)))),
+        Column::new("parameters,\ntotal", Align::Right, each(summary, count(|run| run.params))),
+        Column::new("change", Align::Right, each(summary, change(|run| run.params))),
+        Column::new("parameters,\nbody", Align::Right, each(summary, count(|run| run.params_body))),
+        Column::new("change", Align::Right, each(summary, change(|run| run.params_body))),
+        Column::new("MFLOP\n/token", Align::Right, each(summary, |row| Some(three_digits(row.flops_per_token? / 1e6)))),
+        Column::new("tokens/s", Align::Right, each(summary, |row| Some(three_digits(row.tokens_per_second?)))),
+        Column::new("time", Align::Right, each(summary, |row| Some(duration(row.wall_seconds?)))),
+    ])
+}
+
+/// Losses, sizes and speeds side by side, for a page that has the width.
+pub(crate) fn page_table(summary: &Summary) -> Table {
+    let mut columns = loss_table(summary).columns;
+    columns.extend(cost_table(summary).columns.into_iter().skip(1));
+    let body = columns.iter().position(|column| column.header == ["parameters,", "body"]).unwrap_or(columns.len());
+    let embedding = each(summary, |row| row.configuration.first().params_embedding.map(thousands));
+    columns.insert(body, Column::new("parameters,\nembedding", Align::Right, embedding));
+    Table::new(columns)
+}
+
+/// The runs that are not in the statistics, and how far they came.
+pub(crate) fn unfinished_table(summary: &Summary) -> Table {
+    let each =
+        |cell: fn(&RunRow) -> Option<String>| summary.unfinished.iter().map(move |run| cell(run).unwrap_or_default());
+    let loss = |run: &RunRow| run.eval_loss.map(|loss| format!("{loss:.3}"));
+    Table::new([
+        Column::new("configuration", Align::Left, each(|run| Some(run.label.clone()))),
+        Column::new("seed", Align::Right, each(|run| Some(run.seed?.to_string()))),
+        Column::new("status", Align::Left, each(|run| Some(run.status.to_string()))),
+        Column::new("steps", Align::Right, each(|run| Some(thousands(run.steps?)))),
+        Column::new("train loss", Align::Right, each(|run| Some(format!("{:.3}", run.train_loss?)))),
+        Column::new("eval loss", Align::Right, each(loss)),
+        Column::new("time", Align::Right, each(|run| Some(duration(run.wall_seconds?)))),
+        Column::new("run", Align::Left, each(|run| Some(run.run_id.clone()))),
+    ])
+}
+
+/// What stands under the losses: their unit, how the intervals were found, what the letters mean.
+pub(crate) fn notes(summary: &Summary) -> Vec<String> {
+    let mut notes = vec!["Losses are mean nats per target token.".to_owned()];
+    match methods(summary).as_slice() {
+        [] => {}
+        [method] => notes[0] += &format!(" Intervals: {}.", explain(*method)),
+        methods => {
+            let explained = methods.iter().enumerate().map(|(i, &one)| format!("{} {}", superscript(i), explain(one)));
+            notes.push(format!("Intervals: {}.", explained.collect::<Vec<_>>().join("; ")));
+        }
+    }
+    if summary.rows.iter().any(|row| !row.ties.is_empty()) {
+        notes
+            .push("Two configurations that share a letter under ties cannot be told apart (each pair at 95 %).".into());
+    }
+    notes
+}
+
+fn explain(method: Method) -> String {
+    match method {
+        Method::Paired { pairs } => format!("paired t over {}", plural(pairs, "seed")),
+        Method::Welch => "Welch's t".to_owned(),
+        Method::SpreadOfBaseline => "a single run, so the baseline's spread is taken for it".to_owned(),
+        Method::SpreadOfOther => "a single run, so the other side's spread is taken for it".to_owned(),
+        Method::NoSpread => "no spread is known, as no seeds were repeated".to_owned(),
+    }
+}
+
+/// The methods that occur, each once, in the order of the rows.
+fn methods(summary: &Summary) -> Vec<Method> {
+    let mut methods = Vec::new();
+    for method in summary.rows.iter().filter_map(|row| Some(row.comparison?.method)) {
+        if !methods.contains(&method) {
+            methods.push(method);
+        }
+    }
+    methods
+}
+
+fn superscript(index: usize) -> &'static str {
+    ["¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸"].get(index).copied().unwrap_or("⁹")
+}
+
+fn each<'a>(
+    summary: &'a Summary,
+    cell: impl Fn(&SummaryRow) -> Option<String> + 'a,
+) -> impl Iterator<Item = String> + 'a {
+    summary.rows.iter().map(move |row| cell(row).unwrap_or_default())
+}
+
+fn name(row: &SummaryRow) -> String {
+    row.configuration.name.clone()
+}
+
+/// `3.248 ± 0.038`; a single run has the same width, so that the means stand below each other.
+fn loss(row: &SummaryRow, decimals: usize) -> String {
+    let mean = format!("{:.decimals$}", row.loss_mean);
+    match row.loss_sd {
+        Some(sd) => format!("{mean} ± {sd:.decimals$}"),
+        None => mean + &" ".repeat(3 + 2 + decimals),
+    }
+}
+
+/// Three decimals, or four where a spread would not show in three.
+fn loss_decimals(summary: &Summary) -> usize {
+    let smallest = summary.rows.iter().filter_map(|row| row.loss_sd).filter(|&sd| sd > 0.0).fold(1.0, f64::min);
+    if smallest < 0.005 { 4 } else { 3 }
+}

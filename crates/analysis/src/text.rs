@@ -1,0 +1,38 @@
+//! The tables of a summary for a terminal.
+
+use crate::format::plural;
+use crate::tables::{cost_table, loss_table, notes, unfinished_table};
+use crate::{Configuration, Summary};
+
+/// The tables of one experiment as text: losses and verdicts, sizes and speeds, then the runs that do not count.
+///
+/// Rows come by rising evaluation loss. Losses are mean nats per target token; a difference is from the baseline, with
+/// its 95 % interval.
+pub fn text_table(summary: &Summary) -> String {
+    let mut blocks = vec![headline(summary)];
+    if !summary.rows.is_empty() {
+        let (losses, sizes) = (loss_table(summary), cost_table(summary));
+        let notes: String = notes(summary).iter().map(|note| format!("{note}\n")).collect();
+        blocks.push(losses.to_text() + &notes);
+        if sizes.columns.len() > 1 {
+            blocks.push(sizes.to_text());
+        }
+    }
+    if !summary.unfinished.is_empty() {
+        let table = unfinished_table(summary);
+        blocks.push(format!("Not counted above:\n{}", table.to_text()));
+    }
+    blocks.join("\n")
+}
+
+/// What the tables are about, in one line.
+fn headline(summary: &Summary) -> String {
+    let runs = summary.rows.iter().map(|row| row.configuration.runs.len()).sum();
+    let baseline = match summary.baseline {
+        Some(Configuration { name, runs }) => format!("baseline {name}, {}", plural(runs.len(), "run")),
+        None if summary.rows.is_empty() => return format!("{}: no finished runs yet\n", summary.experiment),
+        None => "no baseline: none is dense throughout".to_owned(),
+    };
+    let configurations = plural(summary.rows.len(), "configuration");
+    format!("{}: {configurations}, {}; {baseline}\n", summary.experiment, plural(runs, "finished run"))
+}

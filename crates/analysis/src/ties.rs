@@ -1,0 +1,74 @@
+//! Letters that show which configurations cannot be told apart.
+
+use std::collections::BTreeSet;
+
+use crate::{Configuration, Verdict, compare};
+
+const LETTERS: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+/// For each configuration its letters: two share one exactly if their difference is not distinguishable from zero.
+///
+/// Insert and absorb (Piepho 2004, "An algorithm for a letter-based representation of all-pairwise comparisons"): begin
+/// with one group of all, and for each pair that can be told apart split every group that holds both; groups within
+/// others are dropped. All empty if a pair has no interval, or if the alphabet is too short.
+pub(crate) fn ties(configurations: &[&Configuration], baseline: Option<&Configuration>) -> Vec<String> {
+    let none = vec![String::new(); configurations.len()];
+    if configurations.len() < 2 {
+        return none;
+    }
+    let mut groups = vec![(0..configurations.len()).collect::<BTreeSet<_>>()];
+    for (i, a) in configurations.iter().enumerate() {
+        for (j, b) in configurations.iter().enumerate().skip(i + 1) {
+            match compare(a, b, baseline).verdict() {
+                None => return none,
+                Some(Verdict::NotDistinguishable) => {}
+                Some(_) => groups = split(groups, i, j),
+            }
+            if groups.len() > LETTERS.len() {
+                return none;
+            }
+        }
+    }
+    groups.sort();
+    let mut letters = none;
+    for (group, letter) in groups.iter().zip(LETTERS.chars()) {
+        for &member in group {
+            letters[member].push(letter);
+        }
+    }
+    letters
+}
+
+/// Groups in which `i` and `j` do not meet.
+fn split(groups: Vec<BTreeSet<usize>>, i: usize, j: usize) -> Vec<BTreeSet<usize>> {
+    let (both, mut kept): (Vec<_>, Vec<_>) =
+        groups.into_iter().partition(|group| group.contains(&i) && group.contains(&j));
+    for group in both {
+        for one in [i, j] {
+            let mut part = group.clone();
+            part.remove(&one);
+            if !kept.iter().any(|other| part.is_subset(other)) {
+                kept.push(part);
+            }
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_of_neighbours_needs_a_letter_for_each_link() {
+        // 0 ~ 1 ~ 2, but 0 and 2 differ: {0, 1} and {1, 2}.
+        let groups = split(vec![BTreeSet::from([0, 1, 2])], 0, 2);
+        assert_eq!(groups, [BTreeSet::from([1, 2]), BTreeSet::from([0, 1])]);
+    }
+
+    #[test]
+    fn a_part_of_another_group_is_dropped() {
+        let groups = split(vec![BTreeSet::from([0, 1]), BTreeSet::from([1, 2])], 1, 2);
+        assert_eq!(groups, [BTreeSet::from([0, 1]), BTreeSet::from([2])]);
+    }
+}

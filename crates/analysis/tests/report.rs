@@ -1,0 +1,170 @@
+//! The report as files and as text.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use lrx_analysis::{Error, Format, ReportOptions, read_results, report, summary_csv, text_table};
+
+/// Two seeds of a baseline, two of another configuration with the same seeds, one run that is not finished.
+const RUNS: &str = "run_id,label,seed,status,attention,mlp,params,params_embedding,params_body,flops_per_token,steps,\
+                    train_loss,eval_loss,tokens_per_second,wall_seconds\n\
+                    f0,FullSA-FullMLP-4L,0,finished,dense,dense,27179136,20085120,7094016,54000000,100,3.1,3.2,2000,90\n\
+                    f1,FullSA-FullMLP-4L,1,finished,dense,dense,27179136,20085120,7094016,54000000,100,3.2,3.3,2200,100\n\
+                    m0,\"<Med> & \"\"co\"\"\",0,finished,low-rank,dense,20810880,20085120,725760,41000000,100,3.6,3.7,3000,60\n\
+                    m1,\"<Med> & \"\"co\"\"\",1,finished,low-rank,dense,20810880,20085120,725760,41000000,100,3.7,3.82,3000,60\n\
+                    x0,DecSA-FullMLP-4L,0,running,low-rank,dense,,,,,40,4.25,,,30\n";
+
+const CURVES: &str = "run_id,step,split,loss,tokens,elapsed_seconds\nf0,50,train,4.0,5000,45\nf0,100,train,3.1,10000,90\n\
+                      f0,100,eval,3.2,10000,90\nm0,50,train,4.5,5000,30\nm0,100,eval,3.7,10000,60\n";
+
+fn results() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("trial")).unwrap();
+    fs::write(dir.path().join("trial/runs.csv"), RUNS).unwrap();
+    fs::write(dir.path().join("trial/curves.csv"), CURVES).unwrap();
+    dir
+}
+
+fn published() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../results/seed-published")
+}
+
+fn names(files: &[PathBuf]) -> Vec<String> {
+    files.iter().map(|file| file.file_name().unwrap().to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn tables_for_a_terminal() {
+    let dir = results();
+    let experiment = &read_results(dir.path()).unwrap()[0];
+    let text = text_table(&lrx_analysis::Summary::new(experiment, None).unwrap());
+    // By hand: the differences are 0.5 and 0.52, so 0.51 with sd 0.0141; t(1) · 0.0141 / √2 = 12.706 · 0.01 = 0.127.
+    let expected = "\
+trial: 2 configurations, 4 finished runs; baseline FullSA-FullMLP-4L, 2 runs
+
+                             eval loss  from the
+configuration      runs      mean ± sd  baseline    95 % interval  verdict   ties
+─────────────────  ────  ─────────────  ────────  ───────────────  ────────  ────
+FullSA-FullMLP-4L     2  3.250 ± 0.071                             baseline  a
+<Med> & \"co\"          2  3.760 ± 0.085    +0.510  +0.383 … +0.637  worse     b
+Losses are mean nats per target token. Intervals: paired t over 2 seeds.
+Two configurations that share a letter under ties cannot be told apart (each pair at 95 %).
+
+                   parameters,          parameters,           MFLOP
+configuration            total  change         body  change  /token  tokens/s     time
+─────────────────  ───────────  ──────  ───────────  ──────  ──────  ────────  ───────
+FullSA-FullMLP-4L   27,179,136            7,094,016            54.0     2,100  1.6 min
+<Med> & \"co\"        20,810,880   −23 %      725,760   −90 %    41.0     3,000  1.0 min
+
+Not counted above:
+configuration     seed  status   steps  train loss  time  run
+────────────────  ────  ───────  ─────  ──────────  ────  ───
+DecSA-FullMLP-4L     0  running     40       4.250  30 s  x0
+";
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn summary_csv_has_a_row_for_each_configuration() {
+    let dir = results();
+    let experiment = &read_results(dir.path()).unwrap()[0];
+    let text = summary_csv(&[lrx_analysis::Summary::new(experiment, None).unwrap()]);
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let columns = "experiment,label,runs,eval_loss_mean,eval_loss_sd,difference,difference_low,difference_high,verdict,\
+                   params,params_embedding,params_body,flops_per_token,tokens_per_second,wall_seconds,method,configuration";
+    assert_eq!(reader.headers().unwrap().iter().collect::<Vec<_>>().join(","), columns);
+    let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 2);
+    assert_eq!(rows[0].iter().take(3).collect::<Vec<_>>(), ["trial", "FullSA-FullMLP-4L", "2"]);
+    assert_eq!(rows[0].iter().skip(5).take(4).collect::<Vec<_>>(), ["", "", "", "baseline"]);
+    let number = |column: usize| rows[1][column].parse::<f64>().unwrap();
+    assert!((number(5) - 0.51).abs() < 1e-12);
+    // t.ppf(0.975, 1) * std([0.5, 0.52], ddof=1) / sqrt(2) = 12.706204736174694 * 0.01
+    assert!((number(6) - (0.51 - 0.12706204736174694)).abs() < 1e-9);
+    assert!((number(7) - (0.51 + 0.12706204736174694)).abs() < 1e-9);
+    assert_eq!((&rows[1][1], &rows[1][8], &rows[1][12]), ("<Med> & \"co\"", "worse", "41000000"));
+}
+
+#[test]
+fn a_report_is_files_in_the_first_folder() {
+    let dir = results();
+    let made = report(&[dir.path().join("trial")], &ReportOptions::default()).unwrap();
+    assert!(made.files.iter().all(|file| file.starts_with(dir.path().join("trial")) && file.is_file()));
+    let plots = [
+        "trial-loss-by-body-parameters.svg",
+        "trial-loss-by-parameters.svg",
+        "trial-loss-by-time.svg",
+        "trial-curves-by-step.svg",
+        "trial-curves-by-time.svg",
+    ];
+    assert_eq!(names(&made.files), [&["report.html", "summary.csv"][..], &plots].concat());
+    assert!(made.text.starts_with("trial: 2 configurations"));
+}
+
+#[test]
+fn the_page_needs_nothing_but_itself() {
+    let (dir, out) = (results(), tempfile::tempdir().unwrap());
+    let options = ReportOptions { out: Some(out.path().join("new/folder")), ..Default::default() };
+    let made = report(&[dir.path().to_owned(), published()], &options).unwrap();
+    let page = fs::read_to_string(&made.files[0]).unwrap();
+    assert!(page.len() < 200_000, "{} bytes", page.len());
+    for foreign in ["<script", "<link", "src=", "href=", "url(", "@import", "<Med>"] {
+        assert!(!page.contains(foreign), "{foreign}");
+    }
+    assert!(page.contains("&lt;Med&gt; &amp; &quot;co&quot;"));
+    assert_eq!(page.matches("<svg ").count(), 5 + 3);
+    assert_eq!(page.matches("<svg ").count(), page.matches("</svg>").count());
+    let lead =
+        "All others are worse than the baseline, by +0.129 (<span class=\"name\">LgSA-LgMLP-4L</span>) to +0.691";
+    assert!(page.contains(lead));
+    assert!(page.contains("1 unfinished or failed run is not counted."));
+}
+
+#[test]
+fn every_published_label_has_its_place() {
+    let out = tempfile::tempdir().unwrap();
+    let options = ReportOptions { out: Some(out.path().to_owned()), ..Default::default() };
+    let made = report(&[published()], &options).unwrap();
+    let plots: Vec<_> = made.files.iter().filter(|file| file.extension().is_some_and(|e| e == "svg")).collect();
+    assert_eq!(plots.len(), 3);
+    for path in plots {
+        let svg = fs::read_to_string(path).unwrap();
+        assert_eq!(svg.matches("-4L\n").count() + svg.matches("-8L\n").count(), 10, "{}", path.display());
+        assert!(svg.contains("prefers-color-scheme: dark"));
+    }
+}
+
+#[test]
+fn a_text_report_writes_nothing() {
+    let dir = results();
+    let options = ReportOptions { format: Format::Text, ..Default::default() };
+    let made = report(&[dir.path().to_owned()], &options).unwrap();
+    assert!(made.files.is_empty() && made.text.contains("worse"));
+    let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["trial"]);
+}
+
+#[test]
+fn the_baseline_can_be_named() {
+    let (dir, published) = (results(), published());
+    let with = |label: &str, dirs: &[&Path]| {
+        let options = ReportOptions { baseline: Some(label.to_owned()), format: Format::Text, ..Default::default() };
+        report(&dirs.iter().map(|dir| dir.to_path_buf()).collect::<Vec<_>>(), &options)
+    };
+    // The trial does not have it and keeps its own.
+    let text = with("MedSA-MedMLP-4L", &[dir.path(), &published]).unwrap().text;
+    assert!(text.contains("baseline FullSA-FullMLP-4L, 2 runs") && text.contains("baseline MedSA-MedMLP-4L, 1 run"));
+    assert!(matches!(with("none", &[dir.path(), &published]), Err(Error::UnknownLabel { .. })));
+    assert!(matches!(report(&[], &ReportOptions::default()), Err(Error::NoFolders)));
+}
+
+#[test]
+fn nothing_finished_makes_a_small_report() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("runs.csv"), "run_id,label,status,eval_loss\na,Full,running,\n").unwrap();
+    let made = report(&[dir.path().to_owned()], &ReportOptions::default()).unwrap();
+    assert_eq!(names(&made.files), ["report.html", "summary.csv"]);
+    assert!(made.text.contains("no finished runs yet"));
+    let page = fs::read_to_string(&made.files[0]).unwrap();
+    assert!(page.contains("no finished run yet") && page.contains("Runs that are not counted"));
+}
