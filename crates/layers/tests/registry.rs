@@ -18,7 +18,8 @@ fn every_builtin_kind_keeps_its_word() {
 #[test]
 fn low_rank_breaks_even_where_arithmetic_says() {
     let registry = Registry::builtin();
-    let parameters = |kind: &str, options: &str, shape| registry.linear(kind, table(options), shape).unwrap().cost.parameters;
+    let parameters =
+        |kind: &str, options: &str, shape| registry.linear(kind, table(options), shape).unwrap().cost.parameters;
     assert_eq!(parameters("low-rank", "rank = 192", SQUARE), 147_456);
     assert_eq!(parameters("dense", "", SQUARE), 147_456);
     assert_eq!(parameters("low-rank", "rank = 307", WIDE), 589_440);

@@ -1,1 +1,38 @@
-//! lrx
+//! lrx: train small language models whose attention and MLP matrices are low-rank or otherwise structured.
+//!
+//! This crate wires the others together: it parses the command line and configs, and prints. A binary of your own that
+//! knows your layer kinds is three lines:
+//!
+//! ```no_run
+//! fn main() -> std::process::ExitCode {
+//!     lrx::main_with(|registry| registry.register(lrx::layers::kinds::Dense)) // your kind here
+//! }
+//! ```
+
+mod cli;
+mod commands;
+mod config;
+mod corpus;
+mod progress;
+mod results;
+
+use std::process::ExitCode;
+
+use lrx_layers::{DuplicateKind, Registry};
+
+pub use lrx_layers as layers;
+pub use lrx_tensor as tensor;
+
+/// Keeps freed buffers for the next step instead of returning them to the system.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The `lrx` command with the built-in kinds and those that `register` adds.
+pub fn main_with(register: impl FnOnce(&mut Registry) -> Result<(), DuplicateKind>) -> ExitCode {
+    let mut registry = Registry::builtin();
+    if let Err(error) = register(&mut registry) {
+        eprintln!("error: {error}");
+        return ExitCode::from(2);
+    }
+    cli::run(&registry)
+}

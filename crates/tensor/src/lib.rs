@@ -15,6 +15,7 @@
 
 mod access;
 pub mod adamw;
+mod mapped_file;
 mod matmul;
 pub mod ops;
 mod parameter;
@@ -26,6 +27,7 @@ use std::sync::LazyLock;
 
 pub use access::{values, values_mut};
 pub use dfdx;
+pub use mapped_file::map_file;
 pub use matmul::{MatMut, MatRef, Threads, matmul};
 pub use parameter::Parameter;
 pub use tape::{ActivationGradients, Tape};

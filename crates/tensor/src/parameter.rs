@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use dfdx::tensor::PutTape;
 
-use crate::tape::{Tape, take_gradient};
+use crate::tape::{Tape, gradient_of};
 use crate::{Activation, Matrix, dims, values, values_mut};
 
 /// A trained matrix (a vector is a matrix of one row) and the gradient that backward passes add to.
@@ -77,9 +77,9 @@ impl Parameter {
         let mut tape = tape.clone();
         let (value, gradient) = (self.value.clone(), self.gradient.clone());
         tape.record(move |gradients| {
-            let new = take_gradient(gradients, &value);
-            for (sum, new) in gradient.borrow_mut().iter_mut().zip(new) {
-                *sum += new;
+            // Set to zero, not taken out: the parameter may be on the tape more than once, under one identity.
+            for (sum, new) in gradient.borrow_mut().iter_mut().zip(gradient_of(gradients, &value)) {
+                *sum += std::mem::take(new);
             }
         });
         self.value.clone().put_tape(tape)

@@ -1,1 +1,25 @@
-//! lrx-train
+//! Training: the `[train]` section, the loop, evaluation, checkpoints and curves.
+//!
+//! Start at [`train`]: the loop, readable from top to bottom.
+
+mod checkpoint;
+mod config;
+mod curve;
+mod evaluate;
+mod memory;
+mod optimizer;
+mod record;
+mod schedule;
+mod trainer;
+
+pub use checkpoint::CHECKPOINT_FILE;
+pub use config::{Length, TrainConfig, TrainSpec};
+pub use curve::{CURVE_FILE, CurveRow};
+pub use evaluate::evaluate;
+pub use optimizer::AdamW;
+pub use record::{RunRecord, Status, write_csv};
+pub use schedule::Schedule;
+pub use trainer::{Job, Observer, Outcome, Report, TrainError, train};
+
+/// The finished weights in a run's folder.
+pub const WEIGHTS_FILE: &str = "model.safetensors";

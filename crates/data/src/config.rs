@@ -1,0 +1,162 @@
+//! `[data]` of a config, as written.
+
+use std::fmt;
+
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// `[data]` as written: nothing is checked yet but the types and the names of the keys.
+/// [`resolve`](DataConfig::resolve) does the rest.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataConfig {
+    /// A file of stories, or `"synthetic"` for generated ones (see [`synthetic`](crate::synthetic)), which need no
+    /// file. The name tells the format: `.jsonl`, `.ndjson` and `.json` hold one JSON object a line with the story
+    /// under `text` or `story`, any other is text with `<|endoftext|>` between stories. Default `"synthetic"`.
+    pub train: String,
+    /// A file of stories to evaluate on. Without one, `valid_fraction` of the training stories is held out.
+    pub valid: Option<String>,
+    /// The part of the training stories that is held out for evaluation, above 0 and below 1. Default 0.01.
+    pub valid_fraction: Option<f64>,
+    /// Use the first so many stories of `train`, before any are held out; 0 uses all, or 20,000 synthetic ones.
+    pub stories: usize,
+    /// Where the tokenizer comes from. Default `{ train_bpe = 8192 }`.
+    pub tokenizer: TokenizerConfig,
+    /// Which tokens the model knows. Default [`VocabularyKind::Full`].
+    pub vocabulary: VocabularyKind,
+    /// True, the default: held-out stories are drawn at random and each epoch has its own order. False: the file's
+    /// order everywhere, and the last stories are held out.
+    pub shuffle: bool,
+    /// Append the end-of-text token to each story. Default false.
+    pub end_of_text: bool,
+    /// Draws the held-out stories and the synthetic ones. It is not the seed of a run, so that all runs of an
+    /// experiment are evaluated on the same stories. Default 0.
+    pub seed: u64,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self {
+            train: "synthetic".to_owned(),
+            valid: None,
+            valid_fraction: None,
+            stories: 0,
+            tokenizer: TokenizerConfig::TrainBpe(8192),
+            vocabulary: VocabularyKind::Full,
+            shuffle: true,
+            end_of_text: false,
+            seed: 0,
+        }
+    }
+}
+
+/// Which tokens of the tokenizer a model knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VocabularyKind {
+    /// All of them.
+    Full,
+    /// Those that occur in the data, and what it takes to write any other text (for a byte-level tokenizer the 256
+    /// bytes), renumbered. The data's tokens stay those of the full tokenizer.
+    Compact,
+}
+
+/// Where the tokenizer comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenizerConfig {
+    /// `"tokenizer.json"`: a Hugging Face tokenizer file.
+    File(String),
+    /// `{ train_bpe = N }`: a byte-level BPE of at most N tokens trained on the training stories.
+    TrainBpe(usize),
+}
+
+impl<'de> Deserialize<'de> for TokenizerConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TokenizerVisitor)
+    }
+}
+
+struct TokenizerVisitor;
+
+impl<'de> Visitor<'de> for TokenizerVisitor {
+    type Value = TokenizerConfig;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("the path of a Hugging Face tokenizer file, or { train_bpe = N }")
+    }
+
+    fn visit_str<E: de::Error>(self, path: &str) -> Result<TokenizerConfig, E> {
+        Ok(TokenizerConfig::File(path.to_owned()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<TokenizerConfig, A::Error> {
+        let mut size = None;
+        while let Some(key) = map.next_key::<String>()? {
+            if key != "train_bpe" {
+                return Err(de::Error::unknown_field(&key, &["train_bpe"]));
+            }
+            size = Some(map.next_value()?);
+        }
+        size.map(TokenizerConfig::TrainBpe).ok_or_else(|| de::Error::missing_field("train_bpe"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<DataConfig, String> {
+        toml::from_str(text).map_err(|error| error.message().to_owned())
+    }
+
+    #[test]
+    fn an_empty_table_is_the_default() {
+        assert_eq!(parse("").unwrap(), DataConfig::default());
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let config = parse(
+            r#"
+            train = "a.txt"
+            valid = "b.jsonl"
+            valid_fraction = 0.5
+            stories = 25000
+            tokenizer = { train_bpe = 512 }
+            vocabulary = "compact"
+            shuffle = false
+            end_of_text = true
+            seed = 9"#,
+        );
+        let expected = DataConfig {
+            train: "a.txt".to_owned(),
+            valid: Some("b.jsonl".to_owned()),
+            valid_fraction: Some(0.5),
+            stories: 25_000,
+            tokenizer: TokenizerConfig::TrainBpe(512),
+            vocabulary: VocabularyKind::Compact,
+            shuffle: false,
+            end_of_text: true,
+            seed: 9,
+        };
+        assert_eq!(config.unwrap(), expected);
+        let file = parse("tokenizer = 'gpt2.json'").unwrap().tokenizer;
+        assert_eq!(file, TokenizerConfig::File("gpt2.json".to_owned()));
+    }
+
+    #[test]
+    fn errors_say_what_is_expected() {
+        for (text, parts) in [
+            ("vocabulary = 'small'", ["`small`", "`full` or `compact`"]),
+            ("tokenizer = 3", ["integer `3`", "tokenizer file, or { train_bpe = N }"]),
+            ("tokenizer = { bpe = 3 }", ["`bpe`", "`train_bpe`"]),
+            ("tokenizer = {}", ["missing", "`train_bpe`"]),
+            ("tokenizer = { train_bpe = 'x' }", ["string \"x\"", "usize"]),
+            ("trian = 'x'", ["`trian`", "`train`"]),
+            ("stories = -1", ["`-1`", "usize"]),
+        ] {
+            let message = parse(text).unwrap_err();
+            assert!(parts.iter().all(|part| message.contains(part)), "{text}: {message}");
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Which stories a training step sees.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::batch::{Batch, fitting, targets_at};
+use crate::random::Random;
+use crate::stories::Stories;
+
+/// How much goes into one batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BatchSize {
+    /// So many stories; the last batch of an epoch has what is left.
+    Stories(usize),
+    /// As many of the next stories as have so many targets together at most, but at least one.
+    Tokens(usize),
+}
+
+/// How a [`Sampler`] makes batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SamplerConfig {
+    /// Stories are cut after so many tokens; at least 2.
+    pub context: usize,
+    /// The size of a batch; at least 1.
+    pub size: BatchSize,
+    /// Whether each epoch has a random order of its own; else every epoch has that of the stories.
+    pub shuffle: bool,
+    /// The seed of the random orders: that of the run.
+    pub seed: u64,
+}
+
+/// Gives the batch of every training step, over any number of epochs; each epoch takes every story once.
+///
+/// A batch depends on nothing but its step: a resumed run needs to know no more than where it stopped.
+///
+/// ```
+/// use lrx_data::{BatchSize, Sampler, SamplerConfig, Stories};
+///
+/// let stories = Stories::from_ids([[1, 2], [3, 4], [5, 6]]);
+/// let config = SamplerConfig { context: 8, size: BatchSize::Stories(2), shuffle: false, seed: 0 };
+/// let sampler = Sampler::new(stories, config);
+/// assert_eq!(sampler.steps(2), 4);
+/// assert_eq!(sampler.batch(0).inputs, [1, 3]);
+/// assert_eq!(sampler.batch(1).inputs, [5]);
+/// assert_eq!(sampler.batch(2), sampler.batch(0));
+/// ```
+#[derive(Debug)]
+pub struct Sampler {
+    stories: Stories,
+    config: SamplerConfig,
+    plans: Mutex<Plans>,
+}
+
+/// What is known of the epochs so far. Everything here can be computed anew.
+#[derive(Debug)]
+struct Plans {
+    /// The first step of each epoch from 0, as far as they were counted.
+    starts: Vec<usize>,
+    latest: Option<(usize, Arc<Plan>)>,
+}
+
+/// The batches of an epoch.
+#[derive(Debug)]
+struct Plan {
+    /// The stories in the order of the epoch.
+    order: Vec<u32>,
+    /// Where each batch begins in that order, and the end of the last.
+    bounds: Vec<u32>,
+}
+
+impl Plan {
+    fn batches(&self) -> usize {
+        self.bounds.len() - 1
+    }
+
+    fn members(&self, batch: usize) -> impl Iterator<Item = usize> {
+        let Range { start, end } = self.bounds[batch]..self.bounds[batch + 1];
+        self.order[start as usize..end as usize].iter().map(|story| *story as usize)
+    }
+}
+
+impl Sampler {
+    /// A sampler of `stories`.
+    ///
+    /// # Panics
+    /// If there is no story, or a size of `config` is below what its documentation asks for.
+    pub fn new(stories: Stories, config: SamplerConfig) -> Self {
+        let (BatchSize::Stories(size) | BatchSize::Tokens(size)) = config.size;
+        assert!(!stories.is_empty(), "there is no story to take a batch from");
+        assert!(config.context >= 2, "a context of {} leaves no token to predict", config.context);
+        assert!(size > 0, "a batch of nothing");
+        Self { stories, config, plans: Mutex::new(Plans { starts: vec![0], latest: None }) }
+    }
+
+    /// The stories that batches are made of.
+    pub fn stories(&self) -> &Stories {
+        &self.stories
+    }
+
+    /// The number of batches of an epoch, which for [`BatchSize::Tokens`] depends on its order.
+    pub fn batches_in_epoch(&self, epoch: usize) -> usize {
+        match self.config.size {
+            BatchSize::Stories(size) => self.stories.len().div_ceil(size),
+            BatchSize::Tokens(_) if self.config.shuffle => self.plan(epoch).batches(),
+            BatchSize::Tokens(_) => self.plan(0).batches(),
+        }
+    }
+
+    /// The number of steps that `epochs` epochs take.
+    pub fn steps(&self, epochs: usize) -> usize {
+        if self.same_length() {
+            return epochs * self.batches_in_epoch(0);
+        }
+        let known = self.plans().starts.len();
+        for epoch in known - 1..epochs {
+            let batches = self.batches_in_epoch(epoch);
+            let mut plans = self.plans();
+            if plans.starts.len() == epoch + 1 {
+                let start = plans.starts[epoch] + batches;
+                plans.starts.push(start);
+            }
+        }
+        self.plans().starts[epochs]
+    }
+
+    /// The epoch of a step, counted from 0, and the number of the step's batch in it.
+    pub fn position(&self, step: usize) -> (usize, usize) {
+        if self.same_length() {
+            let batches = self.batches_in_epoch(0);
+            return (step / batches, step % batches);
+        }
+        let mut counted = self.plans().starts.len() - 1;
+        while self.steps(counted) <= step {
+            counted += 1;
+        }
+        let plans = self.plans();
+        let epoch = plans.starts.partition_point(|start| *start <= step) - 1;
+        (epoch, step - plans.starts[epoch])
+    }
+
+    /// The batch of a step, counted from 0.
+    pub fn batch(&self, step: usize) -> Batch {
+        let (epoch, batch) = self.position(step);
+        let epoch = if self.config.shuffle { epoch } else { 0 };
+        Batch::new(&self.stories, self.plan(epoch).members(batch), self.config.context)
+    }
+
+    /// The number of targets of an epoch.
+    pub fn targets_per_epoch(&self) -> u64 {
+        self.stories.targets(self.config.context)
+    }
+
+    /// Whether every epoch has as many batches.
+    fn same_length(&self) -> bool {
+        !self.config.shuffle || matches!(self.config.size, BatchSize::Stories(_))
+    }
+
+    fn plans(&self) -> std::sync::MutexGuard<'_, Plans> {
+        // The plans are whole at every point where a thread can panic.
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The plan of an epoch; the latest is kept.
+    fn plan(&self, epoch: usize) -> Arc<Plan> {
+        if let Some((known, plan)) = &self.plans().latest
+            && *known == epoch
+        {
+            return Arc::clone(plan);
+        }
+        let plan = Arc::new(self.make_plan(epoch));
+        self.plans().latest = Some((epoch, Arc::clone(&plan)));
+        plan
+    }
+
+    fn make_plan(&self, epoch: usize) -> Plan {
+        let count = self.stories.len() as u32;
+        let order = if self.config.shuffle {
+            Random::new("lrx-data order of an epoch", &[self.config.seed, epoch as u64]).permutation(count)
+        } else {
+            (0..count).collect()
+        };
+        let targets = targets_at(&self.stories, self.config.context);
+        let mut bounds = vec![0];
+        let mut start = 0;
+        while start < order.len() {
+            let rest = &order[start..];
+            start += match self.config.size {
+                BatchSize::Stories(size) => rest.len().min(size),
+                BatchSize::Tokens(most) => fitting(rest.iter().map(|story| targets(*story as usize)), most),
+            };
+            bounds.push(start as u32);
+        }
+        Plan { order, bounds }
+    }
+}

@@ -1,0 +1,317 @@
+//! `[data]` resolved: checked, every default filled in, each file known by its content.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use serde::{Serialize, Serializer};
+
+use crate::config::{DataConfig, TokenizerConfig, VocabularyKind};
+use crate::error::DataError;
+use crate::synthetic;
+
+/// How many synthetic stories there are unless `stories` says otherwise.
+const SYNTHETIC_STORIES: usize = 20_000;
+/// The smallest byte-level BPE: the 256 bytes and the end-of-text token.
+const SMALLEST_BPE: usize = 257;
+/// The part of the training stories that is held out unless the config says otherwise.
+const VALID_FRACTION: f64 = 0.01;
+
+/// What data a run uses: checked, every default filled in, and each file known by its content.
+///
+/// Serialises with each file as `{ file = <path as written>, blake3 = <hash of the content> }`, never an absolute path.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DataSpec {
+    pub(crate) train: TrainSpec,
+    pub(crate) valid: ValidSpec,
+    pub(crate) stories: usize,
+    pub(crate) tokenizer: TokenizerSpec,
+    pub(crate) vocabulary: VocabularyKind,
+    pub(crate) shuffle: bool,
+    pub(crate) end_of_text: bool,
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum TrainSpec {
+    File(FileSpec),
+    Synthetic,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum ValidSpec {
+    File(FileSpec),
+    Fraction(f64),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum TokenizerSpec {
+    File(FileSpec),
+    TrainBpe(usize),
+}
+
+/// A file of the config: where it is, how it was written, what is in it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct FileSpec {
+    /// The key under `[data]` that names it.
+    pub(crate) key: &'static str,
+    pub(crate) written: String,
+    pub(crate) path: PathBuf,
+    /// BLAKE3 of the content, in hexadecimal.
+    pub(crate) blake3: String,
+}
+
+impl DataConfig {
+    /// Checks the values, fills in the defaults, and reads every file once for its hash.
+    ///
+    /// `locate` gives the place of a file from the key that names it and the path as written: a config's paths are
+    /// relative to the file that they stand in, which only the caller knows.
+    ///
+    /// # Errors
+    /// A value outside its range, both `valid` and `valid_fraction`, or a file that cannot be read;
+    /// [`DataError::key`] tells which key is at fault.
+    pub fn resolve(self, locate: &dyn Fn(&str, &str) -> PathBuf) -> Result<DataSpec, DataError> {
+        let file = |key, written: String| FileSpec::read(key, locate(key, &written), written);
+        let synthetic = self.train == synthetic::NAME;
+        if self.stories > u32::MAX as usize {
+            return Err(DataError::at("stories", format!("stories = {} is above {}", self.stories, u32::MAX)));
+        }
+        let valid = match (self.valid, self.valid_fraction) {
+            (Some(_), Some(_)) => {
+                return Err(DataError::at("valid_fraction", "valid and valid_fraction exclude each other: give one"));
+            }
+            (Some(written), None) if written == synthetic::NAME => {
+                let message = "valid must be a file: synthetic stories are held out by valid_fraction";
+                return Err(DataError::at("valid", message));
+            }
+            (Some(written), None) => ValidSpec::File(file("valid", written)?),
+            (None, fraction) => ValidSpec::Fraction(checked_fraction(fraction.unwrap_or(VALID_FRACTION))?),
+        };
+        let tokenizer = match self.tokenizer {
+            TokenizerConfig::File(written) => TokenizerSpec::File(file("tokenizer", written)?),
+            TokenizerConfig::TrainBpe(size) if size < SMALLEST_BPE => {
+                let message = format!(
+                    "train_bpe = {size} is too small: a byte-level BPE has at least {SMALLEST_BPE} tokens, \
+                     the 256 bytes and the end of text"
+                );
+                return Err(DataError::at("tokenizer", message));
+            }
+            TokenizerConfig::TrainBpe(size) => TokenizerSpec::TrainBpe(size),
+        };
+        Ok(DataSpec {
+            train: if synthetic { TrainSpec::Synthetic } else { TrainSpec::File(file("train", self.train)?) },
+            valid,
+            stories: if synthetic && self.stories == 0 { SYNTHETIC_STORIES } else { self.stories },
+            tokenizer,
+            vocabulary: self.vocabulary,
+            shuffle: self.shuffle,
+            end_of_text: self.end_of_text,
+            seed: self.seed,
+        })
+    }
+}
+
+fn checked_fraction(fraction: f64) -> Result<f64, DataError> {
+    if fraction > 0.0 && fraction < 1.0 {
+        return Ok(fraction);
+    }
+    let message = format!("valid_fraction = {fraction} is out of range: it must lie between 0 and 1, both excluded");
+    Err(DataError::at("valid_fraction", message))
+}
+
+impl FileSpec {
+    fn read(key: &'static str, path: PathBuf, written: String) -> Result<Self, DataError> {
+        let hash = content_hash(&path).map_err(|error| {
+            DataError::at(key, format!("{key} = \"{written}\" cannot be read: {}: {error}", path.display()))
+        })?;
+        Ok(Self { key, written, path, blake3: hash })
+    }
+
+    /// An error about what is in the file.
+    pub(crate) fn error(&self, message: impl std::fmt::Display) -> DataError {
+        DataError::at(self.key, format!("{}{message}", self.path.display()))
+    }
+
+    /// The error of a file whose content is no longer what was resolved.
+    pub(crate) fn changed(&self) -> DataError {
+        self.error(" was changed while it was being used: start again")
+    }
+}
+
+fn content_hash(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("not a file"));
+    }
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hasher.finalize().to_string()),
+            count => hasher.update_rayon(&buffer[..count]),
+        };
+    }
+}
+
+impl DataSpec {
+    /// Whether stories are drawn at random: for [`SamplerConfig::shuffle`](crate::SamplerConfig::shuffle).
+    pub fn shuffle(&self) -> bool {
+        self.shuffle
+    }
+
+    /// Whether each story ends with the end-of-text token.
+    pub fn end_of_text(&self) -> bool {
+        self.end_of_text
+    }
+
+    /// What tells this data from other data, whatever its files are called: for the identity of a run.
+    pub fn identity(&self) -> DataIdentity<'_> {
+        DataIdentity(self.record(false))
+    }
+
+    fn record(&self, named: bool) -> Record<'_> {
+        let file = |file| FileRecord::new(file, named);
+        let (valid, valid_fraction) = match &self.valid {
+            ValidSpec::File(spec) => (Some(file(spec)), None),
+            ValidSpec::Fraction(fraction) => (None, Some(*fraction)),
+        };
+        Record {
+            train: match &self.train {
+                TrainSpec::File(spec) => TrainRecord::File(file(spec)),
+                TrainSpec::Synthetic => {
+                    TrainRecord::Synthetic { generator: synthetic::NAME, version: synthetic::VERSION }
+                }
+            },
+            valid,
+            valid_fraction,
+            stories: self.stories,
+            tokenizer: match &self.tokenizer {
+                TokenizerSpec::File(spec) => TokenizerRecord::File(file(spec)),
+                TokenizerSpec::TrainBpe(size) => TokenizerRecord::Bpe { train_bpe: *size },
+            },
+            vocabulary: self.vocabulary,
+            shuffle: self.shuffle,
+            end_of_text: self.end_of_text,
+            seed: self.seed,
+        }
+    }
+}
+
+impl Serialize for DataSpec {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.record(true).serialize(serializer)
+    }
+}
+
+/// What of a [`DataSpec`] makes the data what it is: as it serialises, without the names of files.
+#[derive(Debug, Clone, Serialize)]
+pub struct DataIdentity<'a>(Record<'a>);
+
+#[derive(Debug, Clone, Serialize)]
+struct Record<'a> {
+    train: TrainRecord<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    valid: Option<FileRecord<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    valid_fraction: Option<f64>,
+    stories: usize,
+    tokenizer: TokenizerRecord<'a>,
+    vocabulary: VocabularyKind,
+    shuffle: bool,
+    end_of_text: bool,
+    seed: u64,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+enum TrainRecord<'a> {
+    File(FileRecord<'a>),
+    Synthetic { generator: &'static str, version: u32 },
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+enum TokenizerRecord<'a> {
+    File(FileRecord<'a>),
+    Bpe { train_bpe: usize },
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct FileRecord<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
+    blake3: &'a str,
+}
+
+impl<'a> FileRecord<'a> {
+    fn new(spec: &'a FileSpec, named: bool) -> Self {
+        Self { file: named.then_some(&spec.written), blake3: &spec.blake3 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn here(_key: &str, written: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(written)
+    }
+
+    fn resolve(text: &str) -> Result<DataSpec, DataError> {
+        toml::from_str::<DataConfig>(text).unwrap().resolve(&here)
+    }
+
+    #[test]
+    fn defaults_are_filled_in() {
+        let resolved = toml::to_string(&resolve("").unwrap()).unwrap();
+        let expected = format!(
+            "valid_fraction = 0.01\nstories = 20000\nvocabulary = \"full\"\nshuffle = true\nend_of_text = false\n\
+             seed = 0\n\n[train]\ngenerator = \"synthetic\"\nversion = {}\n\n[tokenizer]\ntrain_bpe = 8192\n",
+            synthetic::VERSION
+        );
+        assert_eq!(resolved, expected);
+    }
+
+    #[test]
+    fn files_are_named_as_written_and_identified_by_content() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a.txt"), "x").unwrap();
+        std::fs::write(dir.path().join("b.txt"), "x").unwrap();
+        let resolve = |name: &str| {
+            let config = DataConfig { train: name.to_owned(), ..DataConfig::default() };
+            config.resolve(&|_, written| dir.path().join(written)).unwrap()
+        };
+        let json = |spec: &DataSpec| serde_json::to_value(spec).unwrap();
+        let identity = |spec: &DataSpec| serde_json::to_value(spec.identity()).unwrap();
+        let (a, b) = (resolve("a.txt"), resolve("b.txt"));
+        assert_eq!(json(&a)["train"]["file"], "a.txt");
+        // `printf x | b3sum`.
+        let hash = "8f5a1bb5a2e7bb4d5a58bd0b8c0ab1e0e3d6e0e1";
+        assert_ne!(json(&a), json(&b));
+        assert_eq!(identity(&a), identity(&b));
+        assert_eq!(identity(&a)["train"]["blake3"], hash);
+        std::fs::write(dir.path().join("b.txt"), "y").unwrap();
+        assert_ne!(identity(&a), identity(&resolve("b.txt")));
+    }
+
+    #[test]
+    fn errors_name_the_key_and_the_value() {
+        for (text, key, part) in [
+            ("train = 'missing.txt'", "train", "missing.txt"),
+            ("train = 'src'", "train", "not a file"),
+            ("valid = 'missing.txt'", "valid", "missing.txt"),
+            ("valid = 'synthetic'", "valid", "must be a file"),
+            ("tokenizer = 'missing.json'", "tokenizer", "missing.json"),
+            ("tokenizer = { train_bpe = 256 }", "tokenizer", "at least 257"),
+            ("valid_fraction = 0", "valid_fraction", "= 0 is out of range"),
+            ("valid_fraction = 1.0", "valid_fraction", "between 0 and 1"),
+            ("valid_fraction = nan", "valid_fraction", "between 0 and 1"),
+            ("valid = 'Cargo.toml'\nvalid_fraction = 0.1", "valid_fraction", "exclude each other"),
+            ("stories = 4294967296", "stories", "4294967296"),
+        ] {
+            let error = resolve(text).unwrap_err();
+            assert_eq!(error.key(), Some(key), "{text}");
+            assert!(error.to_string().contains(part), "{text}: {error}");
+        }
+    }
+}

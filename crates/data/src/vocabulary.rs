@@ -1,0 +1,187 @@
+//! The tokens that a model knows, and the text behind them.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::error::DataError;
+use crate::tokenizer::{Facts, Tokenizer};
+
+/// What a saved vocabulary calls its format.
+const FORMAT: &str = "lrx-vocabulary-1";
+/// The number of a token that is not in the vocabulary.
+const ABSENT: u32 = u32::MAX;
+
+/// The tokens that a model knows: text to ids and back. Cheap to clone.
+///
+/// Ids run from 0 up to [`size`](Self::size). In a compact vocabulary they are the tokenizer's renumbered in its order.
+#[derive(Debug, Clone)]
+pub struct Vocabulary {
+    tokenizer: Arc<Tokenizer>,
+    /// The size and the end-of-text token of the full vocabulary.
+    size: usize,
+    end_of_text: Option<u32>,
+    compact: Option<Compact>,
+}
+
+/// How the ids of a compact vocabulary and those of the tokenizer belong together.
+#[derive(Debug, Clone)]
+struct Compact {
+    /// The tokenizer's id of each id of the vocabulary, ascending.
+    full: Arc<[u32]>,
+    /// The vocabulary's id of each id of the tokenizer, or [`ABSENT`].
+    numbers: Arc<[u32]>,
+}
+
+impl Compact {
+    fn new(full: Vec<u32>, size: usize) -> Self {
+        let mut numbers = vec![ABSENT; size];
+        for (number, id) in (0..).zip(&full) {
+            numbers[*id as usize] = number;
+        }
+        Self { full: full.into(), numbers: numbers.into() }
+    }
+
+    fn number(&self, id: u32) -> Option<u32> {
+        self.numbers.get(id as usize).copied().filter(|number| *number != ABSENT)
+    }
+}
+
+/// A vocabulary in a file of its own.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    format: String,
+    size: usize,
+    end_of_text: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    compact: Option<Vec<u32>>,
+    tokenizer: Box<RawValue>,
+}
+
+impl Vocabulary {
+    /// All tokens of the tokenizer.
+    pub(crate) fn full(tokenizer: Tokenizer, facts: &Facts) -> Self {
+        let Facts { size, end_of_text, .. } = *facts;
+        Self { tokenizer: Arc::new(tokenizer), size, end_of_text, compact: None }
+    }
+
+    /// The tokens that are used or belong to the alphabet of the tokenizer.
+    pub(crate) fn compact(tokenizer: Tokenizer, facts: &Facts, used: &[&[u32]]) -> Self {
+        let mut full = used.concat();
+        full.extend(&facts.alphabet);
+        full.sort_unstable();
+        full.dedup();
+        let compact = Some(Compact::new(full, facts.size));
+        Self { compact, ..Self::full(tokenizer, facts) }
+    }
+
+    /// The vocabulary's id of each id of the tokenizer, where they differ. Ids that are not in it have no meaning.
+    pub(crate) fn numbers(&self) -> Option<Arc<[u32]>> {
+        self.compact.as_ref().map(|compact| Arc::clone(&compact.numbers))
+    }
+
+    /// The number of tokens: every id lies below it.
+    pub fn size(&self) -> usize {
+        self.compact.as_ref().map_or(self.size, |compact| compact.full.len())
+    }
+
+    /// The token that ends a text, if the tokenizer has one.
+    pub fn end_of_text(&self) -> Option<u32> {
+        match &self.compact {
+            Some(compact) => self.end_of_text.and_then(|id| compact.number(id)),
+            None => self.end_of_text,
+        }
+    }
+
+    /// The ids of a text, with no token added. What a compact vocabulary lacks is written with smaller tokens, at
+    /// worst with bytes.
+    ///
+    /// # Errors
+    /// If the tokenizer is broken, or neither byte-level nor with byte fallback and so unable to write the text.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, DataError> {
+        let ids = self.tokenizer.encode(text)?;
+        let Some(compact) = &self.compact else {
+            return Ok(ids);
+        };
+        let mut numbers = Vec::with_capacity(ids.len());
+        for id in ids {
+            match compact.number(id) {
+                Some(number) => numbers.push(number),
+                None => numbers.extend(self.tokenizer.pieces(id, |id| compact.number(id))?),
+            }
+        }
+        Ok(numbers)
+    }
+
+    /// The text of some ids. Bytes that are no UTF-8, as where a character is cut, become U+FFFD.
+    ///
+    /// # Errors
+    /// If an id is not below [`size`](Self::size), or the tokenizer is broken.
+    pub fn decode(&self, ids: &[u32]) -> Result<String, DataError> {
+        if let Some(id) = ids.iter().find(|id| **id as usize >= self.size()) {
+            return Err(DataError::new(format!("token {id} is not in a vocabulary of {}", self.size())));
+        }
+        match &self.compact {
+            None => self.tokenizer.decode(ids),
+            Some(compact) => {
+                let full: Vec<u32> = ids.iter().map(|id| compact.full[*id as usize]).collect();
+                self.tokenizer.decode(&full)
+            }
+        }
+    }
+
+    /// Writes all there is to the vocabulary, with the tokenizer, into one file, which [`load`](Self::load) reads. The
+    /// file appears as a whole or not at all.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), DataError> {
+        let cannot = |error: &dyn std::fmt::Display| {
+            DataError::new(format!("the vocabulary cannot be written: {}: {error}", path.display()))
+        };
+        let saved = Saved {
+            format: FORMAT.to_owned(),
+            size: self.size,
+            end_of_text: self.end_of_text,
+            compact: self.compact.as_ref().map(|compact| compact.full.to_vec()),
+            tokenizer: RawValue::from_string(self.tokenizer.json().to_owned()).map_err(|error| cannot(&error))?,
+        };
+        let json = serde_json::to_vec(&saved).map_err(|error| cannot(&error))?;
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let write = || {
+            let mut file = tempfile::Builder::new().prefix(".vocabulary-").tempfile_in(dir)?;
+            file.write_all(&json)?;
+            file.as_file().sync_all()?;
+            file.persist(path).map(drop).map_err(|error| error.error)
+        };
+        write().map_err(|error| cannot(&error))
+    }
+
+    /// Reads what [`save`](Self::save) wrote.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is not a saved vocabulary.
+    pub fn load(path: &Path) -> Result<Self, DataError> {
+        let error = |message: &dyn std::fmt::Display| DataError::new(format!("{}: {message}", path.display()));
+        let text = fs::read_to_string(path).map_err(|cause| error(&cause))?;
+        let saved: Saved =
+            serde_json::from_str(&text).map_err(|cause| error(&format_args!("not a vocabulary: {cause}")))?;
+        if saved.format != FORMAT {
+            return Err(error(&format_args!("format \"{}\" where \"{FORMAT}\" is expected", saved.format)));
+        }
+        let whole = |ids: &[u32]| ids.iter().all(|id| (*id as usize) < saved.size) && ids.is_sorted_by(|a, b| a < b);
+        if !saved.compact.as_deref().is_none_or(whole) {
+            return Err(error(&"the ids of the compact vocabulary do not ascend within the full one"));
+        }
+        Ok(Self {
+            tokenizer: Arc::new(Tokenizer::new(path.display().to_string(), saved.tokenizer.get().to_owned())),
+            size: saved.size,
+            end_of_text: saved.end_of_text,
+            compact: saved.compact.map(|full| Compact::new(full, saved.size)),
+        })
+    }
+}

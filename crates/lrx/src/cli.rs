@@ -1,0 +1,179 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use lrx_layers::Registry;
+
+use crate::commands;
+
+/// Train small language models whose attention and MLP matrices are low-rank or otherwise structured, and find out what
+/// that does.
+#[derive(Parser)]
+#[command(
+    name = "lrx",
+    version,
+    after_help = "\
+Start with:  lrx run configs/quickstart.toml
+Then change a rank in it and run again: finished runs are skipped, new ones are trained."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train every run that the configs describe; skip finished runs, resume interrupted ones
+    Run(RunArgs),
+    /// Train nothing: list the runs with parameters, FLOPs, memory and estimated time
+    Plan(PlanArgs),
+    /// Tables, plots and one HTML page from results folders
+    Report(ReportArgs),
+    /// The layer kinds that a config can name; with NAME, its mathematics and options
+    Layers {
+        /// A kind
+        name: Option<String>,
+    },
+    /// Text from a trained run
+    Generate(GenerateArgs),
+}
+
+/// What `run` and `plan` share.
+#[derive(Args)]
+pub(crate) struct Common {
+    /// Config files, one experiment each
+    #[arg(required = true, value_name = "CONFIG.toml")]
+    pub(crate) configs: Vec<PathBuf>,
+    /// Results go to DIR/<name>/
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    pub(crate) out: PathBuf,
+    /// Override a key, TOML syntax on the right: --set train.learning_rate=1e-3 --set 'data.train="a.txt"'
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Threads to compute on [default: all cores]. Numbers do not depend on it
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+}
+
+/// `lrx run`
+#[derive(Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Seconds between checkpoints
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub(crate) checkpoint_every: u64,
+    /// Train again what diverged or failed before
+    #[arg(long)]
+    pub(crate) retry_failed: bool,
+}
+
+/// `lrx plan`
+#[derive(Args)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// `csv`: the columns of runs.csv, as far as they can be known
+    #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
+    pub(crate) format: PlanFormat,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanFormat {
+    Text,
+    Csv,
+}
+
+/// `lrx report`
+#[derive(Args)]
+pub(crate) struct ReportArgs {
+    /// Folders of experiments, or folders that hold such
+    #[arg(value_name = "DIR", default_value = "results")]
+    pub(crate) dirs: Vec<PathBuf>,
+    /// Where report.html, the plots and summary.csv go [default: the first DIR]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// The configuration that others are compared with [default: the all-dense one]
+    #[arg(long, value_name = "LABEL")]
+    pub(crate) baseline: Option<String>,
+    /// `text`: print the tables, write nothing
+    #[arg(long, value_enum, default_value_t = ReportFormat::Html)]
+    pub(crate) format: ReportFormat,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    Html,
+    Text,
+}
+
+/// `lrx generate`
+#[derive(Args)]
+pub(crate) struct GenerateArgs {
+    /// The folder of a run, or its run_id (or the beginning of it) in --out
+    pub(crate) run: String,
+    /// Text to continue
+    #[arg(long)]
+    pub(crate) prompt: String,
+    /// Tokens to add at most
+    #[arg(long, default_value_t = 200)]
+    pub(crate) tokens: usize,
+    /// Below 1 sharper, above 1 flatter; 0 always takes the likeliest token
+    #[arg(long, default_value_t = 0.8)]
+    pub(crate) temperature: f32,
+    /// Draw from the K likeliest tokens only; 0 for all
+    #[arg(long, value_name = "K", default_value_t = 40)]
+    pub(crate) top_k: usize,
+    /// The same seed gives the same text
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Where runs are looked for
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    pub(crate) out: PathBuf,
+    /// Threads to compute on [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+}
+
+/// Why a command ended early.
+pub(crate) enum Failure {
+    /// The user's mistake: exit code 2.
+    Usage(String),
+    /// Something that went wrong on the way: exit code 1.
+    Failed(String),
+}
+
+/// Parses the command line and runs the command.
+pub(crate) fn run(registry: &Registry) -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Run(args) => commands::run::run(&args, registry),
+        Command::Plan(args) => commands::plan::plan(&args, registry),
+        Command::Report(args) => commands::report::report(&args),
+        Command::Layers { name } => commands::layers::layers(name.as_deref(), registry),
+        Command::Generate(args) => commands::generate::generate(&args, registry),
+    };
+    match result {
+        Ok(code) => code,
+        Err(Failure::Usage(message)) => fail(&message, 2),
+        Err(Failure::Failed(message)) => fail(&message, 1),
+    }
+}
+
+fn fail(message: &str, code: u8) -> ExitCode {
+    let prefix = if message.starts_with("error:") { "" } else { "error: " };
+    eprintln!("{prefix}{}", message.trim_end());
+    ExitCode::from(code)
+}
+
+/// Sets the number of threads of the whole process.
+pub(crate) fn use_threads(threads: Option<usize>) -> Result<(), Failure> {
+    if threads == Some(0) {
+        return Err(Failure::Usage("--threads 0: expected at least 1".into()));
+    }
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.unwrap_or(0))
+        .build_global()
+        .map_err(|error| Failure::Failed(format!("cannot start the threads: {error}")))
+}

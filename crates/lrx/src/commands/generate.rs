@@ -1,0 +1,78 @@
+//! `lrx generate`
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use lrx_data::Vocabulary;
+use lrx_layers::{OptionError, Registry, deserialize};
+use lrx_model::{GptNeo, ModelConfig, ModelSpec, Sampling, load_weights};
+use lrx_train::WEIGHTS_FILE;
+use toml::{Table, Value};
+
+use crate::cli::{Failure, GenerateArgs, use_threads};
+use crate::results::{RESOLVED_FILE, VOCABULARY_FILE, about, find_run};
+
+pub(crate) fn generate(args: &GenerateArgs, registry: &Registry) -> Result<ExitCode, Failure> {
+    if !(args.temperature >= 0.0 && args.temperature.is_finite()) {
+        return Err(Failure::Usage(format!("--temperature {}: expected a number of at least 0", args.temperature)));
+    }
+    use_threads(args.threads)?;
+    let folder = find_run(&args.run, &args.out).map_err(Failure::Usage)?;
+    let vocabulary =
+        Vocabulary::load(&folder.join(VOCABULARY_FILE)).map_err(|error| Failure::Usage(error.to_string()))?;
+    let weights = folder.join(WEIGHTS_FILE);
+    if !weights.exists() {
+        let message = format!("{} has no {WEIGHTS_FILE}: the run is not finished", folder.display());
+        return Err(Failure::Usage(message));
+    }
+
+    let resolved = folder.join(RESOLVED_FILE);
+    let text = std::fs::read_to_string(&resolved).map_err(|error| Failure::Usage(about(&resolved)(error)))?;
+    let spec =
+        model_spec(&text, registry).map_err(|error| Failure::Usage(format!("{}: {error}", resolved.display())))?;
+    let mut model = GptNeo::new(&spec, vocabulary.size(), 0);
+    load_weights(model.parameters_mut(), &weights).map_err(|error| Failure::Usage(error.to_string()))?;
+
+    let prompt = vocabulary.encode(&args.prompt).map_err(|error| Failure::Usage(error.to_string()))?;
+    if prompt.is_empty() {
+        return Err(Failure::Usage("--prompt is empty: expected some text to continue".into()));
+    }
+    if prompt.len() >= model.context() {
+        let (tokens, context) = (prompt.len(), model.context());
+        return Err(Failure::Usage(format!("--prompt has {tokens} tokens; the context of the model is {context}")));
+    }
+    let sampling = Sampling { temperature: args.temperature, top_k: args.top_k, seed: args.seed };
+    let mut tokens = prompt.clone();
+    let mut shown = String::new();
+    let mut print = |tokens: &[u32]| {
+        // A character may take several tokens: what is not whole yet shows as U+FFFD at the end and waits.
+        let text = vocabulary.decode(tokens).unwrap_or_default();
+        let whole = text.trim_end_matches('\u{fffd}');
+        if let Some(new) = whole.strip_prefix(shown.as_str()) {
+            print!("{new}");
+            let _ = std::io::stdout().flush();
+            shown = whole.to_string();
+        }
+    };
+    print(&tokens);
+    let end = vocabulary.end_of_text();
+    lrx_model::generate(&model, &prompt, args.tokens, end, &sampling, |token| {
+        if Some(token) != end {
+            tokens.push(token);
+            print(&tokens);
+        }
+    });
+    println!();
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The model of a resolved config.
+fn model_spec(resolved: &str, registry: &Registry) -> Result<ModelSpec, OptionError> {
+    let error = |message: String| OptionError::new("model", message);
+    let mut config: Table = resolved.parse().map_err(|e: toml::de::Error| error(e.message().to_string()))?;
+    let Some(Value::Table(mut model)) = config.remove("model") else {
+        return Err(error("the section is missing".into()));
+    };
+    model.remove("init_from"); // The weights that follow replace it.
+    deserialize::<ModelConfig>(model)?.resolve(registry, &|_, written| written.into())
+}

@@ -1,0 +1,161 @@
+//! `lrx plan`
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use indicatif::HumanDuration;
+use lrx_data::{Corpus, Sampler, SamplerConfig};
+use lrx_layers::Registry;
+use lrx_tensor::{MatMut, MatRef, Threads, matmul};
+use lrx_train::{RunRecord, Status};
+
+use crate::cli::{Failure, PlanArgs, PlanFormat, use_threads};
+use crate::config::{ConfigError, DataState, RunSpec, load_experiments};
+use crate::corpus::{Corpora, vocabulary};
+use crate::progress::thousands;
+
+pub(crate) fn plan(args: &PlanArgs, registry: &Registry) -> Result<ExitCode, Failure> {
+    use_threads(args.common.threads)?;
+    let experiments = load_experiments(&args.common.configs, &args.common.set, registry)
+        .map_err(|errors| Failure::Usage(errors.to_string()))?;
+    let mut corpora = Corpora::default();
+    let mut rows = Vec::new();
+    for experiment in &experiments {
+        for run in &experiment.runs {
+            let row = row(run, &mut corpora, args).map_err(|error| Failure::Usage(error.to_string()))?;
+            rows.push((run, row));
+        }
+    }
+    match args.format {
+        PlanFormat::Csv => {
+            let mut writer = csv::Writer::from_writer(std::io::stdout());
+            let written = rows.iter().try_for_each(|(_, row)| writer.serialize(row));
+            written.and_then(|()| Ok(writer.flush()?)).map_err(|error| Failure::Failed(error.to_string()))?;
+        }
+        PlanFormat::Text => print_table(&rows),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(run: &RunSpec, corpora: &mut Corpora, args: &PlanArgs) -> Result<RunRecord, ConfigError> {
+    // Without its data, a run can be planned as far as its vocabulary is given.
+    if let (DataState::Missing(error), Some(given)) = (&run.data, run.model.vocabulary) {
+        eprintln!("warning: planned without data: {}", error.message);
+        return Ok(record(run, given, None));
+    }
+    let corpus = corpora.of(run, &args.common.out)?;
+    Ok(record(run, vocabulary(run, &corpus)?, Some(&corpus)))
+}
+
+/// The row of a run before it has begun.
+pub(crate) fn record(run: &RunSpec, vocabulary: usize, corpus: Option<&Corpus>) -> RunRecord {
+    let model = &run.model;
+    let (embedding, body) = (model.embedding_parameters(vocabulary), model.body_parameters());
+    let steps = corpus.map(|corpus| run.train.length().steps(&sampler(run, corpus)));
+    RunRecord {
+        run_id: run.run_id.clone().unwrap_or_default(),
+        label: run.label.clone(),
+        seed: run.seed,
+        status: Status::Planned,
+        layers: model.layers.len(),
+        hidden: model.hidden,
+        attention: model.kind_cell(|layer| &layer.attention),
+        attention_ranks: model.rank_cell(|layer| &layer.attention),
+        mlp: model.kind_cell(|layer| &layer.mlp),
+        mlp_ranks: model.rank_cell(|layer| &layer.mlp),
+        params: embedding + body,
+        params_embedding: embedding,
+        params_body: body,
+        flops_per_token: model.flops_per_token(vocabulary),
+        stories: corpus.map(|corpus| corpus.train.len()),
+        tokens: corpus.zip(steps).map(|(corpus, steps)| tokens(run, corpus, steps)),
+        steps,
+        train_loss: None,
+        eval_loss: None,
+        tokens_per_second: None,
+        wall_seconds: None,
+        peak_rss_mb: None,
+        note: String::new(),
+    }
+}
+
+/// Gives the batches of a run.
+pub(crate) fn sampler(run: &RunSpec, corpus: &Corpus) -> Sampler {
+    let DataState::Ready(data) = &run.data else { unreachable!("a corpus comes from data that is there") };
+    let config = SamplerConfig {
+        context: run.model.context,
+        size: run.train.batch_size(),
+        shuffle: data.shuffle(),
+        seed: run.seed,
+    };
+    Sampler::new(corpus.train.clone(), config)
+}
+
+/// Targets in all steps of a run.
+fn tokens(run: &RunSpec, corpus: &Corpus, steps: usize) -> u64 {
+    let sampler = sampler(run, corpus);
+    let (epochs, rest) = sampler.position(steps);
+    let begun = (steps - rest..steps).map(|step| sampler.batch(step).tokens() as u64);
+    epochs as u64 * sampler.targets_per_epoch() + begun.sum::<u64>()
+}
+
+/// Tokens of a batch whose activations the memory estimate counts: the mean batch, times two for a long one.
+fn batch_tokens(row: &RunRecord) -> f64 {
+    row.tokens.zip(row.steps).map_or(1024.0, |(tokens, steps)| 2.0 * tokens as f64 / steps.max(1) as f64)
+}
+
+fn print_table(rows: &[(&RunSpec, RunRecord)]) {
+    let rate = flops_per_second();
+    let label_width = rows.iter().map(|(_, row)| row.label.len()).max().unwrap_or(5).max(5);
+    println!(
+        "{:label_width$}  {:>4}  {:>12}  {:>12}  {:>11}  {:>7}  {:>12}  {:>8}  {:>12}",
+        "label", "seed", "params", "body", "MFLOP/token", "steps", "tokens", "memory", "time, about"
+    );
+    let mut total = Duration::ZERO;
+    for (run, row) in rows {
+        let time = row.tokens.map(|tokens| estimated_time(row, tokens, rate));
+        total += time.unwrap_or_default();
+        println!(
+            "{:label_width$}  {:>4}  {:>12}  {:>12}  {:>11.2}  {:>7}  {:>12}  {:>5} MB  {:>12}",
+            row.label,
+            row.seed,
+            thousands(row.params as f64),
+            thousands(row.params_body as f64),
+            row.flops_per_token as f64 / 1e6,
+            row.steps.map_or("?".into(), |steps| thousands(steps as f64)),
+            row.tokens.map_or("?".into(), |tokens| thousands(tokens as f64)),
+            (estimated_bytes(run, row) / 1e6).round(),
+            time.map_or("?".into(), |time| HumanDuration(time).to_string()),
+        );
+    }
+    println!("\n{} runs, about {} on this machine at {:.0} GFLOP/s", rows.len(), HumanDuration(total), rate / 1e9);
+}
+
+/// Forward and backward passes take three times the forward's operations; three quarters of the rate of a large matrix
+/// product is what a training step reaches.
+fn estimated_time(row: &RunRecord, tokens: u64, rate: f64) -> Duration {
+    Duration::from_secs_f64(3.0 * row.flops_per_token as f64 * tokens as f64 / (0.75 * rate))
+}
+
+/// Weights, gradients and two moments; the activations that the backward pass needs; a block of logits.
+fn estimated_bytes(run: &RunSpec, row: &RunRecord) -> f64 {
+    let per_layer = 16 * run.model.hidden + 3 * run.model.layers[0].shape.inner;
+    let activations = batch_tokens(row) * (run.model.layers.len() * per_layer) as f64;
+    let logits = (1 << 24) as f64;
+    4.0 * (4.0 * row.params as f64 + activations + logits)
+}
+
+/// The rate of a large matrix product on this machine, measured for a fraction of a second.
+fn flops_per_second() -> f64 {
+    const SIZE: usize = 768;
+    let (a, b) = (vec![0.5; SIZE * SIZE], vec![0.25; SIZE * SIZE]);
+    let mut c = vec![0.0; SIZE * SIZE];
+    let mut best = Duration::MAX;
+    for _ in 0..8 {
+        let began = Instant::now();
+        let (a, b) = (MatRef::new(&a, SIZE, SIZE), MatRef::new(&b, SIZE, SIZE));
+        matmul(MatMut::new(&mut c, SIZE, SIZE), false, a, b, Threads::All);
+        best = best.min(began.elapsed());
+    }
+    2.0 * (SIZE * SIZE * SIZE) as f64 / best.as_secs_f64()
+}

@@ -1,0 +1,14 @@
+//! From config files to runs: reading with origins, overriding, sweeping, resolving.
+//!
+//! ```text
+//! file, its `extends`, `--set`  →  Tree (values and where each was written)
+//! Tree × [sweep] × seeds        →  RunSpec (every crate's section, resolved)
+//! ```
+
+mod error;
+mod experiment;
+mod sweep;
+mod tree;
+
+pub use error::ConfigError;
+pub use experiment::{DataState, Experiment, RunSpec, load_experiments};

@@ -1,0 +1,104 @@
+//! `[sweep]`: from one tree to one for each point.
+//!
+//! Keys with lists span a grid, `[[sweep.case]]` tables are hand-picked combinations of keys; with both, every case is
+//! combined with every point of the grid. The first key varies slowest, in the order of the file.
+
+use toml::{Table, Value};
+
+use super::error::ConfigError;
+use super::tree::Tree;
+
+/// A point of a sweep.
+pub(super) struct Point {
+    /// The whole config at this point, without `[sweep]`.
+    pub(super) tree: Tree,
+    /// What was set, for a label that has to tell the point from others: `hidden=128`.
+    pub(super) name: String,
+}
+
+const CASE: &str = "case";
+
+/// The points of `tree`; one that changes nothing when there is no `[sweep]`.
+pub(super) fn points(mut tree: Tree) -> Result<Vec<Point>, ConfigError> {
+    let sweep = match tree.table.remove("sweep") {
+        None => return Ok(vec![Point { tree, name: String::new() }]),
+        Some(Value::Table(sweep)) => sweep,
+        Some(other) => {
+            let message = format!("`sweep` is {other}; expected a table of keys with lists of values");
+            return Err(ConfigError::new(message, tree.value_place("sweep")));
+        }
+    };
+    let mut points = vec![Point { tree, name: String::new() }];
+    let start = |key: &str| points[0].tree.key_place(&format!("sweep.{key}")).map_or(0, |place| place.span.start);
+    let mut keys: Vec<(usize, String, Value)> =
+        flatten(&sweep, "").into_iter().map(|(key, values)| (start(&key), key, values)).collect();
+    keys.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+    for (_, key, values) in keys {
+        let error = |message: String| ConfigError::new(message, points[0].tree.value_place(&format!("sweep.{key}")));
+        let Value::Array(values) = values else {
+            return Err(error(format!("`{key}` of the sweep is {values}; expected a list of values")));
+        };
+        if values.is_empty() {
+            return Err(error(format!("`{key}` of the sweep is an empty list: there would be no run")));
+        }
+        points = points
+            .iter()
+            .flat_map(|point| values.iter().enumerate().map(move |(i, value)| (point, i, value)))
+            .map(|(point, i, value)| match (key.as_str(), value) {
+                (CASE, Value::Table(case)) => Ok(with_case(point, i, case)),
+                (CASE, other) => Err(error(format!("a case of the sweep is {other}; expected a table"))),
+                (key, value) => Ok(with_value(point, key, i, value)),
+            })
+            .collect::<Result<_, _>>()?;
+    }
+    Ok(points)
+}
+
+fn with_value(point: &Point, key: &str, index: usize, value: &Value) -> Point {
+    let tree = point.tree.clone().with(key, value.clone(), &format!("sweep.{key}.{index}"));
+    Point { tree, name: joined(&point.name, &part(key, value)) }
+}
+
+fn with_case(point: &Point, index: usize, case: &Table) -> Point {
+    let mut names = point.name.clone();
+    let mut tree = point.tree.clone();
+    for (key, value) in flatten(case, "") {
+        let origin = format!("sweep.{CASE}.{index}.{key}");
+        names = joined(&names, &part(&key, &value));
+        tree = tree.with(&key, value, &origin);
+    }
+    Point { tree, name: names }
+}
+
+/// Nested tables as dotted keys, `kind` first because it clears the options of the former kind.
+fn flatten(table: &Table, prefix: &str) -> Vec<(String, Value)> {
+    let mut entries: Vec<(&String, &Value)> = table.iter().collect();
+    entries.sort_by_key(|(key, _)| key.as_str() != "kind");
+    entries
+        .into_iter()
+        .flat_map(|(key, value)| {
+            let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+            match value {
+                Value::Table(inner) => flatten(inner, &path),
+                value => vec![(path, value.clone())],
+            }
+        })
+        .collect()
+}
+
+fn part(key: &str, value: &Value) -> String {
+    let last = key.rsplit('.').next().unwrap_or(key);
+    format!("{last}={}", short(value))
+}
+
+fn short(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Table(table) => table.values().map(short).collect::<Vec<_>>().join("/"),
+        value => value.to_string().replace([' ', '"'], ""),
+    }
+}
+
+fn joined(a: &str, b: &str) -> String {
+    if a.is_empty() { b.to_string() } else { format!("{a} {b}") }
+}

@@ -1,0 +1,57 @@
+//! The stories of runs, each corpus prepared once.
+
+use std::path::Path;
+use std::rc::Rc;
+
+use lrx_data::{Cache, Corpus, DataSpec, prepare};
+use lrx_tensor::map_file;
+
+use crate::config::{ConfigError, DataState, RunSpec};
+use crate::progress::DataProgress;
+
+/// Where tokenised stories are kept, inside the folder of results.
+const CACHE_FOLDER: &str = ".cache";
+
+/// Corpora by what they were made from. Runs of a sweep mostly share one.
+#[derive(Default)]
+pub(crate) struct Corpora(Vec<(Rc<DataSpec>, Rc<Corpus>)>);
+
+impl Corpora {
+    /// The corpus of a run.
+    ///
+    /// # Errors
+    /// What is wrong with the data, at its place in the config.
+    pub(crate) fn of(&mut self, run: &RunSpec, out: &Path) -> Result<Rc<Corpus>, ConfigError> {
+        let spec = match &run.data {
+            DataState::Ready(spec) => spec,
+            DataState::Missing(error) => return Err(error.again()),
+        };
+        if let Some((_, corpus)) = self.0.iter().find(|(known, _)| **known == **spec) {
+            return Ok(corpus.clone());
+        }
+        let folder = out.join(CACHE_FOLDER);
+        let cache = Cache { dir: &folder, map: &map_file };
+        let corpus = prepare(spec, &cache, &DataProgress::default()).map_err(|error| {
+            let key = error.key().map_or("data".to_string(), |key| format!("data.{key}"));
+            run.error_at(&key, error.to_string())
+        })?;
+        let corpus = Rc::new(corpus);
+        self.0.push((spec.clone(), corpus.clone()));
+        Ok(corpus)
+    }
+}
+
+/// The number of tokens of a run's model.
+///
+/// # Errors
+/// When the config holds it fast at another number than the corpus has.
+pub(crate) fn vocabulary(run: &RunSpec, corpus: &Corpus) -> Result<usize, ConfigError> {
+    let size = corpus.vocabulary.size();
+    match run.model.vocabulary {
+        Some(given) if given != size => {
+            let message = format!("the config asks for a vocabulary of {given} tokens, the data has {size}");
+            Err(run.error_at("model.vocabulary", message))
+        }
+        _ => Ok(size),
+    }
+}

@@ -1,0 +1,130 @@
+//! What a user sees while something runs: a bar on a terminal, plain lines otherwise.
+
+use std::io::IsTerminal;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use lrx_data::Unit;
+use lrx_train::{CurveRow, Observer, Report};
+
+/// Plain lines come at most so often, evaluations apart.
+const PLAIN_EVERY: Duration = Duration::from_secs(10);
+
+/// Shows the preparation of data.
+#[derive(Default)]
+pub(crate) struct DataProgress(Mutex<Option<ProgressBar>>);
+
+impl lrx_data::Progress for DataProgress {
+    fn start(&self, what: &str, total: u64, unit: Unit) {
+        let template = match unit {
+            Unit::Bytes => "{msg}  {bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left",
+            Unit::Stories => "{msg}  {bar:30} {human_pos}/{human_len} stories  {eta} left",
+        };
+        if !std::io::stderr().is_terminal() {
+            eprintln!("{what}");
+        }
+        let bar = ProgressBar::new(total).with_message(what.to_string());
+        bar.set_style(ProgressStyle::with_template(template).expect("a valid template"));
+        *self.0.lock().expect("no panic while it is held") = Some(bar);
+    }
+
+    fn advance(&self, count: u64) {
+        if let Some(bar) = &*self.0.lock().expect("no panic while it is held") {
+            bar.inc(count);
+        }
+    }
+
+    fn finish(&self) {
+        if let Some(bar) = self.0.lock().expect("no panic while it is held").take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Shows a run.
+pub(crate) struct RunProgress {
+    /// Hidden where standard error is no terminal.
+    bar: ProgressBar,
+    plain: bool,
+    eval: String,
+    last_line: Instant,
+    first: Option<(Instant, usize)>,
+}
+
+impl RunProgress {
+    /// `title` names the run.
+    pub(crate) fn new(title: &str) -> Self {
+        let bar = ProgressBar::new(0).with_prefix(title.to_string());
+        let style = ProgressStyle::with_template("{prefix}  {bar:24} {pos}/{len}  {msg}").expect("a valid template");
+        bar.set_style(style);
+        let plain = !std::io::stderr().is_terminal();
+        if plain {
+            eprintln!("{title}");
+        }
+        Self { bar, plain, eval: String::new(), last_line: Instant::now(), first: None }
+    }
+
+    /// Clears the bar and prints how the run ended.
+    pub(crate) fn end(self, message: &str) {
+        let title = self.bar.prefix();
+        self.bar.finish_and_clear();
+        if self.plain {
+            eprintln!("  {message}");
+        } else {
+            eprintln!("{title}  {message}");
+        }
+    }
+
+    fn message(&mut self, report: &Report) -> String {
+        // Time left from the speed since this process began.
+        let &mut (began, first) = self.first.get_or_insert((Instant::now(), report.step));
+        let done = report.step - first;
+        let left = report.steps - report.step;
+        let left = match began.elapsed().checked_div(done as u32) {
+            Some(step) => format!("  {} left", HumanDuration(step * left as u32)),
+            None => String::new(),
+        };
+        format!("loss {:.3}{}  {} tokens/s{left}", report.loss, self.eval, thousands(report.tokens_per_second))
+    }
+}
+
+impl Observer for RunProgress {
+    fn resumed(&mut self, report: &Report) {
+        self.warned(&format!("continues after step {} of {}", report.step, report.steps));
+    }
+
+    fn stepped(&mut self, report: &Report) {
+        if self.plain {
+            return;
+        }
+        let message = self.message(report);
+        self.bar.set_length(report.steps as u64);
+        self.bar.set_position(report.step as u64);
+        self.bar.set_message(message);
+    }
+
+    fn logged(&mut self, row: &CurveRow<'_>, report: &Report) {
+        if row.split == "eval" {
+            self.eval = format!("  eval {:.3}", row.loss);
+        }
+        let message = self.message(report);
+        if self.plain && (row.split == "eval" || self.last_line.elapsed() >= PLAIN_EVERY) {
+            self.last_line = Instant::now();
+            eprintln!("  step {}/{}  {message}", report.step, report.steps);
+        }
+    }
+
+    fn warned(&mut self, message: &str) {
+        if self.plain {
+            eprintln!("  {message}");
+        } else {
+            self.bar.println(format!("{}  {message}", self.bar.prefix()));
+        }
+    }
+}
+
+/// `12,345`
+pub(crate) fn thousands(number: f64) -> String {
+    indicatif::HumanCount(number.round() as u64).to_string()
+}

@@ -1,0 +1,75 @@
+//! `linear` against dfdx's `matmul`.
+
+use lrx_tensor::dfdx::prelude::*;
+use lrx_tensor::{Tape, ops};
+use proptest::prelude::*;
+
+use crate::common::{branch, check, input, repeated, transposed};
+
+/// Odd sizes, rank 1, the edges of a register tile, more rows than a block.
+fn size() -> impl Strategy<Value = usize> {
+    prop_oneof![3 => 1..10usize, 2 => 15..34usize, 1 => 63..130usize]
+}
+
+proptest! {
+    #[test]
+    fn without_bias(tokens in size(), inputs in size(), outputs in size(), seed: u64) {
+        check(
+            [input(seed, tokens, inputs), input(seed ^ 1, outputs, inputs)],
+            |[x, w], tape| ops::linear(x.on(tape), w, None),
+            |[x, w]| x.matmul(transposed(w)),
+        );
+    }
+
+    #[test]
+    fn with_bias(tokens in size(), inputs in size(), outputs in size(), seed: u64) {
+        check(
+            [input(seed, tokens, inputs), input(seed ^ 1, outputs, inputs), input(seed ^ 2, 1, outputs)],
+            |[x, w, b], tape| ops::linear(x.on(tape), w, Some(b)),
+            |[x, w, b]| x.matmul(transposed(w)) + repeated(b, tokens),
+        );
+    }
+
+    #[test]
+    fn two_factors_of_low_rank(tokens in size(), inputs in size(), rank in 1..4usize, outputs in size(), seed: u64) {
+        check(
+            [input(seed, tokens, inputs), input(seed ^ 1, rank, inputs), input(seed ^ 2, outputs, rank)],
+            |[x, a, b], tape| ops::linear(ops::linear(x.on(tape), a, None), b, None),
+            |[x, a, b]| x.matmul(transposed(a)).matmul(transposed(b)),
+        );
+    }
+
+    #[test]
+    fn one_matrix_applied_twice(tokens in size(), width in size(), seed: u64) {
+        check(
+            [input(seed, tokens, width), input(seed ^ 1, width, width).map(|w| w / 4.0), input(seed ^ 2, 1, width)],
+            |[x, w, b], tape| ops::linear(ops::linear(x.on(tape), w, Some(b)), w, Some(b)),
+            |[x, w, b]| {
+                let y = x.matmul(transposed(branch(&w))) + repeated(branch(&b), tokens);
+                y.matmul(transposed(w)) + repeated(b, tokens)
+            },
+        );
+    }
+}
+
+#[test]
+fn a_size_that_is_spread_over_the_threads() {
+    check(
+        [input(1, 257, 129), input(2, 191, 129), input(3, 1, 191)],
+        |[x, w, b], tape| ops::linear(x.on(tape), w, Some(b)),
+        |[x, w, b]| x.matmul(transposed(w)) + repeated(b, 257),
+    );
+}
+
+#[test]
+#[should_panic(expected = "inputs of a 4 × 2 matrix")]
+fn refuses_another_width() {
+    ops::linear(input(1, 5, 3).parameter().on(&Tape::silent()), &input(1, 4, 2).parameter(), None);
+}
+
+#[test]
+#[should_panic(expected = "one bias an output")]
+fn refuses_a_bias_of_another_width() {
+    let [w, b] = [input(1, 4, 3), input(2, 1, 3)].map(|x| x.parameter());
+    ops::linear(input(1, 5, 3).parameter().on(&Tape::silent()), &w, Some(&b));
+}

@@ -1,0 +1,15 @@
+//! Every operation of the crate, value and gradients, against a source that is not the crate itself: dfdx's own
+//! operations in f64, or f64 code written from the formula where dfdx has no such operation.
+
+mod adamw;
+mod attention;
+mod common;
+mod elementwise;
+mod embedding;
+mod head;
+mod layer_norm;
+mod linear;
+mod matmul;
+mod pytorch;
+mod tape;
+mod threads;

@@ -1,0 +1,213 @@
+//! The tape: branches, dfdx's own operations beside the crate's, silence; and the gradients of parameters.
+
+use std::rc::Rc;
+
+use lrx_tensor::dfdx::prelude::*;
+use lrx_tensor::{Activation, Tape, activation, dims, matrix, ops, values, values_mut};
+use proptest::prelude::*;
+
+use crate::common::{TOLERANCE, assert_close, branch, check, computed, input, repeated, transposed};
+
+proptest! {
+    #[test]
+    fn branches_that_meet_again(tokens in 1..40usize, features in 1..20usize, seed: u64) {
+        check(
+            [input(seed, tokens, features), input(seed ^ 1, features, features), input(seed ^ 2, 1, features)],
+            |[x, w, g], tape| {
+                let x = x.on(tape);
+                let y = ops::add(ops::gelu(x.clone()), ops::linear(x.clone(), w, None));
+                ops::add(ops::scale_columns(y.clone(), g), ops::add(x, y))
+            },
+            |[x, w, g]| {
+                let y = branch(&x).fast_gelu() + branch(&x).matmul(transposed(w));
+                branch(&y) * repeated(g, tokens) + (x + y)
+            },
+        );
+    }
+
+    #[test]
+    fn operations_of_dfdx_between_those_of_the_crate(tokens in 1..40usize, features in 1..20usize, seed: u64) {
+        check(
+            [input(seed, tokens, features), input(seed ^ 1, 5, features), input(seed ^ 2, 5, 3)],
+            |[x, a, b], tape| {
+                // dfdx's tanh, sin and matmul; the crate's linear and gelu.
+                let hidden = ops::gelu(ops::linear(x.on(tape).tanh(), a, None).sin());
+                ops::gelu(hidden.matmul(b.on(tape)))
+            },
+            |[x, a, b]| x.tanh().matmul(transposed(a)).sin().fast_gelu().matmul(b).fast_gelu(),
+        );
+    }
+
+    #[test]
+    fn one_activation_used_by_dfdx_and_by_the_crate(tokens in 1..40usize, features in 1..20usize, seed: u64) {
+        check(
+            [input(seed, tokens, features)],
+            |[x], tape| {
+                let x = x.on(tape);
+                ops::add(ops::gelu(x.clone()), x.clone().square()) * x
+            },
+            |[x]| (branch(&x).fast_gelu() + branch(&x).square()) * x,
+        );
+    }
+}
+
+#[test]
+fn a_parameter_used_by_dfdx_and_by_the_crate() {
+    check(
+        [input(1, 5, 4), input(2, 4, 4)],
+        |[x, w], tape| ops::linear(x.on(tape).matmul(w.on(tape)), w, None),
+        |[x, w]| x.matmul(branch(&w)).matmul(transposed(w)),
+    );
+}
+
+#[test]
+fn a_parameter_put_on_the_tape_twice_before_its_uses() {
+    check(
+        [input(1, 5, 4), input(2, 4, 4)],
+        |[x, w], tape| {
+            let (first, second) = (w.on(tape), w.on(tape));
+            x.on(tape).matmul(first).tanh().matmul(second)
+        },
+        |[x, w]| x.matmul(branch(&w)).tanh().matmul(w),
+    );
+}
+
+#[test]
+fn a_parameter_put_on_the_tape_anew_for_each_use() {
+    check(
+        [input(1, 5, 4), input(2, 4, 4)],
+        |[x, w], tape| x.on(tape).matmul(w.on(tape)).tanh().matmul(w.on(tape)),
+        |[x, w]| x.matmul(branch(&w)).tanh().matmul(w),
+    );
+}
+
+#[test]
+fn an_output_that_nobody_uses() {
+    check(
+        [input(1, 5, 4), input(2, 4, 4)],
+        |[x, w], tape| {
+            let x = x.on(tape);
+            ops::linear(ops::gelu(x.clone()), w, None);
+            ops::linear(x, w, None)
+        },
+        |[x, w]| x.matmul(transposed(w)),
+    );
+}
+
+#[test]
+fn gradients_add_up_until_they_are_set_to_zero() {
+    let [x, w] = [input(1, 5, 4), input(2, 3, 4)];
+    let once = computed(&[x.clone(), w.clone()], |[x, w], tape| ops::linear(x.on(tape), w, None));
+    let parameters = [x, w].map(|input| input.parameter());
+    let pass = || {
+        let tape = Tape::recording();
+        let y = ops::linear(parameters[0].on(&tape), &parameters[1], None);
+        let upstream = activation(matrix(input(0x75, 5, 3).values, 5, 3), &tape);
+        Tape::backward((y * upstream).sum());
+    };
+    for passes in 1..=3 {
+        pass();
+        for (parameter, once) in parameters.iter().zip(&once.gradients) {
+            let should: Vec<f64> = once.iter().map(|&g| f64::from(g) * f64::from(passes)).collect();
+            assert_close("gradient", &parameter.gradient(), &should, TOLERANCE);
+        }
+    }
+    parameters[1].gradient().fill(0.0);
+    pass();
+    assert_eq!(*parameters[1].gradient(), once.gradients[1]);
+}
+
+#[test]
+fn a_parameter_without_a_pass_has_a_gradient_of_zeros() {
+    assert_eq!(*input(1, 2, 3).parameter().gradient(), [0.0; 6]);
+}
+
+/// A forward pass with every operation that returns an activation.
+fn forward(tape: &Tape) -> Activation {
+    let [e, p, g, w, b] = [(9, 4), (5, 4), (1, 4), (4, 4), (1, 4)]
+        .map(|(rows, columns)| input((rows * columns) as u64, rows, columns).parameter());
+    let offsets = crate::common::offsets(&[3, 0, 5]);
+    let x = ops::embedding(&[0, 8, 3, 3, 1, 7, 2, 5], &offsets, &e, &p, tape);
+    let x = ops::scale_columns(ops::layer_norm(x, &g, &b, 1e-5), &g);
+    let shape = ops::AttentionShape { offsets, heads: 2, window: None };
+    let y = ops::attention(x.clone(), x.clone(), ops::linear(x.clone(), &w, Some(&b)), &shape);
+    ops::gelu(ops::add(x, y)).tanh() * w.on(tape).sum::<(), _>().as_vec()[0]
+}
+
+#[test]
+fn silence_changes_no_value() {
+    let (recording, silent) = (forward(&Tape::recording()), forward(&Tape::silent()));
+    assert_eq!(values(&recording), values(&silent));
+    assert!(recording.split_tape().1.is_recording() && !silent.split_tape().1.is_recording());
+}
+
+#[test]
+fn a_silent_tape_keeps_nothing() {
+    let witness = Rc::new(());
+    let recorded_on = |mut tape: Tape| {
+        let held = witness.clone();
+        tape.record(move |_| drop(held));
+        (forward(&tape), tape)
+    };
+    let silent = recorded_on(Tape::silent());
+    assert_eq!(Rc::strong_count(&witness), 1);
+    let recording = recorded_on(Tape::recording());
+    assert_eq!(Rc::strong_count(&witness), 2, "the witness tells the difference");
+    drop((silent, recording));
+    assert_eq!(Rc::strong_count(&witness), 1);
+}
+
+#[test]
+fn silent_and_recording_merge_into_recording() {
+    let [x, y] = [input(1, 2, 3), input(2, 2, 3)].map(|input| input.parameter());
+    for silent_first in [true, false] {
+        let (recording, silent) = (Tape::recording(), Tape::silent());
+        let (x, y) = if silent_first { (x.on(&silent), y.on(&recording)) } else { (x.on(&recording), y.on(&silent)) };
+        Tape::backward(ops::add(x, y).sum());
+    }
+    assert_eq!((&**x.gradient(), &**y.gradient()), (&[1.0; 6][..], &[1.0; 6][..]));
+}
+
+#[test]
+fn attention_records_when_any_of_its_inputs_does() {
+    let inputs = [1, 2, 3].map(|seed| input(seed, 5, 4));
+    let shape = ops::AttentionShape { offsets: crate::common::offsets(&[5]), heads: 1, window: None };
+    for recorded in 0..3 {
+        let parameters = inputs.each_ref().map(|input| input.parameter());
+        let (recording, silent) = (Tape::recording(), Tape::silent());
+        let [q, k, v] = [0, 1, 2].map(|i| parameters[i].on(if i == recorded { &recording } else { &silent }));
+        Tape::backward(ops::attention(q, k, v, &shape).square().sum());
+        for (i, parameter) in parameters.iter().enumerate() {
+            assert_eq!(parameter.gradient().iter().any(|&g| g != 0.0), i == recorded, "input {i} of {recorded}");
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "a loss on a recording tape")]
+fn no_backward_pass_from_a_silent_tape() {
+    Tape::backward(forward(&Tape::silent()).sum());
+}
+
+#[test]
+fn writing_the_values_of_a_matrix_leaves_its_copies_alone() {
+    let mut original = matrix(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 2, 3);
+    let copy = original.clone();
+    values_mut(&mut original)[4] = -5.0;
+    assert_eq!(values(&original), [1.0, 2.0, 3.0, 4.0, -5.0, 6.0]);
+    assert_eq!(values(&copy), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    assert_eq!(dims(&copy), (2, 3));
+}
+
+#[test]
+#[should_panic(expected = "a contiguous matrix of 3 × 2")]
+fn the_values_of_a_transposed_view_are_refused() {
+    values(&matrix(vec![0.0; 6], 2, 3).permute::<_, Axes2<1, 0>>());
+}
+
+#[test]
+#[should_panic(expected = "a contiguous matrix of 2 × 3")]
+fn the_values_of_a_repeated_row_are_refused() {
+    let row: Tensor<(usize,), f32, lrx_tensor::Cpu> = lrx_tensor::Cpu::default().tensor_from_vec(vec![0.0; 3], (3,));
+    values(&row.broadcast_like::<(usize, usize), Axis<0>>(&(2, 3)));
+}

@@ -1,0 +1,150 @@
+//! Results are bit-identical whatever the number of threads, for sizes of many blocks and tiles.
+
+use lrx_tensor::ops::{self, AttentionShape};
+use lrx_tensor::{MatMut, MatRef, Threads, adamw, dims, matmul, values};
+
+use crate::common::{Outcome, computed, computed_loss, indices, input, offsets};
+
+/// Runs `f` on 1, 2, 3 and 8 threads. Numbers are compared as bits, so that −0 and NaN count.
+fn assert_same_on_any_threads(f: impl Fn() -> Outcome<f32> + Sync) {
+    let on = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+        let Outcome { value, gradients } = pool.install(|| {
+            assert_eq!(rayon::current_num_threads(), threads);
+            f()
+        });
+        std::iter::once(value).chain(gradients).map(|x| x.into_iter().map(f32::to_bits).collect()).collect()
+    };
+    let one: Vec<Vec<u32>> = on(1);
+    for threads in [2, 3, 8] {
+        for (i, (other, one)) in on(threads).iter().zip(&one).enumerate() {
+            assert_eq!(other.len(), one.len());
+            let differing = other.iter().zip(one).filter(|(other, one)| other != one).count();
+            assert_eq!(differing, 0, "{differing} numbers of result {i} differ on {threads} threads");
+        }
+    }
+}
+
+const TOKENS: usize = 333;
+const FEATURES: usize = 132;
+
+#[test]
+fn add() {
+    assert_same_on_any_threads(|| {
+        computed(&[input(1, TOKENS, FEATURES), input(2, TOKENS, FEATURES)], |[a, b], tape| {
+            ops::add(a.on(tape), b.on(tape))
+        })
+    });
+}
+
+#[test]
+fn scale_columns() {
+    assert_same_on_any_threads(|| {
+        computed(&[input(1, TOKENS, FEATURES), input(2, 1, FEATURES)], |[x, g], tape| ops::scale_columns(x.on(tape), g))
+    });
+}
+
+#[test]
+fn gelu() {
+    assert_same_on_any_threads(|| {
+        computed(&[input(1, TOKENS, FEATURES).map(|x| 4.0 * x)], |[x], tape| ops::gelu(x.on(tape)))
+    });
+}
+
+#[test]
+fn layer_norm() {
+    assert_same_on_any_threads(|| {
+        computed(&[input(1, TOKENS, FEATURES), input(2, 1, FEATURES), input(3, 1, FEATURES)], |[x, w, b], tape| {
+            ops::layer_norm(x.on(tape), w, b, 1e-5)
+        })
+    });
+}
+
+#[test]
+fn linear() {
+    for outputs in [1, 31, 528] {
+        assert_same_on_any_threads(|| {
+            computed(
+                &[input(1, TOKENS, FEATURES), input(2, outputs, FEATURES), input(3, 1, outputs)],
+                |[x, w, b], tape| ops::linear(x.on(tape), w, Some(b)),
+            )
+        });
+    }
+}
+
+#[test]
+fn embedding() {
+    let tokens = indices(1, TOKENS, 50);
+    assert_same_on_any_threads(|| {
+        computed(&[input(1, 50, FEATURES), input(2, 200, FEATURES)], |[e, p], tape| {
+            ops::embedding(&tokens, &offsets(&[150, 0, 33, 150]), e, p, tape)
+        })
+    });
+}
+
+#[test]
+fn attention() {
+    for window in [None, Some(40)] {
+        assert_same_on_any_threads(|| {
+            let shape = AttentionShape { offsets: offsets(&[150, 0, 33, 1, 149]), heads: 4, window };
+            computed(&[1, 2, 3].map(|seed| input(seed, TOKENS, FEATURES)), |[q, k, v], tape| {
+                ops::attention(q.on(tape), k.on(tape), v.on(tape), &shape)
+            })
+        });
+    }
+}
+
+#[test]
+fn head_cross_entropy() {
+    let targets = indices(1, TOKENS, 1501);
+    assert_same_on_any_threads(|| {
+        computed_loss(&[input(1, TOKENS, FEATURES), input(2, 1501, FEATURES)], |[x, e], tape| {
+            ops::head_cross_entropy(x.on(tape), e, &targets)
+        })
+    });
+}
+
+#[test]
+fn head_logits() {
+    assert_same_on_any_threads(|| {
+        let [x, e] = [input(1, TOKENS, FEATURES), input(2, 1501, FEATURES)].map(|x| x.parameter());
+        let logits = ops::head_logits(x.value(), &e);
+        assert_eq!(dims(&logits), (TOKENS, 1501));
+        Outcome { value: values(&logits).to_vec(), gradients: vec![] }
+    });
+}
+
+#[test]
+fn products() {
+    // Long and thin, wide and flat, large: each may be cut up in another way.
+    for (m, k, n) in [(1000, 7, 1000), (7, 5000, 9), (3, 400, 2000), (2000, 400, 3), (400, 400, 400)] {
+        assert_same_on_any_threads(|| {
+            let [a, b, mut c] = [input(1, m, k), input(2, k, n), input(3, m, n)].map(|x| x.values);
+            matmul(MatMut::new(&mut c, m, n), true, MatRef::new(&a, m, k), MatRef::new(&b, k, n), Threads::All);
+            Outcome { value: c, gradients: vec![] }
+        });
+    }
+}
+
+#[test]
+fn adamw_and_squared_norm() {
+    assert_same_on_any_threads(|| {
+        let (rows, columns) = (5, 30_001);
+        let mut parameter = input(1, rows, columns).parameter();
+        parameter.gradient().copy_from_slice(&input(2, rows, columns).values);
+        let norm = adamw::squared_norm(&parameter).to_bits();
+        let [mut first, mut second] = [3, 4].map(|seed| input(seed, rows, columns).map(f32::abs).values);
+        let step = adamw::Step {
+            learning_rate: 1e-3,
+            beta1: 0.9,
+            beta2: 0.95,
+            epsilon: 1e-8,
+            weight_decay: 0.1,
+            step: 3,
+            gradient_scale: 0.7,
+        };
+        adamw::update(&mut parameter, &mut first, &mut second, &step);
+        let norm = [norm as u32, (norm >> 32) as u32].map(f32::from_bits).to_vec();
+        Outcome { value: parameter.values().to_vec(), gradients: vec![first, second, norm] }
+    });
+}

@@ -1,0 +1,178 @@
+//! The `[train]` section of a config: as written ([`TrainConfig`]) and validated ([`TrainSpec`]).
+
+use lrx_data::{BatchSize, Sampler};
+use lrx_layers::OptionError;
+use serde::{Deserialize, Serialize};
+
+use crate::Schedule;
+
+/// `[train]` as written. Defaults are the seed experiment's.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// Stories in a batch; 4 unless `batch_tokens` is given.
+    pub batch_stories: Option<usize>,
+    /// Or tokens in a batch, at most.
+    pub batch_tokens: Option<usize>,
+    /// Passes over the stories; 1 unless `steps` is given.
+    pub epochs: Option<usize>,
+    /// Or steps.
+    pub steps: Option<usize>,
+    /// The highest learning rate.
+    pub learning_rate: f64,
+    /// How it falls.
+    pub schedule: Schedule,
+    /// Steps over which it first rises from 0.
+    pub warmup_steps: usize,
+    /// AdamW's decoupled decay of matrices and embeddings; biases and LayerNorms are not decayed.
+    pub weight_decay: f64,
+    /// Gradients are scaled down to this global norm; 0 leaves them.
+    pub clip_norm: f64,
+    /// Steps between evaluations; there is always one at the end.
+    pub eval_every: usize,
+    /// Steps between rows of the training curve.
+    pub log_every: usize,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            batch_stories: None,
+            batch_tokens: None,
+            epochs: None,
+            steps: None,
+            learning_rate: 5e-5,
+            schedule: Schedule::Linear,
+            warmup_steps: 0,
+            weight_decay: 0.0,
+            clip_norm: 1.0,
+            eval_every: 1000,
+            log_every: 50,
+        }
+    }
+}
+
+/// How long a run trains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// Passes over the stories.
+    Epochs(usize),
+    /// Steps.
+    Steps(usize),
+}
+
+impl Length {
+    /// Steps in all.
+    pub fn steps(self, sampler: &Sampler) -> usize {
+        match self {
+            Length::Epochs(epochs) => sampler.steps(epochs),
+            Length::Steps(steps) => steps,
+        }
+    }
+}
+
+/// `[train]`, validated, with every default filled in. Serialises as the section.
+#[derive(Clone, Debug, Serialize)]
+pub struct TrainSpec {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch_stories: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch_tokens: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epochs: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    steps: Option<usize>,
+    /// The highest learning rate.
+    pub learning_rate: f64,
+    /// How it falls.
+    pub schedule: Schedule,
+    /// Steps over which it first rises.
+    pub warmup_steps: usize,
+    /// Decoupled decay of matrices and embeddings.
+    pub weight_decay: f64,
+    /// The largest global norm of the gradients; 0 for none.
+    pub clip_norm: f64,
+    /// Steps between evaluations.
+    pub eval_every: usize,
+    /// Steps between rows of the training curve.
+    pub log_every: usize,
+}
+
+impl TrainConfig {
+    /// Validates the section.
+    ///
+    /// # Errors
+    /// A value out of range, or two that exclude each other; the key is relative to `[train]`.
+    pub fn resolve(self) -> Result<TrainSpec, OptionError> {
+        let excluded =
+            |key: &str, other: &str| OptionError::new(key, format!("`{key}` and `{other}` exclude each other"));
+        let (batch_stories, batch_tokens) = match (self.batch_stories, self.batch_tokens) {
+            (Some(_), Some(_)) => return Err(excluded("batch_tokens", "batch_stories")),
+            (None, None) => (Some(4), None),
+            one => one,
+        };
+        let (epochs, steps) = match (self.epochs, self.steps) {
+            (Some(_), Some(_)) => return Err(excluded("steps", "epochs")),
+            (None, None) => (Some(1), None),
+            one => one,
+        };
+        let counts = [
+            ("batch_stories", batch_stories),
+            ("batch_tokens", batch_tokens),
+            ("epochs", epochs),
+            ("steps", steps),
+            ("eval_every", Some(self.eval_every)),
+            ("log_every", Some(self.log_every)),
+        ];
+        for (key, value) in counts {
+            if value == Some(0) {
+                return Err(OptionError::new(key, format!("`{key}` is 0; expected at least 1")));
+            }
+        }
+        let not_negative = [("weight_decay", self.weight_decay), ("clip_norm", self.clip_norm)];
+        for (key, value) in not_negative {
+            if !(value >= 0.0 && value.is_finite()) {
+                return Err(OptionError::new(key, format!("`{key}` is {value}; expected a number of at least 0")));
+            }
+        }
+        if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
+            let message = format!("`learning_rate` is {}; expected a number above 0", self.learning_rate);
+            return Err(OptionError::new("learning_rate", message));
+        }
+        if let Some(steps) = steps.filter(|&steps| self.warmup_steps > steps) {
+            let message = format!("`warmup_steps` is {}, more than the {steps} steps of the run", self.warmup_steps);
+            return Err(OptionError::new("warmup_steps", message));
+        }
+        Ok(TrainSpec {
+            batch_stories,
+            batch_tokens,
+            epochs,
+            steps,
+            learning_rate: self.learning_rate,
+            schedule: self.schedule,
+            warmup_steps: self.warmup_steps,
+            weight_decay: self.weight_decay,
+            clip_norm: self.clip_norm,
+            eval_every: self.eval_every,
+            log_every: self.log_every,
+        })
+    }
+}
+
+impl TrainSpec {
+    /// How much goes into a batch.
+    pub fn batch_size(&self) -> BatchSize {
+        match (self.batch_stories, self.batch_tokens) {
+            (Some(stories), _) => BatchSize::Stories(stories),
+            (None, tokens) => BatchSize::Tokens(tokens.expect("one of the two")),
+        }
+    }
+
+    /// How long the run trains.
+    pub fn length(&self) -> Length {
+        match (self.epochs, self.steps) {
+            (Some(epochs), _) => Length::Epochs(epochs),
+            (None, steps) => Length::Steps(steps.expect("one of the two")),
+        }
+    }
+}

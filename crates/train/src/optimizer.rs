@@ -1,0 +1,57 @@
+//! AdamW over all parameters of a model, with clipping by the global norm.
+
+use lrx_layers::Parameters;
+use lrx_tensor::adamw;
+
+const BETA1: f32 = 0.9;
+const BETA2: f32 = 0.999;
+const EPSILON: f32 = 1e-8;
+
+/// The optimizer's state: two moments for every number that is trained.
+pub struct AdamW {
+    /// First moments, in the order of the parameters.
+    pub first: Vec<Vec<f32>>,
+    /// Second moments.
+    pub second: Vec<Vec<f32>>,
+}
+
+impl AdamW {
+    /// Moments of zero.
+    pub fn new(parameters: &Parameters) -> Self {
+        let zeros: Vec<Vec<f32>> = parameters.iter().map(|entry| vec![0.0; entry.parameter.values().len()]).collect();
+        Self { first: zeros.clone(), second: zeros }
+    }
+
+    /// The norm of all gradients together: √Σ g².
+    pub fn gradient_norm(parameters: &Parameters) -> f64 {
+        parameters.iter().map(|entry| adamw::squared_norm(&entry.parameter)).sum::<f64>().sqrt()
+    }
+
+    /// One step on every parameter. `norm` is the gradients' [`gradient_norm`](Self::gradient_norm); if it exceeds
+    /// `clip_norm` (0 for no limit) all gradients are scaled down to it. `step` is 1 for the first.
+    pub fn step(
+        &mut self,
+        parameters: &mut Parameters,
+        learning_rate: f64,
+        weight_decay: f64,
+        norm: f64,
+        clip_norm: f64,
+        step: u64,
+    ) {
+        // PyTorch's clip_grad_norm_ adds the same 1e-6.
+        let scale = if clip_norm > 0.0 { (clip_norm / (norm + 1e-6)).min(1.0) } else { 1.0 };
+        let moments = self.first.iter_mut().zip(&mut self.second);
+        for (entry, (first, second)) in parameters.iter_mut().zip(moments) {
+            let settings = adamw::Step {
+                learning_rate: learning_rate as f32,
+                beta1: BETA1,
+                beta2: BETA2,
+                epsilon: EPSILON,
+                weight_decay: if entry.is_vector { 0.0 } else { weight_decay as f32 },
+                step,
+                gradient_scale: scale as f32,
+            };
+            adamw::update(&mut entry.parameter, first, second, &settings);
+        }
+    }
+}

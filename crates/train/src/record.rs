@@ -1,0 +1,78 @@
+//! The row of a run in `runs.csv`.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
+
+/// How a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// Planned, not begun.
+    Planned,
+    /// Begun, not finished: in progress, or interrupted and to be continued.
+    Running,
+    /// Trained to its end.
+    Finished,
+    /// Its loss or a gradient stopped being a finite number.
+    Diverged,
+    /// It ended with an error.
+    Failed,
+}
+
+/// A row of `runs.csv`: the columns in their order, empty where nothing is known yet.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct RunRecord {
+    pub run_id: String,
+    pub label: String,
+    pub seed: u64,
+    pub status: Status,
+    pub layers: usize,
+    pub hidden: usize,
+    pub attention: String,
+    pub attention_ranks: String,
+    pub mlp: String,
+    pub mlp_ranks: String,
+    /// All that is trained: embedding and body.
+    pub params: usize,
+    pub params_embedding: usize,
+    pub params_body: usize,
+    /// Forward pass; see `lrx_model::ModelSpec::flops_per_token`.
+    pub flops_per_token: usize,
+    /// Training stories.
+    pub stories: Option<usize>,
+    /// Targets trained on.
+    pub tokens: Option<u64>,
+    pub steps: Option<usize>,
+    /// The last row of the training curve.
+    pub train_loss: Option<f64>,
+    /// The last evaluation.
+    pub eval_loss: Option<f64>,
+    /// Targets per second of training, evaluations and checkpoints left out.
+    pub tokens_per_second: Option<f64>,
+    /// All of the run, interruptions left out.
+    pub wall_seconds: Option<f64>,
+    pub peak_rss_mb: Option<f64>,
+    /// Why a run diverged or failed.
+    pub note: String,
+}
+
+/// Writes rows under their header, whole or not at all.
+///
+/// # Errors
+/// When the file cannot be written; what stood there before is then untouched.
+pub fn write_csv<R: Serialize>(path: &Path, rows: &[R]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = NamedTempFile::new_in(folder)?;
+    let mut writer = csv::Writer::from_writer(&mut file);
+    rows.iter().try_for_each(|row| writer.serialize(row))?;
+    writer.flush()?;
+    drop(writer);
+    file.flush()?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}

@@ -1,0 +1,40 @@
+//! The kind keeps its word, and works from the command line.
+
+use assert_cmd::Command;
+use diagonal_low_rank::DiagonalLowRank;
+use lrx::layers::{Registry, checks};
+
+#[test]
+fn the_kind_keeps_its_word() {
+    let mut registry = Registry::empty();
+    registry.register(DiagonalLowRank).unwrap();
+    checks::every_kind(&registry);
+}
+
+#[test]
+fn the_binary_knows_the_kind_and_trains_it() {
+    let binary = || Command::cargo_bin("diagonal-low-rank").unwrap();
+    let listed = binary().arg("layers").assert().success();
+    let listed = String::from_utf8_lossy(&listed.get_output().stdout).into_owned();
+    assert!(listed.contains("diagonal-low-rank") && listed.contains("dense"), "{listed}");
+
+    let out = tempfile::tempdir().unwrap();
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/config.toml");
+    let small = ["--set", "data.stories=60", "--set", "train.steps=4", "--out"];
+    binary().args(["run", config]).args(small).arg(out.path()).assert().success();
+    let runs = std::fs::read_to_string(out.path().join("diagonal-low-rank/runs.csv")).unwrap();
+    assert_eq!(
+        runs.lines().filter(|row| row.contains("finished") && row.contains("diagonal-low-rank")).count(),
+        2,
+        "{runs}"
+    );
+}
+
+#[test]
+fn a_slot_that_is_not_square_is_told() {
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/config.toml");
+    let set = ["--set", r#"sweep={"model.mlp"=[{kind="diagonal-low-rank",rank=4}]}"#];
+    let failed = Command::cargo_bin("diagonal-low-rank").unwrap().args(["plan", config]).args(set).assert().code(2);
+    let message = String::from_utf8_lossy(&failed.get_output().stderr).into_owned();
+    assert!(message.contains("a diagonal needs a square matrix, this slot is 64 → 256"), "{message}");
+}
