@@ -19,6 +19,7 @@ use std::sync::Arc;
 use tempfile::NamedTempFile;
 
 use crate::error::DataError;
+use crate::replace::temporary_in;
 
 const MAGIC: &[u8; 16] = b"lrx-data cache1\n";
 const HASH: usize = blake3::OUT_LEN;
@@ -140,7 +141,7 @@ pub(crate) struct Writer {
 impl Writer {
     fn create(dir: &Path, key: &str) -> Result<Self, DataError> {
         let file = fs::create_dir_all(dir)
-            .and_then(|()| tempfile::Builder::new().prefix(".building-").tempfile_in(dir))
+            .and_then(|()| temporary_in(dir, ".building-"))
             .map_err(|error| cannot_write(dir, &error))?;
         let path = file.path().to_owned();
         let file = BufWriter::with_capacity(1 << 18, file);

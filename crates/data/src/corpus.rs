@@ -83,8 +83,12 @@ pub fn prepare(spec: &DataSpec, cache: &Cache, progress: &dyn Progress) -> Resul
 fn split(spec: &DataSpec, train: &Source, stories: u32) -> Result<Split, DataError> {
     match spec.valid {
         ValidSpec::File(_) => Ok(Split { train: (0..stories).collect(), valid: Vec::new() }),
-        ValidSpec::Fraction(fraction) => Split::new(stories, fraction, spec.shuffle.then_some(spec.seed))
-            .ok_or_else(|| train.error(&format!(" holds {stories} stories: too few to hold one out"))),
+        ValidSpec::Fraction(fraction) => {
+            Split::new(stories, fraction, spec.shuffle.then_some(spec.seed)).ok_or_else(|| match stories {
+                0 => train.error(" holds no story"),
+                _ => train.error(": a single story is too few to hold one out"),
+            })
+        }
     }
 }
 
@@ -126,6 +130,7 @@ fn trained_tokenizer(
             Some((!held_out.contains(&index)).then_some(story))
         });
         let json = tokenizer::train(size, kept.flatten());
+        progress.advance(reader.done() - position);
         progress.finish();
         reader.verify()?;
         writer.write(json?.as_bytes())?;

@@ -43,6 +43,7 @@ mod corpus;
 mod error;
 mod progress;
 mod random;
+mod replace;
 mod sampler;
 mod source;
 mod spec;

@@ -72,12 +72,12 @@ mod tests {
         assert_ne!(order("a", &[1, 2]), order("a", &[2, 1]));
     }
 
-    /// Guards every split and every epoch order that results were measured with.
+    /// Guards every split and every order of an epoch that results were measured with. The literal comes from a
+    /// program of its own, in Python: ChaCha8 and the shuffle written out, the key from the package `blake3`.
     #[test]
     fn the_stream_is_pinned() {
-        assert_eq!(Random::new("test", &[0]).permutation(10), PINNED);
+        assert_eq!(Random::new("test", &[0]).permutation(10), [1, 2, 3, 6, 9, 7, 5, 8, 0, 4]);
     }
-    const PINNED: [u32; 10] = [0; 10];
 
     #[test]
     fn every_number_below_is_about_as_likely() {

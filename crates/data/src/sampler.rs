@@ -193,3 +193,112 @@ impl Sampler {
         Plan { order, bounds }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Stories of 2 to 9 tokens, all of which differ.
+    fn stories(count: u32) -> Stories {
+        Stories::from_ids((0..count).map(|i| (0..2 + i % 8).map(|j| 10 * i + j).collect::<Vec<_>>()))
+    }
+
+    fn sampler(size: BatchSize, shuffle: bool, seed: u64) -> Sampler {
+        Sampler::new(stories(101), SamplerConfig { context: 6, size, shuffle, seed })
+    }
+
+    const SIZES: [BatchSize; 5] = [
+        BatchSize::Stories(1),
+        BatchSize::Stories(4),
+        BatchSize::Stories(500),
+        BatchSize::Tokens(1),
+        BatchSize::Tokens(17),
+    ];
+
+    /// The first inputs of the stories of an epoch, which tell them apart.
+    fn epoch(sampler: &Sampler, epoch: usize) -> Vec<u32> {
+        let steps = sampler.steps(epoch)..sampler.steps(epoch + 1);
+        let firsts = |batch: Batch| {
+            let starts = batch.offsets[..batch.stories()].to_vec();
+            starts.into_iter().map(move |start| batch.inputs[start])
+        };
+        steps.flat_map(|step| firsts(sampler.batch(step))).collect()
+    }
+
+    #[test]
+    fn every_epoch_takes_each_story_once_in_an_order_of_its_own() {
+        for size in SIZES {
+            let shuffled = sampler(size, true, 3);
+            let orders: Vec<Vec<u32>> = (0..3).map(|e| epoch(&shuffled, e)).collect();
+            for order in &orders {
+                let mut sorted = order.clone();
+                sorted.sort_unstable();
+                assert_eq!(sorted, (0..101).map(|i| 10 * i).collect::<Vec<_>>(), "{size:?}");
+            }
+            assert!(orders[0] != orders[1] && orders[1] != orders[2] && orders[0] != orders[2]);
+            // The order does not depend on how it is cut into batches.
+            assert_eq!(orders[1], epoch(&sampler(BatchSize::Stories(1), true, 3), 1));
+            assert_ne!(orders[1], epoch(&sampler(size, true, 4), 1));
+            let straight = sampler(size, false, 3);
+            assert!(epoch(&straight, 0).is_sorted());
+            assert_eq!(epoch(&straight, 0), epoch(&straight, 5));
+        }
+    }
+
+    #[test]
+    fn a_batch_depends_on_its_step_only() {
+        for (size, shuffle) in SIZES.into_iter().flat_map(|size| [(size, true), (size, false)]) {
+            let forward = sampler(size, shuffle, 0);
+            let steps = forward.steps(3).min(60);
+            let expected: Vec<Batch> = (0..steps).map(|step| forward.batch(step)).collect();
+            let backward = sampler(size, shuffle, 0);
+            for step in (0..steps).rev() {
+                assert_eq!(backward.batch(step), expected[step], "{size:?} {shuffle} {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn batches_have_their_size() {
+        let by_stories = sampler(BatchSize::Stories(4), true, 0);
+        let counts: Vec<usize> = (0..by_stories.steps(1)).map(|step| by_stories.batch(step).stories()).collect();
+        assert_eq!(counts, [vec![4; 25], vec![1]].concat());
+
+        let by_tokens = sampler(BatchSize::Tokens(17), true, 0);
+        let tokens: Vec<usize> = (0..by_tokens.steps(2)).map(|step| by_tokens.batch(step).tokens()).collect();
+        // No story has more than 5 targets in a context of 6: only the last of an epoch can be far from full.
+        assert!(tokens.iter().all(|tokens| *tokens <= 17));
+        assert!(tokens.iter().filter(|tokens| **tokens <= 12).count() <= 2);
+        assert_eq!(tokens.iter().sum::<usize>() as u64, 2 * by_tokens.targets_per_epoch());
+        assert!((0..101).all(|step| sampler(BatchSize::Tokens(1), true, 0).batch(step).stories() == 1));
+    }
+
+    #[test]
+    fn steps_and_positions_agree() {
+        for (size, shuffle) in SIZES.into_iter().flat_map(|size| [(size, true), (size, false)]) {
+            let sampler = sampler(size, shuffle, 1);
+            let mut step = 0;
+            for epoch in 0..4 {
+                assert_eq!(sampler.steps(epoch), step);
+                for batch in 0..sampler.batches_in_epoch(epoch) {
+                    assert_eq!(sampler.position(step), (epoch, batch), "{size:?} {shuffle}");
+                    step += 1;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_seeds_epoch_has_its_steps() {
+        let stories = Stories::from_ids(std::iter::repeat_n([1, 2], 24_750));
+        let config = SamplerConfig { context: 2048, size: BatchSize::Stories(4), shuffle: true, seed: 0 };
+        assert_eq!(Sampler::new(stories, config).steps(1), 6_188);
+    }
+
+    #[test]
+    #[should_panic(expected = "no story")]
+    fn no_stories_are_a_mistake() {
+        let config = SamplerConfig { context: 2, size: BatchSize::Stories(1), shuffle: false, seed: 0 };
+        Sampler::new(Stories::from_ids([[1]]), config);
+    }
+}

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::cache::{Bytes, Cache, Entry, Writer};
 use crate::error::DataError;
@@ -124,12 +124,6 @@ struct Key<'a> {
     end_of_text: bool,
 }
 
-/// What a tokenised source says about itself.
-#[derive(Serialize, Deserialize)]
-struct About {
-    facts: Facts,
-}
-
 /// The stories of `source` as ids of `tokenizer`: from the cache, else tokenised and put there.
 pub(crate) fn tokenize(
     source: &Source,
@@ -153,7 +147,7 @@ pub(crate) fn tokenize(
 }
 
 fn open(entry: &Entry) -> Option<Tokenized> {
-    let About { facts } = serde_json::from_slice(entry.section(3)).ok()?;
+    let facts: Facts = serde_json::from_slice(entry.section(3)).ok()?;
     let store =
         Store { bytes: entry.bytes(), ids: entry.range(0), offsets: entry.range(1), width: Width::of(facts.size) };
     let used = entry.section(2).as_chunks().0.iter().map(|id| u32::from_le_bytes(*id)).collect();
@@ -175,6 +169,7 @@ fn build(
         None => return Err(DataError::at("end_of_text", "end_of_text = true, but the tokenizer has no such token")),
     };
     let width = Width::of(facts.size);
+    let encode = tokenizer.encoder()?;
     let mut used = vec![false; facts.size];
     let mut offsets = 0_u64.to_le_bytes().to_vec();
     let (mut count, mut position) = (0, 0);
@@ -184,7 +179,7 @@ fn build(
         if chunk.is_empty() {
             break;
         }
-        let encoded = chunk.par_iter().map(|story| tokenizer.encode(story)).collect::<Result<Vec<_>, _>>()?;
+        let encoded = chunk.par_iter().map(|story| encode(story)).collect::<Result<Vec<_>, _>>()?;
         bytes.clear();
         for mut ids in encoded {
             ids.extend(appended);
@@ -207,7 +202,7 @@ fn build(
         writer.write(&id.to_le_bytes())?;
     }
     writer.end_section();
-    writer.write(&serde_json::to_vec(&About { facts }).expect("facts are plain data"))?;
+    writer.write(&serde_json::to_vec(&facts).expect("facts are plain data"))?;
     writer.end_section();
     Ok(())
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::error::DataError;
+use crate::replace::temporary_in;
 use crate::tokenizer::{Facts, Tokenizer};
 
 /// What a saved vocabulary calls its format.
@@ -153,7 +154,7 @@ impl Vocabulary {
         let json = serde_json::to_vec(&saved).map_err(|error| cannot(&error))?;
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let write = || {
-            let mut file = tempfile::Builder::new().prefix(".vocabulary-").tempfile_in(dir)?;
+            let mut file = temporary_in(dir, ".vocabulary-")?;
             file.write_all(&json)?;
             file.as_file().sync_all()?;
             file.persist(path).map(drop).map_err(|error| error.error)

@@ -84,7 +84,7 @@ impl<'a> Source<'a> {
             Self::File { file, limit } => {
                 let handle = File::open(&file.path).map_err(|error| file.error(format!(": {error}")))?;
                 let size = handle.metadata().map_err(|error| file.error(format!(": {error}")))?.len();
-                let reader = Reader::new(Hashed { inner: handle, hasher: blake3::Hasher::new() });
+                let reader = Box::new(Reader::new(Hashed { inner: handle, hasher: blake3::Hasher::new() }));
                 let limit = if limit == 0 { usize::MAX } else { limit };
                 Inner::File { file, format: Format::of(file), reader, size, left: limit }
             }
@@ -97,7 +97,7 @@ impl<'a> Source<'a> {
 pub(crate) struct StoryReader<'a>(Inner<'a>);
 
 enum Inner<'a> {
-    File { file: &'a FileSpec, format: Format, reader: Reader<Hashed<File>>, size: u64, left: usize },
+    File { file: &'a FileSpec, format: Format, reader: Box<Reader<Hashed<File>>>, size: u64, left: usize },
     Synthetic { seed: u64, stories: usize, next: usize },
 }
 
@@ -182,7 +182,7 @@ impl<R: Read> Reader<R> {
     }
 }
 
-/// The text of `bytes`, which end at `end` of the file less `behind` bytes; else an error with the byte at fault.
+/// The text of `bytes`, which begin at byte `start` of the file; else an error with the byte at fault.
 fn utf8(bytes: &[u8], start: u64) -> Result<&str, String> {
     std::str::from_utf8(bytes).map_err(|error| {
         let byte = start + error.valid_up_to() as u64;

@@ -1,7 +1,9 @@
 //! A Hugging Face tokenizer, parsed when it is first needed: with the data in the cache, training never does.
 
 mod bpe;
+mod encoder;
 mod pieces;
+mod words;
 
 use std::fs;
 use std::sync::OnceLock;
@@ -9,6 +11,7 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::bpe::train;
+use self::encoder::Encoder;
 use crate::error::DataError;
 use crate::spec::FileSpec;
 
@@ -73,8 +76,15 @@ impl Tokenizer {
 
     /// The ids of a text, with no token added.
     pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>, DataError> {
-        let encoding = self.parsed()?.encode_fast(text, false);
-        Ok(encoding.map_err(|error| self.error(&format!("cannot encode a text: {error}")))?.get_ids().to_vec())
+        self.encoder()?(text)
+    }
+
+    /// What gives the ids of many texts, each as [`encode`](Self::encode) does, from any thread.
+    pub(crate) fn encoder(&self) -> Result<impl Fn(&str) -> Result<Vec<u32>, DataError> + Sync, DataError> {
+        let encoder = Encoder::new(self.parsed()?);
+        Ok(move |text: &str| {
+            encoder.encode(text).map_err(|error| self.error(&format!("cannot encode a text: {error}")))
+        })
     }
 
     /// The text of some ids.

@@ -5,6 +5,7 @@
 //! Any other tokenizer has to make do with its tokens of one character and the one for the unknown.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use tokenizers::Tokenizer;
 use tokenizers::decoders::DecoderWrapper;
@@ -34,7 +35,7 @@ pub(super) fn split(tokenizer: &Tokenizer, id: u32, number: impl Fn(u32) -> Opti
     let added = tokenizer.get_added_vocabulary().get_added_tokens_decoder().contains_key(&id);
     if added && byte_level(tokenizer) {
         // An added token's name is plain text.
-        name = name.bytes().map(byte_level_char).collect();
+        name = byte_level_name(&name);
     }
     let mut pieces = Vec::new();
     let mut rest = name.as_str();
@@ -68,6 +69,12 @@ fn byte_level(tokenizer: &Tokenizer) -> bool {
 
 fn byte_fallback_name(byte: u8) -> String {
     format!("<0x{byte:02X}>")
+}
+
+/// GPT-2's name of a text: that of each of its bytes.
+pub(super) fn byte_level_name(text: &str) -> String {
+    static CHARS: LazyLock<[char; 256]> = LazyLock::new(|| std::array::from_fn(|byte| byte_level_char(byte as u8)));
+    text.bytes().map(|byte| CHARS[byte as usize]).collect()
 }
 
 /// GPT-2's name of a byte: the character of that code if it is printable, else the next one from U+0100 on.

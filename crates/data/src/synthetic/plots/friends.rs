@@ -178,7 +178,7 @@ pub(super) const STRAYED: Plot = Plot {
             &[
                 "First {they} asked [an old crow|a busy bee|a sleepy snail|a fat toad], who had not seen the mother.",
                 "They went left and they went right, but they did not find her.",
-                "It got late, and the {baby} began to cry again.",
+                "It got late, and the {baby} began to cry.",
             ],
             &[
                 "Then {hero} noticed {clue}. \"This way!\" {they} said.",
@@ -277,7 +277,7 @@ pub(super) const TAKEN: Plot = Plot {
                 "That night, {hero} could not sleep. The {thing} was not fun at all.",
                 "{Hero} had a bad feeling in {their} tummy all day.",
                 "{Their} {adult} asked, \"What is the matter, {hero}?\" Then {hero} told {a.them} everything. \"You know what to \
-                 do,\" {a.they} said.",
+                 do,\" said {their} {adult}.",
             ],
             &[
                 "In the morning, {hero} took the {thing} from {hiding} and went to {friend}.",

@@ -246,7 +246,7 @@ pub(super) const LEARNED: Plot = Plot {
                 "{Friend} held {their} hand at first, and then {f.they} let go.",
             ],
             &[
-                "And then, one {day}, {hero} did not fall. {They} could {skill}!",
+                "And then, one [morning|afternoon], {hero} did not fall. {They} could {skill}!",
                 "On the last day, it worked. \"Look at me!\" {hero} shouted. \"I can {skill}!\"",
             ],
         ],
@@ -305,7 +305,7 @@ pub(super) const PLANTED: Plot = Plot {
             ],
             &[
                 "{Hero} took a {colour} [shovel|pot|spoon] and planted the seed {spot}.",
-                "{They} made a hole {spot}, put in the seed, and marked it with a {colour} stone.",
+                "{Hero} made a hole {spot}, put in the seed, and marked it with a {colour} stone.",
             ],
         ],
         &[
@@ -324,7 +324,7 @@ pub(super) const PLANTED: Plot = Plot {
         ],
         &[
             &[
-                "But one {day}, there were {pest} all around the {plant}.",
+                "But one [morning|evening], there were {pest} all around the {plant}.",
                 "Then came the {pest}. They were all over the little {plant}!",
             ],
             &["\"[Oh no!|Go away!] My {plant}!\" cried {hero}.", "{Hero} did not know what to do about the {pest}."],

@@ -63,7 +63,7 @@ pub(super) const STUCK: Plot = Plot {
             ],
             &[
                 "{Friend} ran to get {tool}, and with it {f.they} got the {thing} down.",
-                "{F.they} came back with {tool}. Slowly and carefully, {f.they} used it to get the {thing} down.",
+                "{Friend} came back with {tool}. Slowly and carefully, {f.they} used it to get the {thing} down.",
                 "Together they found {tool}. {Hero} held it still, and {friend} used it to get the {thing} down.",
             ],
         ],
@@ -247,7 +247,7 @@ pub(super) const BROKEN: Plot = Plot {
             &[
                 "{Hero} looked at the broken {thing} and began to cry.",
                 "\"My {thing} is broken!\" {they} cried.",
-                "{They} was afraid that {their} {adult} would be [angry|sad|upset].",
+                "{Hero} was afraid that {their} {adult} would be [angry|sad|upset].",
             ],
         ],
         &[
@@ -260,7 +260,7 @@ pub(super) const BROKEN: Plot = Plot {
             &[
                 "They needed {tool}. {Friend} went home to get it.",
                 "\"All we need is {tool},\" said {friend}.",
-                "{They} looked in a [drawer|box|cupboard] and found {tool}.",
+                "{Hero} looked in a [drawer|box|cupboard] and found {tool}.",
             ],
             &[
                 "They worked [all afternoon|for an hour|slowly and carefully]. {Hero} held the {thing}, and {friend} put the \
