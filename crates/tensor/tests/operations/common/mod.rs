@@ -6,14 +6,17 @@
 //! # Tolerances
 //! The inputs are the same f32 numbers on both sides, so all of the difference is f32 rounding (ε = 6e-8 an operation).
 //! It is measured against the largest number of the matrix, at least 1: with inputs of order 1, a small result is what
-//! is left of terms of order 1 that cancel. [`TOLERANCE`] is some 30 ε: sums of a few hundred terms and the crate's own
-//! `exp` and `tanh` (2e-7 and 3e-7). Where a test needs another one, it says why.
+//! is left of terms of order 1 that cancel. [`TOLERANCE`] is 50 ε: sums of a few hundred terms and the crate's own
+//! `exp` and `tanh` (2e-7 and 3e-7). Of 10,000 random cases a test, the worst took 65 % of it in GELU's gradient (near −5,
+//! where the `tanh` is multiplied by some 10; 66 % at 4 million points between −20 and 20), 58 % in a matrix applied twice,
+//! 40 % elsewhere. Where a test needs another tolerance, it says why.
 
 use lrx_tensor::dfdx::prelude::*;
 use lrx_tensor::{Activation, Cpu, Parameter, Scalar, Tape, activation, matrix, values};
+use proptest::strategy::Strategy;
 
 /// Relative to the largest number of a matrix, at least 1.
-pub const TOLERANCE: f64 = 2e-6;
+pub const TOLERANCE: f64 = 3e-6;
 
 /// A matrix in f64 on dfdx's own tape.
 pub type Exact = Tensor<(usize, usize), f64, Cpu, OwnedTape<f64, Cpu>>;
@@ -191,6 +194,16 @@ pub fn assert_close(what: &str, is: &[f32], should: &[f64], tolerance: f64) {
             "{what}, number {i}: {is} instead of {should}, error {error:.1e} > {tolerance:.1e}"
         );
     }
+}
+
+/// Stories of these lengths, but not all of them empty: dfdx knows no matrix without numbers.
+pub fn some_tokens(lengths: impl Strategy<Value = Vec<usize>>) -> impl Strategy<Value = Vec<usize>> {
+    lengths.prop_map(|mut lengths| {
+        if lengths.iter().all(|&length| length == 0) {
+            lengths[0] = 1;
+        }
+        lengths
+    })
 }
 
 /// The offsets of stories of these lengths.

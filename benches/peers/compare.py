@@ -1,0 +1,158 @@
+"""Times the same training step in PyTorch and in lrx, interleaved, and prints a Markdown table with ratios.
+
+Every measurement is a process of its own, one at a time; a round runs each peer and lrx once, and the table shows
+medians over the rounds, so that a machine that slows down for a while slows all of them.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from dataclasses import astuple, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+import transformers
+
+from stories import DEFAULT_DATA, data_is_present
+from workload import MODELS, PEERS, SHAPES
+
+LRX = "lrx"
+
+
+@dataclass
+class Measurement:
+    step_seconds: float  # median
+    tokens_per_second: float  # real tokens, without padding
+    peak_rss_mb: float
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One workload: a model on batches of one shape."""
+
+    model: str
+    shape: str
+    steps: int
+    warm_up: int
+    threads: int
+    data: Path
+
+
+def lrx_step_seconds(binary: Path, bench: Bench) -> Measurement:
+    """lrx's side: `lrx bench --format csv` on the same workload, at the full vocabulary of 50,257.
+
+    It must train on the batches that the peers get: at "4x256" any tokens, at "stories" the stories of `bench.data` in
+    file order, in batches of 4, of which the first `bench.warm_up` are not timed.
+    """
+    raise NotImplementedError
+
+
+def peer_step_seconds(peer: str, bench: Bench) -> Measurement:
+    command = [sys.executable, Path(__file__).with_name("peer.py"), peer]
+    for name in ("model", "shape", "steps", "warm_up", "threads", "data"):
+        command += [f"--{name.replace('_', '-')}", str(getattr(bench, name))]
+    threads = {name: str(bench.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=os.environ | threads)
+    values = json.loads(done.stdout.splitlines()[-1])
+    return Measurement(values["step_seconds"], values["tokens_per_second"], values["peak_rss_mb"])
+
+
+def measure(bench: Bench, contestants: list[str], rounds: int, binary: Path | None) -> dict[str, Measurement]:
+    """The median of each value over the rounds."""
+    taken = {contestant: [] for contestant in contestants}
+    for k in range(rounds):
+        # Each round starts with another one, so that none always follows the same neighbour.
+        turn = k % len(contestants)
+        for contestant in contestants[turn:] + contestants[:turn]:
+            measurement = lrx_step_seconds(binary, bench) if contestant == LRX else peer_step_seconds(contestant, bench)
+            taken[contestant].append(measurement)
+            print(
+                f"{bench.model}, {bench.shape}, round {k + 1} of {rounds}: {contestant} "
+                f"{measurement.tokens_per_second:.0f} tokens/s",
+                file=sys.stderr,
+                flush=True,
+            )
+    return {
+        contestant: Measurement(
+            *(statistics.median(values) for values in zip(*map(astuple, measurements), strict=True))
+        )
+        for contestant, measurements in taken.items()
+    }
+
+
+def machine(threads: int) -> str:
+    """One line: processor, cores, memory, system, versions, date."""
+    processor = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [
+            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
+        ]
+        processor = names[0] if names else processor
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    today = datetime.now(UTC).date()
+    return (
+        f"{today}: {processor}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}; {threads} threads; "
+        f"PyTorch {torch.__version__}, transformers {transformers.__version__}."
+    )
+
+
+def print_table(bench: Bench, medians: dict[str, Measurement]) -> None:
+    ours = medians.get(LRX)
+    print(f"\n**{bench.model}**, {SHAPES[bench.shape]}, vocabulary 50,257\n")
+    print("| | ms a step | tokens/s | peak memory, MB | lrx is faster by |")
+    print("|---|---:|---:|---:|---:|")
+    for contestant, m in medians.items():
+        faster = f"{ours.tokens_per_second / m.tokens_per_second:.2f} ×" if ours and contestant != LRX else ""
+        cells = [
+            contestant,
+            *(f"{x:,.0f}" for x in (1000 * m.step_seconds, m.tokens_per_second, m.peak_rss_mb)),
+            faster,
+        ]
+        print(f"| {' | '.join(cells)} |", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="benches/peers/run",
+        description=__doc__,
+        epilog="peers: " + "; ".join(f"{name}: {what}" for name, what in PEERS.items()),
+    )
+    parser.add_argument("--lrx", type=Path, help="the binary; without it only the peers are timed")
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=10, help="timed steps a round")
+    parser.add_argument("--warm-up", type=int, default=3, help="steps before them")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder of TinyStories (default: %(default)s)")
+    arguments = parser.parse_args()
+
+    shapes = arguments.shapes
+    if "stories" in shapes and not data_is_present(arguments.data):
+        print(f"{arguments.data} is not there or not complete: no real stories, they are left out.", file=sys.stderr)
+        shapes = [shape for shape in shapes if shape != "stories"]
+        if not shapes:
+            return 2
+
+    print(machine(arguments.threads))
+    print(f"Medians of {arguments.rounds} interleaved rounds of {arguments.steps} steps. Tokens are without padding.")
+    for shape in shapes:
+        for model in arguments.models:
+            bench = Bench(model, shape, arguments.steps, arguments.warm_up, arguments.threads, arguments.data)
+            # Random sequences of one length have no padding to differ in.
+            contestants = [peer for peer in arguments.peers if shape == "stories" or peer != "seed-padding"]
+            if arguments.lrx:
+                contestants.insert(0, LRX)
+            print_table(bench, measure(bench, contestants, arguments.rounds, arguments.lrx))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

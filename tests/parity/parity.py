@@ -1,0 +1,271 @@
+"""lrx against Hugging Face GPT-Neo: the same weights and stories give the same losses, in ten steps and the evaluation.
+
+Exit code 0: every case agrees; 1: a case does not, or lrx failed; 2: the data or a case is not there.
+"""
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+from transformers.utils import logging
+
+from gpt_neo import Spec, hugging_face, load, random_weights
+from stories import DEFAULT_DATA, REPOSITORY, data_is_present, encode, read_stories, write_stories
+from training import Recipe, Training, hugging_face_loss, live_parameters, train
+
+TOLERANCE = 5e-4  # nats
+TRAIN_STORIES = 38  # ten steps of four stories, the last one of two
+VALID_STORIES = 10
+
+SMALL = {"hidden": 96, "heads": 4, "context": 256}  # some stories are longer, so truncation is checked too
+CASES = {
+    "dense": Spec(**SMALL),
+    "low-rank-attention": Spec(**SMALL, attention_ranks=(19,) * 4),
+    "low-rank-mlp": Spec(**SMALL, mlp_ranks=(31,) * 4),
+    "low-rank-both": Spec(**SMALL, attention_ranks=(19,) * 4, mlp_ranks=(31,) * 4),
+    "per-layer-ranks": Spec(**SMALL, attention_ranks=(40, 20, 5, 1), mlp_ranks=(3, 10, 30, 80)),
+    "local-windows": Spec(**SMALL, windows=(0, 8, 0, 8)),
+    "seed-size-dense": Spec(),
+    "seed-size-per-layer": Spec(attention_ranks=(100, 50, 20, 5), mlp_ranks=(10, 30, 80, 150)),
+}
+
+
+@dataclass
+class Verdict:
+    case: str
+    train: float  # greatest difference of the ten losses, nats
+    eval: float  # difference of the final evaluation loss, nats
+    grad_norm: float  # greatest relative difference
+    weight: float  # greatest difference of a final weight
+    parameters: str
+
+    @property
+    def passed(self) -> bool:
+        # Written so that a NaN fails. The gradient norms and weights are shown but not judged: AdamW divides by the
+        # gradient's own size, so a weight whose gradient is rounding noise moves as far as any, in its own direction.
+        return self.train <= TOLERANCE and self.eval <= TOLERANCE and self.parameters == "equal"
+
+
+def toml_list(values: tuple[int, ...]) -> str:
+    return f"[{', '.join(map(str, values))}]"
+
+
+def config(name: str, spec: Spec, recipe: Recipe, tokenizer: Path) -> str:
+    def section(title: str, ranks: tuple[int, ...] | None) -> str:
+        if ranks is None:
+            return f'[model.{title}]\nkind = "dense"\n'
+        rank = str(ranks[0]) if len(set(ranks)) == 1 else toml_list(ranks)
+        return f'[model.{title}]\nkind = "low-rank"\nrank = {rank}\n'
+
+    attention = section("attention", spec.attention_ranks)
+    if spec.windows:
+        attention += f"window = {toml_list(spec.windows)}\n"
+    return f"""\
+name = "{name}"
+seeds = [0]
+
+[data]
+train = "train.txt"
+valid = "valid.txt"
+tokenizer = "{tokenizer.resolve().as_posix()}"
+vocabulary = "full"
+shuffle = false
+
+[model]
+hidden = {spec.hidden}
+layers = {spec.layers}
+heads = {spec.heads}
+context = {spec.context}
+init_from = "weights.safetensors"
+
+{attention}
+{section("mlp", spec.mlp_ranks)}
+[train]
+batch_stories = 4
+epochs = 1
+learning_rate = {recipe.learning_rate}
+schedule = "linear"
+warmup_steps = 0
+weight_decay = {recipe.weight_decay}
+clip_norm = {recipe.clip_norm}
+eval_every = 1000
+log_every = 1
+"""
+
+
+def run_reference(spec: Spec, weights: dict, data: Path, recipe: Recipe) -> tuple[Training, int]:
+    """Hugging Face's losses, and the number of parameters that it trains."""
+    tokenizer = data / "gpt2" / "tokenizer.json"
+    stories = encode(tokenizer, read_stories(data / "tinystories-train.txt", TRAIN_STORIES), spec.context)
+    valid = encode(tokenizer, read_stories(data / "tinystories-valid.txt", VALID_STORIES), spec.context)
+    model = hugging_face(spec)
+    load(model, weights)
+    live = live_parameters(model, hugging_face_loss, spec.vocabulary)
+    return train(model, hugging_face_loss, stories, valid, recipe), live
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def run_lrx(
+    binary: Path, name: str, spec: Spec, weights: dict, data: Path, recipe: Recipe, work: Path
+) -> tuple[Training, int]:
+    """lrx's losses, and the number of parameters that it reports."""
+    case = work / "cases" / name
+    case.mkdir(parents=True)
+    write_stories(case / "train.txt", read_stories(data / "tinystories-train.txt", TRAIN_STORIES))
+    write_stories(case / "valid.txt", read_stories(data / "tinystories-valid.txt", VALID_STORIES))
+    save_file(weights, case / "weights.safetensors")
+    (case / "config.toml").write_text(config(name, spec, recipe, data / "gpt2" / "tokenizer.json"), encoding="utf-8")
+
+    command = [binary, "run", case / "config.toml", "--out", work / "results"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"lrx run ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+
+    results = work / "results" / name
+    (run,) = read_csv(results / "runs.csv")
+    curves = [row for row in read_csv(results / "curves.csv") if row["run_id"] == run["run_id"]]
+    steps = sorted((row for row in curves if row["split"] == "train"), key=lambda row: int(row["step"]))
+    training = Training(
+        losses=[float(row["loss"]) for row in steps],
+        grad_norms=[float(row["grad_norm"]) for row in steps],
+        eval_loss=float(run["eval_loss"]),
+        weights=load_file(results / run["run_id"] / "model.safetensors"),
+    )
+    return training, int(run["params"])
+
+
+def compare(name: str, reference: Training, live: int, ours: Training, parameters: int) -> Verdict:
+    if len(ours.losses) != len(reference.losses):
+        raise RuntimeError(f"curves.csv has {len(ours.losses)} train rows, not {len(reference.losses)}")
+    if ours.weights.keys() != reference.weights.keys():
+        raise RuntimeError(
+            f"model.safetensors differs in names: {sorted(ours.weights.keys() ^ reference.weights.keys())}"
+        )
+    norms, reference_norms = np.array(ours.grad_norms), np.array(reference.grad_norms)
+    return Verdict(
+        case=name,
+        train=float(np.abs(np.subtract(ours.losses, reference.losses)).max()),
+        eval=abs(ours.eval_loss - reference.eval_loss),
+        grad_norm=float((np.abs(norms - reference_norms) / reference_norms).max()),
+        weight=max(float(np.abs(ours.weights[name] - weight).max()) for name, weight in reference.weights.items()),
+        parameters="equal" if parameters == live else f"{parameters:,} for {live:,}",
+    )
+
+
+def print_steps(reference: Training, ours: Training | None = None) -> None:
+    print("  step   loss       lrx        grad norm  lrx")
+    for k, (loss, norm) in enumerate(zip(reference.losses, reference.grad_norms, strict=True)):
+        our_loss, our_norm = (f"{ours.losses[k]:.6f}", f"{ours.grad_norms[k]:.5f}") if ours else ("", "")
+        print(f"  {k:>4}   {loss:<9.6f}  {our_loss:<9}  {norm:<9.5f}  {our_norm}")
+    print(f"  eval   {reference.eval_loss:<9.6f}  {f'{ours.eval_loss:.6f}' if ours else ''}")
+
+
+def print_table(verdicts: list[Verdict]) -> None:
+    print("\n| case | train loss | eval loss | gradient norm, relative | weights | parameters | verdict |")
+    print("|---|---|---|---|---|---|---|")
+    for v in verdicts:
+        verdict = "pass" if v.passed else "FAIL"
+        print(
+            f"| {v.case} | {v.train:.1e} | {v.eval:.1e} | {v.grad_norm:.1e} | {v.weight:.1e} "
+            f"| {v.parameters} | {verdict} |"
+        )
+    print(f"\nGreatest differences from Hugging Face; a case passes when both losses are within {TOLERANCE:.0e} nats.")
+
+
+def build_lrx() -> Path:
+    """Builds the release binary and asks cargo where it is."""
+    command = ["cargo", "build", "--release", "--package", "lrx", "--bin", "lrx"]
+    subprocess.run(command, cwd=REPOSITORY, check=True)
+    metadata = subprocess.run(
+        ["cargo", "metadata", "--no-deps", "--format-version", "1"],
+        cwd=REPOSITORY,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return Path(json.loads(metadata.stdout)["target_directory"]) / "release" / "lrx"
+
+
+@contextmanager
+def work_folder(keep: Path | None) -> Iterator[Path]:
+    if keep:
+        keep.mkdir(parents=True, exist_ok=True)
+        yield keep
+    else:
+        with tempfile.TemporaryDirectory(prefix="lrx-parity-") as folder:
+            yield Path(folder)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="tests/parity/run", description=__doc__)
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"all by default: {', '.join(CASES)}")
+    parser.add_argument("--lrx", type=Path, help="the binary; by default it is built")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=DEFAULT_DATA,
+        help="folder of TinyStories and GPT-2's tokenizer (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--keep", type=Path, help="a new folder for the configs, weights and results, instead of a temporary one"
+    )
+    parser.add_argument("--verbose", action="store_true", help="every step of every case")
+    parser.add_argument("--reference-only", action="store_true", help="check the reference itself; lrx is not run")
+    arguments = parser.parse_args()
+
+    unknown = set(arguments.cases) - CASES.keys()
+    if unknown:
+        print(f"no such case: {', '.join(sorted(unknown))}; there are {', '.join(CASES)}", file=sys.stderr)
+        return 2
+    if not data_is_present(arguments.data):
+        print(
+            f"{arguments.data} is not there or not complete: parity is checked on real stories, "
+            "which are not part of the repository. It needs tinystories-train.txt, tinystories-valid.txt and "
+            "gpt2/tokenizer.json; name their folder with --data.",
+            file=sys.stderr,
+        )
+        return 2
+    logging.set_verbosity_error()
+    cases = {name: spec for name, spec in CASES.items() if name in arguments.cases or not arguments.cases}
+
+    if arguments.reference_only:
+        import self_check
+
+        return self_check.main(cases, arguments.data)
+
+    binary = (arguments.lrx or build_lrx()).resolve()
+    verdicts, errors, recipe = [], 0, Recipe()
+    with work_folder(arguments.keep) as work:
+        for name, spec in cases.items():
+            print(f"{name} …", flush=True)
+            weights = random_weights(spec, seed=list(CASES).index(name))
+            try:
+                ours, parameters = run_lrx(binary, name, spec, weights, arguments.data, recipe, work)
+                reference, live = run_reference(spec, weights, arguments.data, recipe)
+                verdict = compare(name, reference, live, ours, parameters)
+            except (RuntimeError, OSError, KeyError, ValueError) as error:
+                print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
+                errors += 1
+                continue
+            if arguments.verbose or not verdict.passed:
+                print_steps(reference, ours)
+            verdicts.append(verdict)
+    print_table(verdicts)
+    return 0 if errors == 0 and all(verdict.passed for verdict in verdicts) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
