@@ -11,12 +11,41 @@ pub struct OptionError {
     pub key: String,
     /// The value, and what was expected.
     pub message: String,
+    /// Where the key itself is unknown: its name, and the known ones.
+    unknown: Option<(String, Vec<String>)>,
 }
 
 impl OptionError {
     /// An error at `key`.
     pub fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { key: key.into(), message: message.into() }
+        Self { key: key.into(), message: message.into(), unknown: None }
+    }
+
+    fn unknown_key(key: String, name: &str, known: &[&str]) -> Self {
+        let message = format!("unknown key `{name}`{}", known_names(name, known));
+        let known = known.iter().map(|&known| known.to_string()).collect();
+        Self { unknown: Some((name.to_string(), known)), ..Self::new(key, message) }
+    }
+
+    /// Whether the key itself is wrong, not its value.
+    pub fn is_about_the_key(&self) -> bool {
+        self.message.starts_with("unknown key")
+    }
+
+    /// The name of the key where it is one that its table does not know.
+    pub fn unknown_name(&self) -> Option<&str> {
+        self.unknown.as_ref().map(|(name, _)| name.as_str())
+    }
+
+    /// The same error about a table in which `keys` are known, too: those that were taken out before it was read.
+    pub fn also_known(self, keys: &[&str]) -> Self {
+        match &self.unknown {
+            Some((name, known)) if *name == self.key => {
+                let known: Vec<&str> = known.iter().map(String::as_str).chain(keys.iter().copied()).collect();
+                Self::unknown_key(self.key.clone(), name, &known)
+            }
+            _ => self,
+        }
     }
 
     /// The same error seen from the table that holds this one under `key`.
@@ -41,12 +70,15 @@ pub fn deserialize<T: DeserializeOwned>(table: Table) -> Result<T, OptionError> 
     serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
         let path = error.path().to_string();
         let path = if path == "." { "" } else { &path };
-        explain(path, error.inner().to_string().trim())
+        // `seeds[1]` becomes `seeds.1`.
+        let error = explain(path, error.inner().to_string().trim());
+        OptionError { key: error.key.replace('[', ".").replace(']', ""), ..error }
     })
 }
 
 /// Turns serde's message into one sentence, and finds the key that it is about.
 fn explain(path: &str, message: &str) -> OptionError {
+    let message = message.lines().next().unwrap_or(message); // The others repeat the path.
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     if message.starts_with("unknown field") {
         let (unknown, known) = (quoted[0], &quoted[1..]);
@@ -56,7 +88,7 @@ fn explain(path: &str, message: &str) -> OptionError {
         } else {
             join(path, unknown)
         };
-        return OptionError::new(key, format!("unknown key `{unknown}`{}", known_names(unknown, known)));
+        return OptionError::unknown_key(key, unknown, known);
     }
     if message.starts_with("unknown variant") {
         let (unknown, known) = (quoted[0], &quoted[1..]);
@@ -65,7 +97,37 @@ fn explain(path: &str, message: &str) -> OptionError {
     if message.starts_with("missing field") {
         return OptionError::new(path, format!("the key `{}` is missing", quoted[0]));
     }
-    OptionError::new(path, message.lines().next().unwrap_or(message).to_string())
+    OptionError::new(path, wrong_value(path, message).unwrap_or_else(|| message.to_string()))
+}
+
+/// serde's `invalid type: string "x", expected usize` in words that need no knowledge of Rust.
+fn wrong_value(path: &str, message: &str) -> Option<String> {
+    let (_, message) = message.split_once("invalid type: ").or_else(|| message.split_once("invalid value: "))?;
+    let (found, expected) = message.rsplit_once(", expected ")?;
+    let found = match found {
+        "sequence" => "a list",
+        "map" => "a table",
+        value => ["integer ", "floating point ", "boolean ", "string "]
+            .iter()
+            .find_map(|prefix| value.strip_prefix(prefix))
+            .unwrap_or(value)
+            .trim_matches('`'),
+    };
+    let expected = match expected {
+        "a nonzero usize" => "a whole number of at least 1",
+        "usize" | "u32" | "u64" => "a whole number of at least 0",
+        "f32" | "f64" => "a number",
+        "a boolean" => "true or false",
+        "a string" | "string only" => "text in quotes",
+        "a sequence" => "a list",
+        "a map" => "a table",
+        other => other,
+    };
+    let name = path.rsplit('.').next().unwrap_or(path);
+    match found {
+        "unit variant" => Some(format!("`{name}` has a value of the wrong type; expected {expected}")),
+        _ => Some(format!("`{name}` is {found}; expected {expected}")),
+    }
 }
 
 /// The end of a message about an unknown name: `; did you mean …? (known: …)`.
@@ -88,7 +150,8 @@ pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Opti
         .map(|(_, candidate)| candidate)
 }
 
-/// The table of one layer: each list in `table` gives its value for the layer, other values hold for all layers.
+/// The table of one layer: each list in `table` gives its value for the layer, other values hold for all layers. An
+/// empty text in a list stands for no value: a layer whose kind does not have the option.
 ///
 /// # Errors
 /// A list whose length is not the number of layers.
@@ -101,7 +164,10 @@ pub fn layer_table(table: &Table, layer: usize, layers: usize) -> Result<Table, 
                     let (values, layers) = (plural(list.len(), "value"), plural(layers, "layer"));
                     return Err(OptionError::new(key, format!("the list has {values}, but the model has {layers}")));
                 }
-                list[layer].clone()
+                match &list[layer] {
+                    Value::String(text) if text.is_empty() => continue,
+                    value => value.clone(),
+                }
             }
             Value::Table(inner) => Value::Table(layer_table(inner, layer, layers).map_err(|error| error.inside(key))?),
             single => single.clone(),
@@ -144,10 +210,13 @@ mod tests {
         let unknown = error("rnak = 3");
         assert_eq!(unknown.key, "rnak");
         assert_eq!(unknown.message, "unknown key `rnak`; did you mean `rank`? (known: rank, inner)");
+        let more = unknown.also_known(&["kind", "rnaks"]).message;
+        assert_eq!(more, "unknown key `rnak`; did you mean `rnaks`? (known: rank, inner, kind, rnaks)");
         let inner = error("rank = 3\n[inner]\nscal = 1.0");
         assert_eq!((inner.key.as_str(), inner.message.contains("did you mean `scale`")), ("inner.scal", true));
-        assert_eq!(error("rank = 0").key, "rank");
-        assert_eq!(error("rank = \"three\"").key, "rank");
+        assert_eq!(error("rank = 0"), OptionError::new("rank", "`rank` is 0; expected a whole number of at least 1"));
+        let text = error("rank = \"three\"");
+        assert_eq!(text, OptionError::new("rank", "`rank` is \"three\"; expected a whole number of at least 1"));
         assert_eq!(error("[inner]\nscale = 1.0"), OptionError::new("", "the key `rank` is missing"));
     }
 
@@ -156,6 +225,10 @@ mod tests {
         let table: Table = "rank = [1, 2, 3]\ninit = 'normal'\nq = { rank = [4, 5, 6] }".parse().unwrap();
         let own = layer_table(&table, 1, 3).unwrap();
         assert_eq!(own, "rank = 2\ninit = 'normal'\nq = { rank = 5 }".parse().unwrap());
+        let table: Table = "kind = ['dense', 'low-rank']\nrank = ['', 8]".parse().unwrap();
+        assert_eq!(layer_table(&table, 0, 2).unwrap(), "kind = 'dense'".parse().unwrap());
+        assert_eq!(layer_table(&table, 1, 2).unwrap(), "kind = 'low-rank'\nrank = 8".parse().unwrap());
+        let table: Table = "rank = [1, 2, 3]".parse().unwrap();
         let error = layer_table(&table, 0, 4).unwrap_err();
         assert_eq!(error.message, "the list has 3 values, but the model has 4 layers");
     }

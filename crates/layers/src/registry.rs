@@ -90,7 +90,7 @@ impl Registry {
     /// An unknown kind, a block kind, or wrong options; keys are relative to the table of the options.
     pub fn linear(&self, name: &str, options: Table, shape: LinearShape) -> Result<LinearSpec, OptionError> {
         match self.find(name)? {
-            Kind::Linear(kind) => kind.clone().resolve(options, shape),
+            Kind::Linear(kind) => kind.clone().resolve(options, shape).map_err(|error| self.with_owner(error)),
             Kind::Block(_) => {
                 let message = format!("`{name}` replaces a whole block; a slot takes a kind that replaces one matrix");
                 Err(OptionError::new("kind", message))
@@ -114,6 +114,22 @@ impl Registry {
                 Err(OptionError::new("kind", format!("`{kind}` stands in for the other of the two blocks")))
             }
         }
+    }
+
+    /// The error about an unknown option, with the linear kind that does have it.
+    fn with_owner(&self, error: OptionError) -> OptionError {
+        let has = |kind: &Kind, option: &str| match kind {
+            Kind::Linear(kind) => !kind.schema().as_value()["properties"][option].is_null(),
+            Kind::Block(_) => false,
+        };
+        let Some(option) = error.unknown_name().filter(|name| *name == error.key) else { return error };
+        let owners = self.kinds.iter().filter(|(_, kind)| has(kind, option)).map(|(name, _)| format!("`{name}`"));
+        let owners = owners.collect::<Vec<_>>().join(", ");
+        if owners.is_empty() {
+            return error;
+        }
+        let message = format!("unknown key `{option}`: an option of {owners}, which is not the `kind` here");
+        OptionError::new(error.key, message)
     }
 
     fn find(&self, name: &str) -> Result<&Kind, OptionError> {

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use lrx_data::{Cache, Corpus, DataSpec, prepare};
 use lrx_tensor::map_file;
 
+use crate::commands::plan::sampler;
 use crate::config::{ConfigError, DataState, RunSpec};
 use crate::progress::DataProgress;
 
@@ -44,8 +45,10 @@ impl Corpora {
 /// The number of tokens of a run's model.
 ///
 /// # Errors
-/// When the config holds it fast at another number than the corpus has.
+/// When the config does not fit the corpus: it holds the number fast at another, or warms up for longer than the run.
 pub(crate) fn vocabulary(run: &RunSpec, corpus: &Corpus) -> Result<usize, ConfigError> {
+    let steps = run.train.length().steps(&sampler(run, corpus));
+    run.train.check_warmup(steps).map_err(|error| run.error_at("train.warmup_steps", error.message))?;
     let size = corpus.vocabulary.size();
     match run.model.vocabulary {
         Some(given) if given != size => {

@@ -93,33 +93,31 @@ impl ModelConfig {
         locate: &dyn Fn(&str, &str) -> PathBuf,
     ) -> Result<ModelSpec, OptionError> {
         let Self { hidden, layers, heads, context, vocabulary, init_from, attention, mlp } = self;
-        let sizes = [("hidden", hidden), ("layers", layers), ("heads", heads), ("context", context)];
-        for (key, value) in sizes.into_iter().chain(vocabulary.map(|value| ("vocabulary", value))) {
-            if value == 0 {
-                return Err(OptionError::new(key, format!("`{key}` is 0; expected at least 1")));
-            }
-        }
+        check_size("hidden", hidden, 1, MOST_FEATURES)?;
+        check_size("layers", layers, 1, MOST_LAYERS)?;
+        check_size("heads", heads, 1, MOST_FEATURES)?;
+        // A token and the one that it predicts.
+        check_size("context", context, 2, MOST_ROWS)?;
+        vocabulary.map_or(Ok(()), |vocabulary| check_size("vocabulary", vocabulary, 1, MOST_ROWS))?;
         if hidden % heads != 0 {
             let message = format!("{heads} heads do not divide hidden = {hidden}; the head size would not be whole");
             return Err(OptionError::new("heads", message));
         }
         let layers = (0..layers)
             .map(|layer| {
-                let own = |table, key: &str| layer_table(table, layer, layers).map_err(|e| e.inside(key));
-                let (mut attention, mut mlp) = (own(&attention, "attention")?, own(&mlp, "mlp")?);
-                let window = match take_integer(&mut attention, "window").map_err(|e| e.inside("attention"))? {
-                    None | Some(0) => None,
-                    window => window,
+                let in_attention = |error| at_layer(error, &attention, layer).inside("attention");
+                let in_mlp = |error| at_layer(error, &mlp, layer).inside("mlp");
+                let mut own_attention = layer_table(&attention, layer, layers).map_err(|e| e.inside("attention"))?;
+                let mut own_mlp = layer_table(&mlp, layer, layers).map_err(|e| e.inside("mlp"))?;
+                let window = take_size(&mut own_attention, "window", 0).map_err(in_attention)?;
+                let inner = take_size(&mut own_mlp, "inner", 1).map_err(in_mlp)?.unwrap_or(4 * hidden);
+                let shape = BlockShape { hidden, heads, window: window.filter(|&window| window > 0), inner };
+                let block = |place, table, key| {
+                    registry.block(place, table, shape).map_err(|error: OptionError| error.also_known(&[key]))
                 };
-                let inner = match take_integer(&mut mlp, "inner").map_err(|e| e.inside("mlp"))? {
-                    Some(0) => return Err(OptionError::new("mlp.inner", "`inner` is 0; expected at least 1")),
-                    inner => inner.unwrap_or(4 * hidden),
-                };
-                let shape = BlockShape { hidden, heads, window, inner };
-                let block = |place, table, key: &str| registry.block(place, table, shape).map_err(|e| e.inside(key));
                 Ok(LayerSpec {
-                    attention: block(Place::Attention, attention, "attention")?,
-                    mlp: block(Place::Mlp, mlp, "mlp")?,
+                    attention: block(Place::Attention, own_attention, "window").map_err(in_attention)?,
+                    mlp: block(Place::Mlp, own_mlp, "inner").map_err(in_mlp)?,
                     shape,
                 })
             })
@@ -136,13 +134,38 @@ impl ModelConfig {
     }
 }
 
-fn take_integer(table: &mut Table, key: &str) -> Result<Option<usize>, OptionError> {
-    let Some(value) = table.remove(key) else { return Ok(None) };
-    let number = value.as_integer().and_then(|number| usize::try_from(number).ok());
-    match number {
-        Some(number) => Ok(Some(number)),
-        None => Err(OptionError::new(key, format!("expected a whole number of at least 0, found {value}"))),
+/// The largest sizes: far beyond any machine, and products of them still fit a machine's integer.
+const MOST_FEATURES: usize = 1 << 20;
+const MOST_LAYERS: usize = 1 << 12;
+const MOST_ROWS: usize = 1 << 26;
+
+fn check_size(key: &str, value: usize, least: usize, most: usize) -> Result<(), OptionError> {
+    if (least..=most).contains(&value) {
+        return Ok(());
     }
+    let expected = if value < least { format!("at least {least}") } else { format!("at most {most}") };
+    Err(OptionError::new(key, format!("`{key}` is {value}; expected {expected}")))
+}
+
+fn take_size(table: &mut Table, key: &str, least: usize) -> Result<Option<usize>, OptionError> {
+    let Some(value) = table.remove(key) else { return Ok(None) };
+    let Some(number) = value.as_integer().and_then(|number| usize::try_from(number).ok()) else {
+        let message = format!("`{key}` is {value}; expected a whole number of at least {least}");
+        return Err(OptionError::new(key, message));
+    };
+    check_size(key, number, least, MOST_ROWS)?;
+    Ok(Some(number))
+}
+
+/// The error about a layer's value, pointing to that layer's where `written` has a list of them.
+fn at_layer(mut error: OptionError, written: &Table, layer: usize) -> OptionError {
+    let mut keys = error.key.split('.');
+    let first = keys.next().and_then(|key| written.get(key));
+    let value = keys.try_fold(first, |value, key| Some(value?.as_table()?.get(key))).flatten();
+    if value.is_some_and(Value::is_array) && !error.is_about_the_key() {
+        error.key = format!("{}.{layer}", error.key);
+    }
+    error
 }
 
 impl ModelSpec {
@@ -218,7 +241,8 @@ impl ModelSpec {
     }
 }
 
-/// The inverse of [`layer_table`]: a value that all layers share stands once, others become lists.
+/// The inverse of [`layer_table`]: a value that all layers share stands once, others become lists, with an empty text
+/// for layers without it.
 fn merge_layers(layers: &[Table]) -> Table {
     let mut merged = Table::new();
     for key in layers.iter().flat_map(Table::keys) {

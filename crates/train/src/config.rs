@@ -52,6 +52,9 @@ impl Default for TrainConfig {
     }
 }
 
+/// Counts are below this: products of them fit a machine's integer.
+const MOST_STEPS: usize = 1_000_000_000;
+
 /// How long a run trains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Length {
@@ -104,8 +107,9 @@ impl TrainConfig {
     /// # Errors
     /// A value out of range, or two that exclude each other; the key is relative to `[train]`.
     pub fn resolve(self) -> Result<TrainSpec, OptionError> {
-        let excluded =
-            |key: &str, other: &str| OptionError::new(key, format!("`{key}` and `{other}` exclude each other"));
+        let excluded = |key: &str, other: &str| {
+            OptionError::new(key, format!("`{key}` and `{other}` exclude each other: give one"))
+        };
         let (batch_stories, batch_tokens) = match (self.batch_stories, self.batch_tokens) {
             (Some(_), Some(_)) => return Err(excluded("batch_tokens", "batch_stories")),
             (None, None) => (Some(4), None),
@@ -125,9 +129,13 @@ impl TrainConfig {
             ("log_every", Some(self.log_every)),
         ];
         for (key, value) in counts {
-            if value == Some(0) {
-                return Err(OptionError::new(key, format!("`{key}` is 0; expected at least 1")));
-            }
+            let expected = match value {
+                Some(0) => "at least 1".to_string(),
+                Some(MOST_STEPS..) => format!("less than {MOST_STEPS}"),
+                _ => continue,
+            };
+            let message = format!("`{key}` is {}; expected {expected}", value.unwrap_or_default());
+            return Err(OptionError::new(key, message));
         }
         let not_negative = [("weight_decay", self.weight_decay), ("clip_norm", self.clip_norm)];
         for (key, value) in not_negative {
@@ -139,11 +147,7 @@ impl TrainConfig {
             let message = format!("`learning_rate` is {}; expected a number above 0", self.learning_rate);
             return Err(OptionError::new("learning_rate", message));
         }
-        if let Some(steps) = steps.filter(|&steps| self.warmup_steps > steps) {
-            let message = format!("`warmup_steps` is {}, more than the {steps} steps of the run", self.warmup_steps);
-            return Err(OptionError::new("warmup_steps", message));
-        }
-        Ok(TrainSpec {
+        let spec = TrainSpec {
             batch_stories,
             batch_tokens,
             epochs,
@@ -155,11 +159,28 @@ impl TrainConfig {
             clip_norm: self.clip_norm,
             eval_every: self.eval_every,
             log_every: self.log_every,
-        })
+        };
+        match steps {
+            Some(steps) => spec.check_warmup(steps).map(|()| spec),
+            None => Ok(spec),
+        }
     }
 }
 
 impl TrainSpec {
+    /// Whether the warm-up ends within a run of `steps` steps; where epochs are given, the data tells how many.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn check_warmup(&self, steps: usize) -> Result<(), OptionError> {
+        if self.warmup_steps <= steps {
+            return Ok(());
+        }
+        let s = if steps == 1 { "" } else { "s" };
+        let message = format!("`warmup_steps` is {}, more than the {steps} step{s} of the run", self.warmup_steps);
+        Err(OptionError::new("warmup_steps", message))
+    }
+
     /// How much goes into a batch.
     pub fn batch_size(&self) -> BatchSize {
         match (self.batch_stories, self.batch_tokens) {

@@ -30,25 +30,38 @@ struct Slots {
 /// own. `rest` is what remains of the block's table when the block has taken its own keys.
 fn resolve_slots(registry: &Registry, kind: &str, mut rest: Table, slots: &[Slot]) -> Result<Slots, OptionError> {
     let own_tables: Vec<Option<Value>> = slots.iter().map(|slot| rest.remove(slot.key)).collect();
+    let keys: Vec<&str> = std::iter::once("kind").chain(slots.iter().map(|slot| slot.key)).collect();
+    let linear = |name: &str, options: Table, shape| {
+        registry.linear(name, options, shape).map_err(|error| error.also_known(&keys))
+    };
     let mut specs = Vec::with_capacity(slots.len());
     let mut options = Table::new();
     options.insert("kind".into(), kind.into());
     for (slot, own) in slots.iter().zip(own_tables) {
         let spec = match own {
-            None => registry.linear(kind, rest.clone(), slot.shape)?,
+            None => linear(kind, rest.clone(), slot.shape)?,
             Some(Value::Table(mut own)) => {
-                let inside = |error: OptionError| error.inside(slot.key);
-                let own_kind = take_kind(&mut own).map_err(inside)?.unwrap_or_else(|| kind.to_string());
-                let mut own_options = if own_kind == kind { rest.clone() } else { Table::new() };
-                own_options.extend(own);
-                let spec = registry.linear(&own_kind, own_options, slot.shape).map_err(inside)?;
+                let own_kind = take_kind(&mut own).map_err(|error| error.inside(slot.key))?;
+                let own_kind = own_kind.unwrap_or_else(|| kind.to_string());
+                let inherited = if own_kind == kind { rest.clone() } else { Table::new() };
+                let written_outside = |key: &str| inherited.contains_key(key) && !own.contains_key(key);
+                let own_options = inherited.iter().chain(&own).map(|(key, value)| (key.clone(), value.clone()));
+                let spec = registry.linear(&own_kind, own_options.collect(), slot.shape).map_err(|error| {
+                    if written_outside(&error.key) {
+                        error.also_known(&keys)
+                    } else {
+                        error.also_known(&["kind"]).inside(slot.key)
+                    }
+                })?;
                 let mut resolved = spec.options.clone();
                 resolved.insert("kind".into(), own_kind.into());
                 options.insert(slot.key.into(), Value::Table(resolved));
                 spec
             }
             Some(other) => {
-                let message = format!("expected a table such as {{ kind = \"low-rank\", rank = 8 }}, found {other}");
+                let key = slot.key;
+                let message =
+                    format!("`{key}` is {other}; expected a table such as {{ kind = \"low-rank\", rank = 8 }}");
                 return Err(OptionError::new(slot.key, message));
             }
         };
@@ -59,7 +72,7 @@ fn resolve_slots(registry: &Registry, kind: &str, mut rest: Table, slots: &[Slot
     let (base_options, base_rank) = match base {
         Some((_, spec)) => (spec.options.clone(), spec.rank),
         None if rest.is_empty() => (Table::new(), None),
-        None => (registry.linear(kind, rest, slots[0].shape)?.options, None),
+        None => (linear(kind, rest, slots[0].shape)?.options, None),
     };
     let apart = |f: &dyn Fn(&LinearSpec) -> Option<String>| -> Vec<String> {
         let named = slots.iter().zip(&specs).filter(|(slot, _)| options.contains_key(slot.key));
@@ -78,6 +91,8 @@ pub(crate) fn take_kind(table: &mut Table) -> Result<Option<String>, OptionError
     match table.remove("kind") {
         None => Ok(None),
         Some(Value::String(kind)) => Ok(Some(kind)),
-        Some(other) => Err(OptionError::new("kind", format!("expected the name of a layer kind, found {other}"))),
+        Some(other) => {
+            Err(OptionError::new("kind", format!("`kind` is {other}; expected the name of a layer kind in quotes")))
+        }
     }
 }

@@ -27,9 +27,9 @@ enum End {
 }
 
 pub(crate) fn run(args: &RunArgs, registry: &Registry) -> Result<ExitCode, Failure> {
+    use_threads(args.common.threads)?;
     let experiments = load_experiments(&args.common.configs, &args.common.set, registry)
         .map_err(|errors| Failure::Usage(errors.to_string()))?;
-    use_threads(args.common.threads)?;
     let stop = Arc::new(AtomicBool::new(false));
     let handler = stop.clone();
     // A second Ctrl-C ends the process at once.

@@ -100,6 +100,10 @@ fn load(file: &Path, set: &[String], registry: &Registry) -> Result<Experiment, 
             check_name(given).map_err(|message| ConfigError::new(message, tree.value_place("name")))?;
             name = given.clone();
         }
+        if top.label.as_ref().is_some_and(|label| label.trim().is_empty()) {
+            let message = "`label` is empty; expected a name for the configuration, or no `label` to derive one";
+            return Err(ConfigError::new(message, tree.value_place("label")).into());
+        }
         if top.seeds.is_empty() {
             let message = "`seeds` is an empty list: there would be no run";
             return Err(ConfigError::new(message, tree.value_place("seeds")).into());
@@ -159,18 +163,21 @@ fn resolve_data(tree: &Tree, table: Table) -> Result<DataState, ConfigError> {
         lrx_data::TokenizerConfig::File(path) => Some(path),
         lrx_data::TokenizerConfig::TrainBpe(_) => None,
     };
-    let missing = files
-        .into_iter()
-        .chain([("tokenizer", tokenizer)])
-        .find_map(|(key, written)| written.filter(|written| !locate(key, written).exists()).map(|_| key));
-    let result = config.clone().resolve(&locate).map_err(|error| {
-        let key = error.key().map_or("data".to_string(), |key| format!("data.{key}"));
-        ConfigError::new(error.to_string(), tree.value_place(&key))
-    });
-    match (result, missing) {
-        (Ok(spec), _) => Ok(DataState::Ready(Rc::new(spec))),
-        (Err(error), Some(_)) => Ok(DataState::Missing(Rc::new(error))),
-        (Err(error), None) => Err(error),
+    let files = files.into_iter().chain([("tokenizer", tokenizer)]);
+    let missing: Vec<&str> = files
+        .filter(|(key, written)| written.is_some_and(|written| !locate(key, written).exists()))
+        .map(|(key, _)| key)
+        .collect();
+    match config.clone().resolve(&locate) {
+        Ok(spec) => Ok(DataState::Ready(Rc::new(spec))),
+        Err(data_error) => {
+            let key = data_error.key().map_or("data".to_string(), |key| format!("data.{key}"));
+            let error = ConfigError::new(data_error.to_string(), tree.value_place(&key));
+            match data_error.key() {
+                Some(key) if missing.contains(&key) => Ok(DataState::Missing(Rc::new(error))),
+                _ => Err(error),
+            }
+        }
     }
 }
 
@@ -185,8 +192,7 @@ fn resolve_section<C: serde::de::DeserializeOwned, S>(
 
 /// An error at the place where its key was written.
 fn at(tree: &Tree, error: OptionError) -> ConfigError {
-    let about_the_key = error.message.starts_with("unknown key");
-    let place = if about_the_key { tree.key_place(&error.key) } else { tree.value_place(&error.key) };
+    let place = if error.is_about_the_key() { tree.key_place(&error.key) } else { tree.value_place(&error.key) };
     // A missing key has no place of its own; naming the table is better than nothing.
     let message = match place {
         Some(_) => error.message,
@@ -227,6 +233,7 @@ impl RunSpec {
         }
         table.insert("model".into(), Value::Table(self.model.resolved()));
         table.insert("train".into(), to_value(&self.train));
+        shorten_paths(&mut table);
         table
     }
 
@@ -248,6 +255,20 @@ impl RunSpec {
     }
 }
 
+/// Leaves the name only of a file that was given by its absolute path, which says nothing on another machine.
+fn shorten_paths(table: &mut Table) {
+    for (key, value) in table.iter_mut() {
+        match value {
+            Value::Table(inner) => shorten_paths(inner),
+            Value::String(path) if key == "file" && Path::new(path.as_str()).is_absolute() => {
+                let name = Path::new(path.as_str()).file_name().unwrap_or_default();
+                *path = name.to_string_lossy().into_owned();
+            }
+            _ => {}
+        }
+    }
+}
+
 fn to_value(section: &impl serde::Serialize) -> Value {
     Value::try_from(section).expect("a section that TOML can hold")
 }
@@ -261,5 +282,6 @@ fn slug(label: &str) -> String {
         .collect();
     let mut slug = words.join("-");
     slug.truncate(60);
-    slug.trim_matches(['-', '.']).to_string()
+    let slug = slug.trim_matches(['-', '.']);
+    if slug.is_empty() { "run".to_string() } else { slug.to_string() }
 }

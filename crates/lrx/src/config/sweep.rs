@@ -35,6 +35,12 @@ pub(super) fn points(mut tree: Tree) -> Result<Vec<Point>, ConfigError> {
     keys.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
     for (_, key, values) in keys {
         let error = |message: String| ConfigError::new(message, points[0].tree.value_place(&format!("sweep.{key}")));
+        if key.starts_with(&format!("{CASE}.")) {
+            return Err(error(format!(
+                "`sweep.{CASE}` is a table; expected a list of tables, each as [[sweep.{CASE}]]"
+            )));
+        }
+        check_key(&key).map_err(error)?;
         let Value::Array(values) = values else {
             return Err(error(format!("`{key}` of the sweep is {values}; expected a list of values")));
         };
@@ -45,7 +51,7 @@ pub(super) fn points(mut tree: Tree) -> Result<Vec<Point>, ConfigError> {
             .iter()
             .flat_map(|point| values.iter().enumerate().map(move |(i, value)| (point, i, value)))
             .map(|(point, i, value)| match (key.as_str(), value) {
-                (CASE, Value::Table(case)) => Ok(with_case(point, i, case)),
+                (CASE, Value::Table(case)) => with_case(point, i, case),
                 (CASE, other) => Err(error(format!("a case of the sweep is {other}; expected a table"))),
                 (key, value) => Ok(with_value(point, key, i, value)),
             })
@@ -55,19 +61,31 @@ pub(super) fn points(mut tree: Tree) -> Result<Vec<Point>, ConfigError> {
 }
 
 fn with_value(point: &Point, key: &str, index: usize, value: &Value) -> Point {
-    let tree = point.tree.clone().with(key, value.clone(), &format!("sweep.{key}.{index}"));
+    let origin = format!("sweep.{key}");
+    let tree = point.tree.clone().with(key, value.clone(), &origin, &format!("{origin}.{index}"));
     Point { tree, name: joined(&point.name, &part(key, value)) }
 }
 
-fn with_case(point: &Point, index: usize, case: &Table) -> Point {
+fn with_case(point: &Point, index: usize, case: &Table) -> Result<Point, ConfigError> {
     let mut names = point.name.clone();
     let mut tree = point.tree.clone();
     for (key, value) in flatten(case, "") {
         let origin = format!("sweep.{CASE}.{index}.{key}");
+        check_key(&key).map_err(|message| ConfigError::new(message, tree.key_place(&origin)))?;
         names = joined(&names, &part(&key, &value));
-        tree = tree.with(&key, value, &origin);
+        tree = tree.with(&key, value, &origin, &origin);
     }
-    Point { tree, name: names }
+    Ok(Point { tree, name: names })
+}
+
+/// Keys that hold for the experiment as a whole have one value.
+fn check_key(key: &str) -> Result<(), String> {
+    match key.split('.').next() {
+        Some(whole @ ("name" | "sweep" | "extends")) => {
+            Err(format!("`{whole}` cannot be swept: an experiment has only one"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Nested tables as dotted keys, `kind` first because it clears the options of the former kind.

@@ -47,11 +47,7 @@ impl Tree {
             let text = std::fs::read(&path).map_err(|error| {
                 ConfigError::new(format!("cannot read the config {}: {error}", path.display()), named_at.clone())
             })?;
-            let text = String::from_utf8(text).map_err(|error| {
-                let at = error.utf8_error().valid_up_to();
-                let message = format!("the config {} is not UTF-8 text: byte {at}", path.display());
-                ConfigError::new(message, named_at.clone())
-            })?;
+            let text = String::from_utf8(text).map_err(|error| not_utf8(&path, &error))?;
             let identity = path.canonicalize().unwrap_or_else(|_| path.clone());
             if chain.iter().any(|(known, _)| *known == identity) {
                 let message = format!("{} extends itself, directly or through others", path.display());
@@ -76,18 +72,20 @@ impl Tree {
     /// `dotted.key=VALUE` of the command line.
     pub(super) fn from_set(argument: &str) -> Result<Tree, ConfigError> {
         let error = |message: String| ConfigError::new(format!("--set {argument}: {message}"), None);
-        let Some((key, value)) = argument.split_once('=') else {
+        let (key, value) = argument.split_once('=').map_or(("", ""), |(key, value)| (key.trim(), value.trim()));
+        if key.is_empty() || key.split('.').any(|part| part.is_empty() || part.contains(char::is_whitespace)) {
             return Err(error("expected dotted.key=VALUE, such as train.learning_rate=1e-3".into()));
-        };
-        let parsed = format!("{}={value}", key.trim()).parse::<Table>();
-        if let Err(toml_error) = parsed {
-            let value = value.trim();
-            let hint = if value.parse::<Value>().is_err() && !value.contains(['"', '\'', '{', '[']) {
-                format!("; if it is text, quote it: --set '{}=\"{value}\"'", key.trim())
+        }
+        if key == EXTENDS {
+            return Err(error("a config file extends another by `extends` in itself; it cannot be set".into()));
+        }
+        if let Err(toml_error) = format!("{key}={value}").parse::<Table>() {
+            let hint = if !value.is_empty() && !value.contains(['"', '\'', '{', '[']) {
+                format!("; if it is text, quote it: --set '{key}=\"{value}\"'")
             } else {
-                String::new()
+                format!(": {}", syntax_message(&toml_error, ""))
             };
-            return Err(error(format!("the right side is not a TOML value ({}){hint}", toml_error.message())));
+            return Err(error(format!("the right side is not a TOML value{hint}")));
         }
         Tree::parse("--set".into(), argument.to_string(), PathBuf::new())
     }
@@ -96,7 +94,8 @@ impl Tree {
         let document = Rc::new(Document { name, text });
         let not_toml = |error: toml::de::Error| {
             let place = error.span().map(|span| Place { document: document.clone(), span });
-            ConfigError::new(error.message().to_string(), place)
+            let at = place.as_ref().and_then(|place| document.text.get(place.span.clone())).unwrap_or_default();
+            ConfigError::new(format!("not valid TOML: {}", syntax_message(&error, at)), place)
         };
         let table: Table = document.text.parse().map_err(not_toml)?;
         let spanned = DeTable::parse(&document.text).map_err(not_toml)?;
@@ -117,20 +116,35 @@ impl Tree {
         self
     }
 
-    /// This tree with one value replaced; errors about it point to `origin_of` in this tree.
-    pub(super) fn with(self, path: &str, value: Value, origin_of: &str) -> Tree {
+    /// This tree with one value replaced; errors about it point to where `named_at` and `origin_of` were written.
+    pub(super) fn with(self, path: &str, value: Value, named_at: &str, origin_of: &str) -> Tree {
         let mut over = Tree::default();
         let mut table = Table::new();
+        let replaced_by_table = value.is_table();
         let (outer, last) = path.rsplit_once('.').map_or((None, path), |(outer, last)| (Some(outer), last));
         table.insert(last.to_string(), value);
         for key in outer.into_iter().flat_map(|outer| outer.rsplit('.')) {
             table = Table::from_iter([(key.to_string(), Value::Table(table))]);
         }
-        if let Some(origin) = self.origins.get(origin_of).cloned() {
+        if let (Some(key), Some(origin)) = (self.key_place(named_at), self.origins.get(origin_of)) {
+            let origin = Origin { key, ..origin.clone() };
+            // A table around it that was not written anywhere has no other place than this.
+            let outer = path.match_indices('.').map(|(dot, _)| &path[..dot]);
+            for outer in outer.filter(|outer| !self.origins.contains_key(*outer)) {
+                over.origins.insert(outer.to_string(), origin.clone());
+            }
             over.origins.insert(path.to_string(), origin);
         }
+        // Places inside the value, such as the elements of a list; none inside the value that it replaces.
+        let inside = |path: &str, key: &str| key.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
+        let moved = self.origins.iter().filter(|(key, _)| inside(origin_of, key));
+        over.origins.extend(moved.map(|(key, origin)| (format!("{path}{}", &key[origin_of.len()..]), origin.clone())));
         over.table = table;
-        self.overridden(over)
+        let mut tree = self;
+        if !replaced_by_table {
+            tree.origins.retain(|key, _| !inside(path, key));
+        }
+        tree.overridden(over)
     }
 
     /// The value at a dotted path.
@@ -170,6 +184,30 @@ impl Tree {
             }
             path = path.rsplit_once('.')?.0;
         }
+    }
+}
+
+/// The error of a config that is not text, at the first byte that is not.
+fn not_utf8(path: &Path, error: &std::string::FromUtf8Error) -> ConfigError {
+    let at = error.utf8_error().valid_up_to();
+    let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+    let document = Rc::new(Document { name: path.display().to_string(), text });
+    let end = at + char::REPLACEMENT_CHARACTER.len_utf8();
+    let message = format!("the config is not UTF-8 text: the byte {:#04x} here", error.as_bytes()[at]);
+    ConfigError::new(message, Some(Place { document, span: at..end }))
+}
+
+/// What is wrong with text that is not TOML; `at` is where.
+fn syntax_message(error: &toml::de::Error, at: &str) -> String {
+    match error.message() {
+        message if message.starts_with("string values must be quoted") && at.trim().is_empty() => {
+            "the value is missing".to_string()
+        }
+        message if message.starts_with("string values must be quoted") => {
+            format!("{at} is neither a number, true or false, nor text in quotes")
+        }
+        message if message.contains("i128") => format!("{at} is too large a number"),
+        message => message.to_string(),
     }
 }
 

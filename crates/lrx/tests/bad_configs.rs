@@ -1,0 +1,343 @@
+//! Every wrong config: exit code 2, one message that names the place, the value and what was expected, no trace left.
+
+mod common;
+
+use common::{Bad, check};
+
+const KEYS: &[Bad] = &[
+    (
+        "a misspelt key",
+        "seeds = [1]\nnmae = 'x'",
+        "2:1",
+        "nmae",
+        "unknown key `nmae`; did you mean `name`? (known: name,",
+    ),
+    ("a misspelt section", "[modle]\nhidden = 8", "1:2", "modle", "unknown key `modle`; did you mean `model`?"),
+    (
+        "in [data]",
+        "[data]\nstoreis = 5",
+        "2:1",
+        "storeis",
+        "unknown key `storeis`; did you mean `stories`? (known: train,",
+    ),
+    ("in [model]", "[model]\nlayers = 2\nhiden = 8", "3:1", "hiden", "unknown key `hiden`; did you mean `hidden`?"),
+    ("in [train]", "[train]\nwarm_up = 8", "2:1", "warm_up", "unknown key `warm_up`; did you mean `warmup_steps`?"),
+    (
+        "in [model.attention]",
+        "[model.attention]\nkind = 'low-rank'\nrnak = 8",
+        "3:1",
+        "rnak",
+        "unknown key `rnak`; did you mean `rank`? (known: rank, init, kind, q, k, v, out, window)",
+    ),
+    (
+        "in [model.mlp]",
+        "[model.mlp]\niner = 64",
+        "2:1",
+        "iner",
+        "unknown key `iner`; did you mean `inner`? (known: kind, c_fc, c_proj, inner)",
+    ),
+    (
+        "in a slot",
+        "[model.attention]\nq = { kind = 'low-rank', rnak = 8 }",
+        "2:26",
+        "rnak",
+        "unknown key `rnak`; did you mean `rank`? (known: rank, init, kind)",
+    ),
+    (
+        "an unknown slot",
+        "[model.attention]\nquery = { kind = 'low-rank', rank = 8 }",
+        "2:1",
+        "query",
+        "unknown key `query`; did you mean `q`? (known: kind, q, k, v, out, window)",
+    ),
+    (
+        "an option of another kind",
+        "[model.attention]\nkind = 'dense'\nrank = 8",
+        "3:1",
+        "rank",
+        "unknown key `rank`: an option of `low-rank`, which is not the `kind` here",
+    ),
+    (
+        "of the tokenizer",
+        "data.tokenizer = { train_bep = 1000 }",
+        "1:20",
+        "train_bep",
+        "unknown key `train_bep`; did you mean `train_bpe`? (known: train_bpe)",
+    ),
+    ("no rank", "[model.attention]\nkind = 'low-rank'", "1:8", "attention", "the key `rank` is missing"),
+];
+
+const VALUES: &[Bad] = &[
+    (
+        "a misspelt kind",
+        "[model.attention]\nkind = 'lowrank'\nrank = 4",
+        "2:8",
+        "'lowrank'",
+        "unknown layer kind \"lowrank\"; did you mean `low-rank`? (known: dense, low-rank)",
+    ),
+    (
+        "of a slot",
+        "[model.mlp]\nc_fc.kind = 'low_rank'",
+        "2:13",
+        "'low_rank'",
+        "unknown layer kind \"low_rank\"; did you mean `low-rank`?",
+    ),
+    ("no name", "[model.mlp]\nkind = 3", "2:8", "3", "`kind` is 3; expected the name of a layer kind in quotes"),
+    (
+        "rank 0",
+        "[model.attention]\nkind = 'low-rank'\nrank = 0",
+        "3:8",
+        "0",
+        "`rank` is 0; expected a whole number of at least 1",
+    ),
+    (
+        "rank 0 in one layer",
+        "[model.attention]\nkind = 'low-rank'\nrank = [8, 8, 0, 8]",
+        "3:15",
+        "0",
+        "`rank` is 0; expected a whole number of at least 1",
+    ),
+    (
+        "a rank in words",
+        "[model.attention]\nkind = 'low-rank'\nrank = 'eight'",
+        "3:8",
+        "'eight'",
+        "`rank` is \"eight\"; expected a whole number of at least 1",
+    ),
+    (
+        "rank too large",
+        "[model]\nhidden = 32\nheads = 2\n\n[model.mlp]\nkind = 'low-rank'\nrank = 33",
+        "7:8",
+        "33",
+        "rank 33 is more than 32, the smaller side of a matrix 32 → 128",
+    ),
+    (
+        "rank too large in a slot",
+        "[model]\nhidden = 32\nheads = 2\nmlp.c_proj = { kind = 'low-rank', rank = 33 }",
+        "4:42",
+        "33",
+        "rank 33 is more than 32, the smaller side of a matrix 128 → 32",
+    ),
+    (
+        "a list of wrong length",
+        "[model]\nlayers = 3\n[model.attention]\nkind = 'low-rank'\nrank = [8, 8]",
+        "5:8",
+        "[8, 8]",
+        "the list has 2 values, but the model has 3 layers",
+    ),
+    (
+        "windows for other layers",
+        "model.attention.window = [0, 256]",
+        "1:26",
+        "[0, 256]",
+        "the list has 2 values, but the model has 4 layers",
+    ),
+    (
+        "a text for a slot",
+        "model.attention.q = 'low-rank'",
+        "1:21",
+        "'low-rank'",
+        "`q` is \"low-rank\"; expected a table such",
+    ),
+    (
+        "heads that do not divide",
+        "[model]\nhidden = 100\nheads = 16",
+        "3:9",
+        "16",
+        "16 heads do not divide hidden = 100; the head size would not be whole",
+    ),
+    ("no layers", "model.layers = 0", "1:16", "0", "`layers` is 0; expected at least 1"),
+    ("no context", "model.context = 1", "1:17", "1", "`context` is 1; expected at least 2"),
+    (
+        "a size beyond all machines",
+        "model.hidden = 4_000_000_000",
+        "1:16",
+        "4_000_000_000",
+        "`hidden` is 4000000000; expected at",
+    ),
+    ("a size in words", "model.hidden = 'big'", "1:16", "'big'", "`hidden` is \"big\"; expected a whole number"),
+    ("half a layer", "model.layers = 2.5", "1:16", "2.5", "`layers` is 2.5; expected a whole number"),
+    (
+        "a negative window",
+        "model.attention.window = -1",
+        "1:26",
+        "-1",
+        "`window` is -1; expected a whole number of at least 0",
+    ),
+    ("no inner features", "model.mlp.inner = 0", "1:19", "0", "`inner` is 0; expected at least 1"),
+    (
+        "a text for a section",
+        "data = 'stories.txt'",
+        "1:8",
+        "'stories.txt'",
+        "`data` is \"stories.txt\"; expected a table",
+    ),
+    (
+        "an unknown schedule",
+        "train.schedule = 'cosin'",
+        "1:18",
+        "'cosin'",
+        "unknown value \"cosin\"; did you mean `cosine`?",
+    ),
+    (
+        "an unknown init",
+        "model.mlp = { kind = 'low-rank', rank = 8, init = 'svd' }",
+        "1:51",
+        "'svd'",
+        "unknown value \"svd\" (known: normal, spectral)",
+    ),
+    (
+        "an unknown vocabulary",
+        "data.vocabulary = 'compct'",
+        "1:19",
+        "'compct'",
+        "unknown value \"compct\"; did you mean `compact`? (known: full, compact)",
+    ),
+    (
+        "a negative learning rate",
+        "train.learning_rate = -1e-3",
+        "1:23",
+        "-1e-3",
+        "`learning_rate` is -0.001; expected a number above 0",
+    ),
+    (
+        "a learning rate in words",
+        "train.learning_rate = 'fast'",
+        "1:23",
+        "'fast'",
+        "`learning_rate` is \"fast\"; expected a number",
+    ),
+    ("a negative clip", "train.clip_norm = -1.0", "1:19", "-1.0", "`clip_norm` is -1; expected a number of at least 0"),
+    ("an empty batch", "train.batch_stories = 0", "1:23", "0", "`batch_stories` is 0; expected at least 1"),
+    (
+        "two batch sizes",
+        "[train]\nbatch_stories = 4\nbatch_tokens = 4096",
+        "3:16",
+        "4096",
+        "`batch_tokens` and `batch_stories` exclude each other",
+    ),
+    (
+        "two lengths",
+        "[train]\nepochs = 1\nsteps = 10",
+        "3:9",
+        "10",
+        "`steps` and `epochs` exclude each other: give one",
+    ),
+    (
+        "a long warm-up",
+        "[train]\nsteps = 10\nwarmup_steps = 20",
+        "3:16",
+        "20",
+        "`warmup_steps` is 20, more than the 10 steps of the run",
+    ),
+    (
+        "too many epochs",
+        "train.epochs = 1_000_000_000_000",
+        "1:16",
+        "1_000_000_000_000",
+        "`epochs` is 1000000000000; expected less than",
+    ),
+    ("a large fraction", "data.valid_fraction = 1.5", "1:23", "1.5", "valid_fraction = 1.5 is out of range"),
+    (
+        "a negative number of stories",
+        "data.stories = -5",
+        "1:16",
+        "-5",
+        "`stories` is -5; expected a whole number of at least 0",
+    ),
+    ("a text for a truth", "data.shuffle = 'yes'", "1:16", "'yes'", "`shuffle` is \"yes\"; expected true or false"),
+    (
+        "a number for a tokenizer",
+        "data.tokenizer = 3",
+        "1:18",
+        "3",
+        "`tokenizer` is 3; expected the path of a Hugging Face tokenizer file",
+    ),
+    ("a tiny tokenizer", "data.tokenizer = { train_bpe = 100 }", "1:6", "tokenizer", "train_bpe = 100 is too small"),
+    ("no seeds", "seeds = []", "1:9", "[]", "`seeds` is an empty list: there would be no run"),
+    ("one seed", "seeds = 3", "1:9", "3", "`seeds` is 3; expected a list"),
+    ("a negative seed", "seeds = [0, -1]", "1:13", "-1", "`seeds[1]` is -1; expected a whole number of at least 0"),
+    ("a seed twice", "seeds = [0, 1, 0]", "1:9", "[0, 1, 0]", "two runs are the same: FullSA-FullMLP-4L with seed 0"),
+    ("a name that leaves the folder", "name = '../x'", "1:8", "'../x'", "`name` is \"../x\"; expected letters, digits"),
+    ("a number for a name", "name = 3", "1:8", "3", "`name` is 3; expected text in quotes"),
+    ("an empty label", "label = ' '", "1:9", "' '", "`label` is empty; expected a name for the configuration"),
+];
+
+const SWEEPS: &[Bad] = &[
+    (
+        "an unknown key",
+        "[sweep]\n'model.hiden' = [64, 128]",
+        "2:1",
+        "'model.hiden'",
+        "unknown key `hiden`; did you mean `hidden`?",
+    ),
+    (
+        "an unknown section",
+        "[sweep]\n'modle.hidden' = [64]",
+        "2:1",
+        "'modle.hidden'",
+        "unknown key `modle`; did you mean `model`?",
+    ),
+    (
+        "a wrong value",
+        "[sweep]\n'model.layers' = [2, 'x']",
+        "2:22",
+        "'x'",
+        "`layers` is \"x\"; expected a whole number",
+    ),
+    (
+        "a wrong value in a list of lists",
+        "[model]\nlayers = 2\nmlp.kind = 'low-rank'\n[sweep]\n'model.mlp.rank' = [[2, 3], [2, 0]]",
+        "5:33",
+        "0",
+        "`rank` is 0; expected a whole number of at least 1",
+    ),
+    (
+        "no list",
+        "[sweep]\n'model.hidden' = 64",
+        "2:18",
+        "64",
+        "`model.hidden` of the sweep is 64; expected a list of values",
+    ),
+    ("an empty list", "[sweep]\n'model.hidden' = []", "2:18", "[]", "`model.hidden` of the sweep is an empty list"),
+    ("no table", "sweep = 3", "1:9", "3", "`sweep` is 3; expected a table of keys with lists of values"),
+    ("cases that are none", "[sweep]\ncase = [1, 2]", "2:8", "[1, 2]", "a case of the sweep is 1; expected a table"),
+    (
+        "one bracket too few",
+        "[sweep.case]\nmodel.hidden = 64",
+        "2:16",
+        "64",
+        "`sweep.case` is a table; expected a list of tables",
+    ),
+    (
+        "an unknown key in a case",
+        "[[sweep.case]]\nmodel.hidden = 64\n[[sweep.case]]\nmodel.hiden = 32",
+        "4:7",
+        "hiden",
+        "unknown key `hiden`; did you mean `hidden`?",
+    ),
+    (
+        "the same twice",
+        "[sweep]\n'train.steps' = [5, 5]",
+        "1:2",
+        "sweep",
+        "two runs are the same: FullSA-FullMLP-4L steps=5",
+    ),
+    ("several names", "[sweep]\nname = ['a', 'b']", "2:8", "['a', 'b']", "`name` cannot be swept"),
+    ("a name in a case", "[[sweep.case]]\nname = 'a'", "2:1", "name", "`name` cannot be swept"),
+];
+
+#[test]
+fn unknown_keys_are_named_with_the_nearest_known_one() {
+    check(KEYS);
+}
+
+#[test]
+fn wrong_values_are_named_with_what_was_expected() {
+    check(VALUES);
+}
+
+#[test]
+fn wrong_sweeps_point_into_the_sweep() {
+    check(SWEEPS);
+}

@@ -1,0 +1,205 @@
+//! `lrx plan`: the seed's published configurations, its columns, and what sweeps, `extends` and `--set` make of a config.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{Lab, column};
+use lrx_analysis::RUN_COLUMNS;
+
+/// The seed's table: the label, attention ranks, MLP ranks, and the parameters that are used and trained.
+const SEED: [(&str, &str, &str, &str); 10] = [
+    ("FullSA-FullMLP-4L", "", "", "27179136"),
+    ("LgSA-LgMLP-4L", "192 192 192 192", "307 307 307 307", "27176064"),
+    ("MedSA-FullMLP-4L", "19 19 19 19", "", "25053312"),
+    ("FullSA-MedMLP-4L", "", "31 31 31 31", "22936704"),
+    ("MedSA-MedMLP-4L", "19 19 19 19", "31 31 31 31", "20810880"),
+    ("MedSA-MedMLP-8L", "19 19 19 19 19 19 19 19", "31 31 31 31 31 31 31 31", "21535872"),
+    ("IncSA-FullMLP-4L", "5 20 50 100", "", "25357440"),
+    ("DecSA-FullMLP-4L", "100 50 20 5", "", "25357440"),
+    ("FullSA-IncMLP-4L", "", "10 30 80 150", "23497344"),
+    ("FullSA-DecMLP-4L", "", "150 80 30 10", "23497344"),
+];
+
+/// A copy of `configs/seed/` that has no data where its paths point to, each file changed by `change`.
+fn seed_configs(change: impl Fn(&str) -> String) -> Lab {
+    let lab = Lab::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/seed");
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        lab.write(&format!("configs/seed/{name}"), change(&fs::read_to_string(path).unwrap()));
+    }
+    lab
+}
+
+#[test]
+fn the_seed_s_configurations_have_its_counts_without_any_data() {
+    let as_written = seed_configs(str::to_string);
+    let without_label = seed_configs(|config| {
+        let lines = config.lines().filter(|line| !line.starts_with("label"));
+        lines.collect::<Vec<_>>().join("\n")
+    });
+    for lab in [as_written, without_label] {
+        for (label, attention, mlp, params) in SEED {
+            let rows = lab.plan(&format!("configs/seed/{label}.toml"));
+            assert_eq!(rows.len(), 1, "{label}");
+            let row = &rows[0];
+            assert_eq!(row["label"], label);
+            assert_eq!((&*row["attention_ranks"], &*row["mlp_ranks"]), (attention, mlp), "{label}");
+            assert_eq!(row["params"], params, "{label}");
+            // 50,257 tokens and 2,048 positions of 384 features.
+            assert_eq!(row["params_embedding"], "20085120", "{label}");
+            assert_eq!(row["status"], "planned", "{label}");
+            for unknown in ["run_id", "stories", "steps", "eval_loss"] {
+                assert_eq!(row[unknown], "", "{label}: {unknown}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_five_seeds_are_the_baseline() {
+    let rows = seed_configs(str::to_string).plan("configs/seed/seeds.toml");
+    assert_eq!(column(&rows, "seed"), ["0", "1", "2", "3", "4"]);
+    assert!(rows.iter().all(|row| row["label"] == "FullSA-FullMLP-4L" && row["params"] == "27179136"));
+}
+
+#[test]
+fn missing_data_is_said() {
+    let done = seed_configs(str::to_string).expect(0, "plan configs/seed/base.toml --format csv");
+    assert!(done.stderr.contains("planned without data"), "{}", done.stderr);
+    assert!(done.stderr.contains("data/gpt2/tokenizer.json"), "{}", done.stderr);
+}
+
+#[test]
+fn missing_data_hides_no_mistake() {
+    let lab = seed_configs(str::to_string);
+    let done = lab.expect(2, "plan configs/seed/base.toml --set data.valid_fraction=1.5");
+    assert!(done.stderr.starts_with("error: valid_fraction = 1.5 is out of range"), "{}", done.stderr);
+}
+
+#[test]
+fn the_columns_are_those_of_runs_csv() {
+    let done = Lab::tiny("").expect(0, "plan tiny.toml --format csv");
+    let columns: Vec<&str> = done.stdout.lines().next().unwrap().split(',').collect();
+    assert_eq!(columns[..RUN_COLUMNS.len()], RUN_COLUMNS);
+    assert_eq!(columns[RUN_COLUMNS.len()..], ["note"]);
+}
+
+#[test]
+fn the_table_shows_every_run() {
+    let done = Lab::tiny("seeds = [4, 5]").expect(0, "plan tiny.toml");
+    let shown: Vec<&str> = done.stdout.lines().filter(|line| line.starts_with("FullSA-FullMLP-2L")).collect();
+    assert_eq!(shown.len(), 2, "{}", done.stdout);
+    assert!(done.stdout.contains("2 runs"), "{}", done.stdout);
+}
+
+#[test]
+fn planning_leaves_no_results() {
+    let lab = Lab::tiny("");
+    lab.expect(0, "plan tiny.toml --out out");
+    assert!(common::files(&lab.path("out")).iter().all(|file| file.starts_with(".cache")));
+}
+
+#[test]
+fn a_grid_s_first_key_varies_slowest_and_seeds_fastest() {
+    // The order is that of the file, not of the alphabet.
+    let lab = Lab::new();
+    let sweep = "[sweep]\n\"train.steps\" = [9, 7]\n\"model.hidden\" = [16, 8]\n";
+    lab.write("grid.toml", format!("seeds = [3, 1]\n{}{sweep}", common::TINY));
+    let rows = lab.plan("grid.toml");
+    assert_eq!(column(&rows, "steps"), ["9", "9", "9", "9", "7", "7", "7", "7"]);
+    assert_eq!(column(&rows, "hidden"), ["16", "16", "8", "8", "16", "16", "8", "8"]);
+    assert_eq!(column(&rows, "seed"), ["3", "1", "3", "1", "3", "1", "3", "1"]);
+    let ids: std::collections::HashSet<&str> = column(&rows, "run_id").into_iter().collect();
+    assert_eq!(ids.len(), 8, "every run has its own folder");
+    // All are FullSA-FullMLP-2L: what the sweep sets tells them apart, a seed does not.
+    let label = |i: usize| rows[i]["label"].as_str();
+    assert_eq!(label(0), "FullSA-FullMLP-2L steps=9 hidden=16");
+    assert_eq!(label(1), label(0));
+    assert_eq!(label(7), "FullSA-FullMLP-2L steps=7 hidden=8");
+}
+
+#[test]
+fn cases_set_several_keys_and_combine_with_a_grid() {
+    let lab = Lab::new();
+    let sweep = r#"
+        [[sweep.case]]
+        [[sweep.case]]
+        label = "thin"
+        model.attention = { kind = "low-rank", rank = 4 }
+        model.mlp = { kind = "low-rank", rank = [2, 3] }
+    "#;
+    lab.write("cases.toml", format!("{}{sweep}", common::TINY));
+    let rows = lab.plan("cases.toml");
+    assert_eq!(column(&rows, "label"), ["FullSA-FullMLP-2L", "thin"]);
+    assert_eq!(column(&rows, "attention"), ["dense", "low-rank"]);
+    assert_eq!(column(&rows, "attention_ranks"), ["", "4 4"]);
+    assert_eq!(column(&rows, "mlp_ranks"), ["", "2 3"]);
+
+    lab.write("both.toml", format!("{}{sweep}\n[sweep]\n\"model.context\" = [64, 32]\n", common::TINY));
+    let rows = lab.plan("both.toml");
+    assert_eq!(column(&rows, "attention"), ["dense", "dense", "low-rank", "low-rank"]);
+    let sizes = [(64 + 300) * 16, (32 + 300) * 16];
+    for (row, at_most) in rows.iter().zip([sizes[0], sizes[1], sizes[0], sizes[1]]) {
+        let embedding: usize = row["params_embedding"].parse().unwrap();
+        assert!(at_most - 64 * 16 < embedding && embedding <= at_most, "{row:?}");
+    }
+}
+
+#[test]
+fn a_file_overrides_what_it_extends_and_set_overrides_both() {
+    let lab = Lab::new();
+    lab.write(
+        "folder/base.toml",
+        common::TINY.replace("[model]", "[model]\nattention = { kind = \"low-rank\", rank = 4 }"),
+    );
+    lab.write("middle.toml", "extends = \"folder/base.toml\"\n[model]\nlayers = 3\nhidden = 8\n");
+    lab.write("over.toml", "extends = \"middle.toml\"\n[model]\nlayers = 1\n");
+    let row = |arguments: &str| lab.plan(arguments).remove(0);
+
+    let over = row("over.toml");
+    assert_eq!((&*over["layers"], &*over["hidden"], &*over["attention_ranks"]), ("1", "8", "4"));
+    let set = row("over.toml --set model.hidden=32 --set model.attention.rank=5");
+    assert_eq!((&*set["layers"], &*set["hidden"], &*set["attention_ranks"]), ("1", "32", "5"));
+    assert_eq!(row("over.toml --set model.hidden=32 --set model.hidden=24")["hidden"], "24", "the last one wins");
+}
+
+#[test]
+fn overriding_takes_away_what_it_excludes() {
+    let lab = Lab::new();
+    lab.write(
+        "base.toml",
+        common::TINY.replace("[model]", "[model.attention]\nkind = \"low-rank\"\nrank = 4\n[model]"),
+    );
+    lab.write("over.toml", "extends = \"base.toml\"\n[model.attention]\nkind = \"dense\"\n[train]\nepochs = 3\n");
+    let row = lab.plan("over.toml").remove(0);
+    assert_eq!((&*row["attention"], &*row["attention_ranks"]), ("dense", ""), "a rank belongs to its kind");
+    // 36 of 40 stories are trained on, in nine batches of four.
+    assert_eq!(row["steps"], "27", "epochs take the place of steps");
+}
+
+#[test]
+fn slots_have_kinds_of_their_own() {
+    let lab = Lab::new();
+    lab.write("tiny.toml", common::TINY);
+    let body = |set: &str| -> (String, String, usize) {
+        let row = lab.lrx(["plan", "tiny.toml", "--format", "csv", "--set", set]);
+        let row = common::rows(&row.stdout).remove(0);
+        (row["attention"].clone(), row["attention_ranks"].clone(), row["params_body"].parse().unwrap())
+    };
+    // Each of two layers: 4·16² + 16 in the attention, 2·16·64 + 64 + 16 in the MLP, 4·16 in its norms; a norm at the end.
+    let dense = 2 * (1024 + 16 + 2048 + 80 + 64) + 32;
+    assert_eq!(body("model.hidden=16"), ("dense".into(), String::new(), dense));
+    // q of rank 4 has 4·(16 + 16) numbers in place of 16².
+    let q = body("model.attention.q={ kind = \"low-rank\", rank = 4 }");
+    assert_eq!(q, ("dense q=low-rank".into(), "q=4 q=4".into(), dense - 2 * (256 - 128)));
+    // A list has a value for each layer, here a whole table.
+    let per_layer = body("model.attention.q=[{ kind = \"low-rank\", rank = 4 }, { kind = \"dense\" }]");
+    assert_eq!(per_layer, ("dense q=low-rank, dense".into(), "q=4 -".into(), dense - (256 - 128)));
+    // A block's rank holds for all its slots but those that say otherwise.
+    let own = body("model.attention={ kind = \"low-rank\", rank = 4, out = { rank = 2 } }");
+    assert_eq!(own, ("low-rank".into(), "4/out=2 4/out=2".into(), dense - 2 * (1024 - 3 * 128 - 64)));
+}

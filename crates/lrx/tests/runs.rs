@@ -1,0 +1,220 @@
+//! `lrx run` from beginning to end: files, columns, the same numbers again, skipping, divergence, identity.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::SystemTime;
+
+use common::{Lab, Row, column, files, rows};
+use lrx_analysis::{CURVE_COLUMNS, RUN_COLUMNS};
+
+/// A curve without its times.
+fn losses(lab: &Lab, name: &str) -> Vec<Row> {
+    let mut curve = rows(&lab.read(name));
+    curve.iter_mut().for_each(|row| drop(row.remove("elapsed_seconds")));
+    curve
+}
+
+fn modified(folder: &Path) -> BTreeMap<String, SystemTime> {
+    let time = |file: &String| fs::metadata(folder.join(file)).unwrap().modified().unwrap();
+    files(folder).into_iter().map(|file| (file.clone(), time(&file))).collect()
+}
+
+/// Some stories as a text file.
+fn stories() -> String {
+    let story = |i: usize| format!("Ann had {i} red balls. She gave {} to Tim. They were happy.", i / 2);
+    (0..30).map(story).collect::<Vec<_>>().join("\n<|endoftext|>\n")
+}
+
+#[test]
+fn a_run_writes_its_rows_weights_and_config() {
+    let lab = Lab::tiny("seeds = [2, 5]");
+    let done = lab.expect(0, "run tiny.toml --out out");
+    assert!(done.stdout.contains("FullSA-FullMLP-2L"), "{}", done.stdout);
+
+    let runs = lab.read("out/tiny/runs.csv");
+    let columns: Vec<&str> = runs.lines().next().unwrap().split(',').collect();
+    assert_eq!(columns[..RUN_COLUMNS.len()], RUN_COLUMNS);
+    assert_eq!(columns[RUN_COLUMNS.len()..], ["note"]);
+    let runs = rows(&runs);
+    assert_eq!(column(&runs, "seed"), ["2", "5"]);
+    assert_eq!(column(&runs, "status"), ["finished", "finished"]);
+    assert_eq!(column(&runs, "steps"), ["12", "12"]);
+    assert_eq!(column(&runs, "stories"), ["36", "36"], "a tenth of 40 is held out");
+    assert_eq!(column(&runs, "note"), ["", ""]);
+
+    let curves = lab.read("out/tiny/curves.csv");
+    assert_eq!(curves.lines().next().unwrap().split(',').collect::<Vec<_>>(), CURVE_COLUMNS);
+    let curves = rows(&curves);
+    for run in &runs {
+        let own: Vec<&Row> = curves.iter().filter(|row| row["run_id"] == run["run_id"]).collect();
+        let steps = |split: &str| -> Vec<&str> {
+            own.iter().filter(|row| row["split"] == split).map(|row| &*row["step"]).collect()
+        };
+        assert_eq!(steps("train"), ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"]);
+        assert_eq!(steps("eval"), ["5", "10", "12"], "and once at the end");
+        let last = |split: &str| &own.iter().rfind(|row| row["split"] == split).unwrap()["loss"];
+        assert_eq!((&run["train_loss"], &run["eval_loss"]), (last("train"), last("eval")));
+        assert_eq!(run["tokens"], own.last().unwrap()["tokens"]);
+
+        // An untrained model gives each of its tokens the same chance; training lowers the loss from there.
+        let vocabulary = run["params_embedding"].parse::<f64>().unwrap() / 16.0 - 64.0;
+        let loss = |row: &Row| row["loss"].parse::<f64>().unwrap();
+        assert!((loss(own[0]) - vocabulary.ln()).abs() < 0.1, "{} for {vocabulary} tokens", loss(own[0]));
+        assert!(loss(own.last().unwrap()) < loss(own[0]), "{own:?}");
+        // Linear to 0, which would be reached at the step after the last.
+        let rate: f64 = own[3]["learning_rate"].parse().unwrap();
+        assert!((rate - 1e-3 * 9.0 / 12.0).abs() < 1e-12, "{rate}");
+
+        let kept = files(&lab.path(&format!("out/tiny/{}", run["run_id"])));
+        assert_eq!(kept, ["curve.csv", "model.safetensors", "resolved.toml", "run.csv", "vocabulary.json"]);
+    }
+}
+
+#[test]
+fn the_same_config_gives_the_same_numbers_on_any_number_of_threads() {
+    let lab = Lab::tiny("");
+    for (out, threads) in [("one", 1), ("two", 2), ("again", 2)] {
+        lab.expect(0, &format!("run tiny.toml --out {out} --threads {threads}"));
+    }
+    let weights = |out: &str| fs::read(lab.only_run(&format!("{out}/tiny")).join("model.safetensors")).unwrap();
+    for other in ["two", "again"] {
+        assert_eq!(losses(&lab, "one/tiny/curves.csv"), losses(&lab, &format!("{other}/tiny/curves.csv")));
+        assert!(weights("one") == weights(other), "weights of {other}");
+    }
+    lab.expect(0, "run tiny.toml --out seed --set seeds=[1]");
+    assert!(weights("one") != weights("seed"), "another seed has other weights");
+}
+
+#[test]
+fn finished_runs_are_skipped_and_new_ones_added() {
+    let lab = Lab::tiny("seeds = [0]");
+    lab.expect(0, "run tiny.toml --out out");
+    let folder = lab.only_run("out/tiny");
+    let (before, table) = (modified(&folder), lab.read("out/tiny/runs.csv"));
+    let done = lab.expect(0, "run tiny.toml --out out");
+    assert!(done.stderr.contains("finished before"), "{}", done.stderr);
+    assert_eq!(modified(&folder), before);
+    assert_eq!(lab.read("out/tiny/runs.csv"), table);
+
+    lab.expect(0, "run tiny.toml --out out --set seeds=[1,0]");
+    assert_eq!(modified(&folder), before);
+    assert_eq!(column(&rows(&lab.read("out/tiny/runs.csv")), "seed"), ["1", "0"], "in the config's order");
+    lab.expect(0, "run tiny.toml --out out --set seeds=[2]");
+    let after = lab.read("out/tiny/runs.csv");
+    assert_eq!(column(&rows(&after), "seed"), ["2", "0", "1"], "runs that the config left out stay");
+}
+
+#[test]
+fn a_run_that_diverges_says_where_and_is_not_repeated() {
+    let lab = Lab::new();
+    let sweep = "[sweep]\n\"train.learning_rate\" = [1e30, 1e-3]\n";
+    lab.write("wild.toml", format!("{}{sweep}", common::TINY));
+    // The first update throws every weight out to ±1e30: the second step's loss is no number.
+    let done = lab.expect(1, "run wild.toml --out out");
+    assert!(done.stderr.contains("diverged at step 2: loss NaN"), "{}", done.stderr);
+    let runs = rows(&lab.read("out/wild/runs.csv"));
+    assert_eq!(column(&runs, "status"), ["diverged", "finished"], "the others are trained all the same");
+    assert_eq!(runs[0]["note"], "diverged at step 2: loss NaN");
+    assert_eq!((&*runs[0]["steps"], &*runs[0]["eval_loss"]), ("1", ""));
+
+    let folder = lab.path("out/wild").join(&runs[0]["run_id"]);
+    let before = modified(&folder);
+    let done = lab.expect(1, "run wild.toml --out out");
+    assert!(done.stderr.contains("not tried again: diverged at step 2"), "{}", done.stderr);
+    assert!(done.stderr.contains("--retry-failed"), "{}", done.stderr);
+    assert_eq!(modified(&folder), before);
+
+    let done = lab.expect(1, "run wild.toml --out out --retry-failed");
+    assert!(done.stderr.contains("diverged at step 2") && !done.stderr.contains("not tried again"), "{}", done.stderr);
+    assert!(modified(&folder)["run.csv"] > before["run.csv"]);
+    assert!(lab.expect(2, &format!("generate {} --prompt a", folder.display())).stderr.contains("not finished"));
+}
+
+#[test]
+fn several_files_are_several_experiments() {
+    let lab = Lab::tiny("");
+    lab.write("other.toml", "name = \"named\"\nextends = \"tiny.toml\"\n[train]\nsteps = 2\n");
+    lab.expect(0, "run tiny.toml other.toml --out out");
+    assert_eq!(column(&rows(&lab.read("out/tiny/runs.csv")), "steps"), ["12"]);
+    assert_eq!(column(&rows(&lab.read("out/named/runs.csv")), "steps"), ["2"]);
+}
+
+#[test]
+fn a_run_is_known_by_the_content_of_its_files() {
+    let lab = Lab::new();
+    let config = |path: &str| common::TINY.replace("\"synthetic\"", &format!("\"{path}\""));
+    lab.write("here/stories.txt", stories());
+    lab.write("here/a.toml", config("stories.txt"));
+    lab.write("there/deep/moved.txt", stories());
+    lab.write("there/b.toml", format!("name = \"other\"\n{}", config("deep/moved.txt")));
+    lab.write("changed/stories.txt", stories().replace("Ann", "Eve"));
+    lab.write("changed/a.toml", config("stories.txt"));
+    let run_id = |arguments: &str| lab.plan(arguments)[0]["run_id"].clone();
+
+    let here = run_id("here/a.toml");
+    assert_eq!(run_id("there/b.toml"), here);
+    assert_ne!(run_id("changed/a.toml"), here);
+    assert_eq!(run_id("here/a.toml --threads 2 --out elsewhere"), here);
+    for numbers_depend_on in ["train.learning_rate=2e-3", "seeds=[1]", "data.shuffle=false", "model.attention.window=4"]
+    {
+        assert_ne!(run_id(&format!("here/a.toml --set {numbers_depend_on}")), here, "{numbers_depend_on}");
+    }
+    // The readable part says what it is.
+    assert!(here.starts_with("fullsa-fullmlp-2l-s0-"), "{here}");
+}
+
+#[test]
+fn the_resolved_config_is_complete_and_names_no_place() {
+    let lab = Lab::new();
+    lab.write("data/stories.txt", stories());
+    lab.write("data/valid.txt", stories());
+    let data = common::TINY.replace("\"synthetic\"", "\"data/stories.txt\"").replace("valid_fraction = 0.1", "");
+    lab.write("a.toml", &data);
+    let valid = format!("data.valid=\"{}\"", lab.path("data/valid.txt").display());
+    let weights = lab.path("w.safetensors");
+    assert_eq!(lab.lrx(["run", "a.toml", "--set", &valid, "--out", "first"]).code, Some(0));
+    fs::copy(lab.only_run("first/a").join("model.safetensors"), &weights).unwrap();
+
+    let init = format!("model.init_from=\"{}\"", weights.display());
+    assert_eq!(lab.lrx(["run", "a.toml", "--set", &valid, "--set", &init, "--out", "out"]).code, Some(0));
+    let text = fs::read_to_string(lab.only_run("out/a").join("resolved.toml")).unwrap();
+    assert!(!text.contains(&*lab.path("").to_string_lossy()), "{text}");
+    let resolved: toml::Table = text.parse().unwrap();
+    let get = |path: &str| {
+        let value =
+            path.split('.').try_fold(&toml::Value::Table(resolved.clone()), |value, key| value.get(key)).cloned();
+        value.unwrap_or_else(|| panic!("{path} in\n{text}"))
+    };
+    assert_eq!(get("data.train.file").as_str(), Some("data/stories.txt"), "as written");
+    assert_eq!(get("data.valid.file").as_str(), Some("valid.txt"));
+    assert_eq!(get("model.init_from.file").as_str(), Some("w.safetensors"));
+    for hash in ["data.train.blake3", "data.valid.blake3", "model.init_from.blake3"] {
+        assert_eq!(get(hash).as_str().unwrap().len(), 64);
+    }
+    // Defaults of the contract's example that the config does not mention.
+    assert_eq!(get("model.attention.kind").as_str(), Some("dense"));
+    assert_eq!(get("model.attention.window").as_integer(), Some(0));
+    assert_eq!(get("model.mlp.inner").as_integer(), Some(64));
+    assert_eq!(get("train.schedule").as_str(), Some("linear"));
+    assert_eq!(get("train.clip_norm").as_float(), Some(1.0));
+    assert_eq!(get("data.end_of_text").as_bool(), Some(false));
+}
+
+#[test]
+fn init_from_starts_where_another_run_ended() {
+    let lab = Lab::tiny("");
+    lab.expect(0, "run tiny.toml --out out");
+    fs::copy(lab.only_run("out/tiny").join("model.safetensors"), lab.path("w.safetensors")).unwrap();
+    let first = rows(&lab.read("out/tiny/runs.csv"));
+    // One step so small that it changes nothing that the loss shows.
+    let more = ["model.init_from=\"w.safetensors\"", "train.steps=1", "train.learning_rate=1e-12"];
+    let set = more.iter().flat_map(|key| ["--set", key]);
+    let done = lab.lrx(["run", "tiny.toml", "--out", "more"].into_iter().chain(set));
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    let loss = |row: &Row| row["eval_loss"].parse::<f64>().unwrap();
+    let second = rows(&lab.read("more/tiny/runs.csv"));
+    assert!((loss(&first[0]) - loss(&second[0])).abs() < 1e-5, "{first:?} {second:?}");
+}
