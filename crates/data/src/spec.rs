@@ -14,6 +14,8 @@ use crate::synthetic;
 const SYNTHETIC_STORIES: usize = 20_000;
 /// The smallest byte-level BPE: the 256 bytes and the end-of-text token.
 const SMALLEST_BPE: usize = 257;
+/// Far above any tokenizer in use; the trainer makes room for so many tokens beforehand.
+const LARGEST_BPE: usize = 1_000_000;
 /// The part of the training stories that is held out unless the config says otherwise.
 const VALID_FRACTION: f64 = 0.01;
 
@@ -94,6 +96,10 @@ impl DataConfig {
                     "train_bpe = {size} is too small: a byte-level BPE has at least {SMALLEST_BPE} tokens, \
                      the 256 bytes and the end of text"
                 );
+                return Err(DataError::at("tokenizer", message));
+            }
+            TokenizerConfig::TrainBpe(size) if size > LARGEST_BPE => {
+                let message = format!("train_bpe = {size} is too large: expected at most {LARGEST_BPE} tokens");
                 return Err(DataError::at("tokenizer", message));
             }
             TokenizerConfig::TrainBpe(size) => TokenizerSpec::TrainBpe(size),
@@ -303,6 +309,7 @@ mod tests {
             ("valid = 'synthetic'", "valid", "must be a file"),
             ("tokenizer = 'missing.json'", "tokenizer", "missing.json"),
             ("tokenizer = { train_bpe = 256 }", "tokenizer", "at least 257"),
+            ("tokenizer = { train_bpe = 9000000000000000000 }", "tokenizer", "at most 1000000"),
             ("valid_fraction = 0", "valid_fraction", "= 0 is out of range"),
             ("valid_fraction = 1.0", "valid_fraction", "between 0 and 1"),
             ("valid_fraction = nan", "valid_fraction", "between 0 and 1"),

@@ -11,7 +11,8 @@ impl ModelSpec {
     /// - `Med`: low-rank in all layers, at a tenth of that;
     /// - `Inc`, `Dec`: ranks that rise or fall from layer to layer;
     ///
-    /// and where none of these applies by the kind and its ranks: `R8`, `R8-16-8-8`, `DiagonalLowRank8`.
+    /// `Mixed` where layers or slots are of different kinds, and else the kind and its ranks: `R8`, `R8-16-8-8`,
+    /// `DiagonalLowRank8`.
     pub fn label(&self) -> String {
         let (hidden, inner) = (self.hidden, self.layers[0].shape.inner);
         let attention = part(self, |layer| &layer.attention, hidden, hidden);
@@ -24,6 +25,9 @@ fn part(spec: &ModelSpec, block: impl Fn(&LayerSpec) -> &BlockSpec, inputs: usiz
     let kind = spec.kind_cell(&block);
     if kind == "dense" {
         return "Full".to_string();
+    }
+    if kind.contains(' ') {
+        return "Mixed".to_string();
     }
     let ranks: Vec<&str> = spec.layers.iter().map(|layer| block(layer).rank.as_str()).collect();
     let whole: Option<Vec<usize>> = ranks.iter().map(|rank| rank.parse().ok()).collect();

@@ -9,7 +9,7 @@
 //! is left of terms of order 1 that cancel. [`TOLERANCE`] is 50 ε: sums of a few hundred terms and the crate's own
 //! `exp` and `tanh` (2e-7 and 3e-7). Of 10,000 random cases a test, the worst took 65 % of it in GELU's gradient (near −5,
 //! where the `tanh` is multiplied by some 10; 66 % at 4 million points between −20 and 20), 58 % in a matrix applied twice,
-//! 40 % elsewhere. Where a test needs another tolerance, it says why.
+//! little more than 40 % elsewhere. Where a test needs another tolerance, it says why.
 
 use lrx_tensor::dfdx::prelude::*;
 use lrx_tensor::{Activation, Cpu, Parameter, Scalar, Tape, activation, matrix, values};
