@@ -73,6 +73,9 @@ impl dfdx::tensor::Tape<f32, Cpu> for Tape {
 /// Both are handles on the same tape, or one of them is silent.
 impl Merge<Tape> for Tape {
     fn merge(self, other: Tape) -> Self {
+        if let (Some(one), Some(other)) = (&self.0, &other.0) {
+            assert!(Rc::ptr_eq(one, other), "activations that meet are on the same tape");
+        }
         Self(self.0.or(other.0))
     }
 }

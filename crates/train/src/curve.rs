@@ -77,6 +77,11 @@ impl CurveWriter {
         self.rows
     }
 
+    /// Flushes what was appended to the disk.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
     /// Appends a row in one write.
     pub(crate) fn append(&mut self, row: &CurveRow<'_>) -> io::Result<()> {
         self.file.write_all(csv_lines(row)?.1.as_bytes())?;

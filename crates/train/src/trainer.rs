@@ -172,6 +172,8 @@ pub fn train(job: &Job<'_>, model: &mut GptNeo, observer: &mut dyn Observer) -> 
 
         let stop = job.stop.load(Ordering::Relaxed);
         if !last && (stop || clock.since_checkpoint.elapsed() >= job.checkpoint_every) {
+            // The rows that the checkpoint knows of reach the disk before it does.
+            curve.sync().map_err(|source| curve_error(job, source))?;
             checkpoint::save(&job.folder.join(CHECKPOINT_FILE), &position, model.parameters(), &optimizer)?;
             clock.since_checkpoint = Instant::now();
             if stop {
@@ -195,7 +197,6 @@ fn start(
     let checkpoint = job.folder.join(CHECKPOINT_FILE);
     let curve = job.folder.join(CURVE_FILE);
     if checkpoint.exists() {
-        // The curve first: if it does not fit, the model must stay in its initial state.
         match checkpoint::load(&checkpoint, job.run_id, model.parameters_mut(), optimizer) {
             Ok(position) => {
                 let writer = CurveWriter::open(&curve, position.curve_rows).map_err(|e| curve_error(job, e))?;

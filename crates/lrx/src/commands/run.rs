@@ -110,7 +110,8 @@ fn one_run(
     std::fs::create_dir_all(&folder).map_err(about(&folder))?;
     write_text(&folder.join(RESOLVED_FILE), &run.resolved(&experiment.name).to_string())?;
     corpus.vocabulary.save(&folder.join(VOCABULARY_FILE)).map_err(|error| error.to_string())?;
-    let mut row = RunRecord { status: Status::Running, ..record(run, size, Some(&corpus)) };
+    let planned = record(run, size, Some(&corpus));
+    let mut row = RunRecord { status: Status::Running, tokens: None, steps: None, ..planned };
     write_record(&folder, &row)?;
 
     let mut model = initial_model(run, size)?;
@@ -158,7 +159,8 @@ fn one_run(
         }
     };
     write_record(&folder, &row)?;
-    if !matches!(end, End::Stopped) {
+    // What failed, on a full disk say, can go on from its checkpoint when it is tried again.
+    if matches!(row.status, Status::Finished | Status::Diverged) {
         let checkpoint = folder.join(CHECKPOINT_FILE);
         if checkpoint.exists() {
             std::fs::remove_file(&checkpoint).map_err(about(&checkpoint))?;
