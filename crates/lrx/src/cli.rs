@@ -38,6 +38,8 @@ enum Command {
     },
     /// Text from a trained run
     Generate(GenerateArgs),
+    /// How fast a training step is on this machine, where its time goes, and what the machine could do at best
+    Bench(BenchArgs),
 }
 
 /// What `run` and `plan` share.
@@ -137,6 +139,54 @@ pub(crate) struct GenerateArgs {
     pub(crate) threads: Option<usize>,
 }
 
+/// `lrx bench`
+#[derive(Args)]
+#[command(after_help = "\
+Without --config: the seed's baseline, LgSA-LgMLP and MedSA-MedMLP. Real stories come with
+  lrx bench --set 'data.train=\"stories.txt\"' --set 'data.tokenizer=\"tokenizer.json\"'
+Each row's rate stands beside the rate of the best large matrix product, measured right before and after.")]
+pub(crate) struct BenchArgs {
+    /// Config files whose runs are timed
+    #[arg(long, value_name = "CONFIG.toml")]
+    pub(crate) config: Vec<PathBuf>,
+    /// Override a key, as for `lrx run`
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// `4x256`: 4 sequences of 256 random tokens. `stories`: the batches of the data
+    #[arg(long, value_name = "SxT|stories", default_values = ["4x256", "stories"])]
+    pub(crate) batch: Vec<String>,
+    /// Vocabularies to time stories at [default: both where a tokenizer is given, else the data's own]
+    #[arg(long, value_enum)]
+    pub(crate) vocabulary: Vec<BenchVocabulary>,
+    /// Timed steps
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(crate) steps: usize,
+    /// Steps before them that are not timed
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) warm_up: usize,
+    /// Threads to compute on [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+    /// Where tokenised stories are kept
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    pub(crate) out: PathBuf,
+    /// `csv`: every figure, one row a measurement
+    #[arg(long, value_enum, default_value_t = BenchFormat::Text)]
+    pub(crate) format: BenchFormat,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BenchVocabulary {
+    Full,
+    Compact,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BenchFormat {
+    Text,
+    Csv,
+}
+
 /// Why a command ended early.
 pub(crate) enum Failure {
     /// The user's mistake: exit code 2.
@@ -153,6 +203,7 @@ pub(crate) fn run(registry: &Registry) -> ExitCode {
         Command::Report(args) => commands::report::report(&args),
         Command::Layers { name } => commands::layers::layers(name.as_deref(), registry),
         Command::Generate(args) => commands::generate::generate(&args, registry),
+        Command::Bench(args) => commands::bench::bench(&args, registry),
     };
     match result {
         Ok(code) => code,
@@ -174,6 +225,8 @@ pub(crate) fn use_threads(threads: Option<usize>) -> Result<(), Failure> {
     }
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads.unwrap_or(0))
+        // This thread computes, too, instead of waking others for each operation and sleeping until they are done.
+        .use_current_thread()
         .build_global()
         .map_err(|error| Failure::Failed(format!("cannot start the threads: {error}")))
 }

@@ -186,6 +186,17 @@ impl ModelSpec {
         self.body_cost().flops + 2 * vocabulary * self.hidden
     }
 
+    /// Floating-point operations of the products of attention itself (scores, and weights times values) in the forward
+    /// pass over stories of these lengths: only what the causal mask and the window leave.
+    pub fn attention_flops(&self, story_lengths: impl Iterator<Item = usize> + Clone) -> usize {
+        let seen = |length: usize, window: Option<usize>| -> usize {
+            (1..=length).map(|position| position.min(window.unwrap_or(length))).sum()
+        };
+        let pairs =
+            |layer: &LayerSpec| story_lengths.clone().map(|length| seen(length, layer.shape.window)).sum::<usize>();
+        self.layers.iter().map(|layer| 4 * self.hidden * pairs(layer)).sum()
+    }
+
     fn body_cost(&self) -> Cost {
         self.layers.iter().map(|layer| layer.attention.cost + layer.mlp.cost).sum()
     }

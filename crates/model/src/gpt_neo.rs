@@ -81,6 +81,9 @@ impl GptNeo {
 
     /// The mean loss, in nats per token, of predicting `targets` from `inputs`: the stories' tokens end to end, story s
     /// in `offsets[s]..offsets[s + 1]`.
+    ///
+    /// On a timed tape the phases are `embedding`, `attention`, `mlp` (each with the LayerNorm before it and the residual
+    /// sum behind it) and `head` (with the final LayerNorm and the loss).
     pub fn loss(&self, inputs: &[u32], targets: &[u32], offsets: &Offsets, tape: &Tape) -> Scalar {
         let x = self.hidden_states(inputs, offsets, tape); // tokens × hidden
         ops::head_cross_entropy(x, self.embedding(), targets)
@@ -98,13 +101,18 @@ impl GptNeo {
     fn hidden_states(&self, tokens: &[u32], offsets: &Offsets, tape: &Tape) -> Activation {
         let pass = Pass { parameters: &self.parameters, offsets };
         let (wte, wpe) = (&pass[self.token_embedding], &pass[self.position_embedding]);
+        let mut phases = tape.clone();
+        phases.begin("embedding");
         let mut x = ops::embedding(tokens, offsets, wte, wpe, tape); // tokens × hidden
         for layer in &self.layers {
+            phases.begin("attention");
             let h = layer.attention_norm.forward(&pass, x.clone());
             x = ops::add(x, layer.attention.forward(&pass, h));
+            phases.begin("mlp");
             let h = layer.mlp_norm.forward(&pass, x.clone());
             x = ops::add(x, layer.mlp.forward(&pass, h));
         }
+        phases.begin("head");
         self.final_norm.forward(&pass, x)
     }
 

@@ -6,7 +6,8 @@
 //! - [`Parameter`], a trained matrix with its gradient, and [`Activation`], a matrix on a [`Tape`]; dfdx's own operations
 //!   work on both, so a new layer can be written with them first and be made fast later;
 //! - [`ops`], the operations of the training path, each with value and gradient;
-//! - [`adamw`], the optimizer's pass over one parameter.
+//! - [`adamw`], the optimizer's pass over one parameter;
+//! - [`limits`], what the machine can do at best.
 //!
 //! A batch is *ragged*: its stories' tokens stand end to end, one row each, and [`Offsets`] tells where a story begins.
 //!
@@ -15,6 +16,7 @@
 
 mod access;
 pub mod adamw;
+pub mod limits;
 mod mapped_file;
 mod matmul;
 pub mod ops;
@@ -30,7 +32,7 @@ pub use dfdx;
 pub use mapped_file::map_file;
 pub use matmul::{MatMut, MatRef, Threads, matmul};
 pub use parameter::Parameter;
-pub use tape::{ActivationGradients, Tape};
+pub use tape::{ActivationGradients, Tape, Timings};
 
 /// The device of every tensor.
 pub type Cpu = dfdx::tensor::Cpu;

@@ -1,5 +1,8 @@
 //! Matrix products by `gemm`, behind views that check their bounds.
 
+use std::marker::PhantomData;
+use std::ops::Range;
+
 use gemm::Parallelism;
 
 /// A matrix to read: `rows × columns` numbers of a slice, `row_stride` and `column_stride` apart.
@@ -35,27 +38,54 @@ impl<'a> MatRef<'a> {
             ..self
         }
     }
+
+    /// Some of the rows.
+    fn rows(self, rows: Range<usize>) -> Self {
+        assert!(rows.start < rows.end && rows.end <= self.rows, "rows {rows:?} of {}", self.rows);
+        let start = if self.columns == 0 { 0 } else { rows.start * self.row_stride };
+        Self { data: &self.data[start..], rows: rows.len(), ..self }
+    }
 }
 
 /// A matrix to write, each row contiguous.
 pub struct MatMut<'a> {
-    data: &'a mut [f32],
+    /// The first number. A pointer, not a slice: parts that lie side by side interleave in memory.
+    data: *mut f32,
     rows: usize,
     columns: usize,
     row_stride: usize,
+    elements: PhantomData<&'a mut [f32]>,
 }
+
+// SAFETY: it is a unique borrow of numbers, as `&mut [f32]` is.
+unsafe impl Send for MatMut<'_> {}
 
 impl<'a> MatMut<'a> {
     /// All of `data`, row-major.
     pub fn new(data: &'a mut [f32], rows: usize, columns: usize) -> Self {
         assert_eq!(data.len(), rows * columns, "{rows} × {columns} numbers");
-        Self { data, rows, columns, row_stride: columns }
+        Self { data: data.as_mut_ptr(), rows, columns, row_stride: columns, elements: PhantomData }
     }
 
     /// A block of a row-major matrix that is `row_stride` wide: `data` starts at the block's first number.
     pub fn block(data: &'a mut [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
         assert_inside(data.len(), rows, columns, row_stride);
-        Self { data, rows, columns, row_stride }
+        Self { data: data.as_mut_ptr(), rows, columns, row_stride, elements: PhantomData }
+    }
+
+    /// The first `rows` rows and the rest.
+    fn split_rows(self, rows: usize) -> (Self, Self) {
+        assert!(rows <= self.rows, "{rows} rows of {}", self.rows);
+        // The address is used only if there is a row there.
+        let after = Self { data: self.data.wrapping_add(rows * self.row_stride), rows: self.rows - rows, ..self };
+        (Self { rows, ..self }, after)
+    }
+
+    /// The first `columns` columns and the rest.
+    fn split_columns(self, columns: usize) -> (Self, Self) {
+        assert!(columns <= self.columns, "{columns} columns of {}", self.columns);
+        let after = Self { data: self.data.wrapping_add(columns), columns: self.columns - columns, ..self };
+        (Self { columns, ..self }, after)
     }
 }
 
@@ -73,7 +103,19 @@ pub enum Threads {
     All,
 }
 
+/// Multiply-adds below which a second thread costs more than it brings: some ten microseconds of work.
+const WORTH_SPLITTING: usize = 1 << 20;
+/// Rows, or columns, that a thread gets at least. With more than 64, `gemm` cuts the inner dimension of a part as it
+/// cuts that of the whole, so that parts give the same bits.
+const PART_AT_LEAST: usize = 96;
+/// Parts begin at multiples of it: whole tiles of `gemm`'s kernels (6 or 4 rows by 64 or 24 columns).
+const ROW_UNIT: usize = 12;
+const COLUMN_UNIT: usize = 64;
+
 /// `c = a · b`, or `c += a · b` when `add` is true.
+///
+/// With several threads each computes a part of the rows or of the columns of c, whichever are more, by itself: it packs
+/// what it needs into its own cache, and nobody waits for anybody else's packing, as they do in `gemm`'s own division.
 ///
 /// # Panics
 /// When the shapes do not fit.
@@ -87,18 +129,46 @@ pub fn matmul(c: MatMut<'_>, add: bool, a: MatRef<'_>, b: MatRef<'_>, threads: T
         b.rows,
         b.columns
     );
-    let parallelism = match threads {
-        Threads::One => Parallelism::None,
-        Threads::All => Parallelism::Rayon(0),
+    let threads = match threads {
+        Threads::One => 1,
+        Threads::All => rayon::current_num_threads(),
     };
-    // SAFETY: the three views were checked against their slices when they were made (`new`, `block`; `t` keeps the same
-    // elements), `c` is borrowed mutably, so it overlaps neither `a` nor `b`, and its elements do not overlap.
+    let by_rows = m >= n;
+    let (len, unit) = if by_rows { (m, ROW_UNIT) } else { (n, COLUMN_UNIT) };
+    let parts = if m * n * k < WORTH_SPLITTING { 1 } else { threads.min(len / PART_AT_LEAST) };
+    if parts <= 1 {
+        return product(c, add, a, b);
+    }
+    let begin = |part: usize| if part == parts { len } else { len * part / parts / unit * unit };
+    let mut rest = Some(c);
+    rayon::scope(|scope| {
+        for part in 0..parts {
+            let range = begin(part)..begin(part + 1);
+            let whole = rest.take().expect("what the parts before have left");
+            let (c, after) = if by_rows { whole.split_rows(range.len()) } else { whole.split_columns(range.len()) };
+            rest = Some(after);
+            let (a, b) = if by_rows { (a.rows(range), b) } else { (a, b.t().rows(range).t()) };
+            // The last part is this thread's own.
+            if part + 1 < parts {
+                scope.spawn(move |_| product(c, add, a, b));
+            } else {
+                product(c, add, a, b);
+            }
+        }
+    });
+}
+
+/// The product on the calling thread.
+fn product(c: MatMut<'_>, add: bool, a: MatRef<'_>, b: MatRef<'_>) {
+    // SAFETY: the three views were checked against their slices when they were made (`new`, `block`; `t`, `rows` and the
+    // splits keep within the same elements), shapes were compared in `matmul`, `c` is the only view of its elements, and
+    // they do not overlap one another.
     unsafe {
         gemm::gemm(
-            m,
-            n,
-            k,
-            c.data.as_mut_ptr(),
+            c.rows,
+            c.columns,
+            a.columns,
+            c.data,
             1,
             c.row_stride as isize,
             add,
@@ -113,7 +183,7 @@ pub fn matmul(c: MatMut<'_>, add: bool, a: MatRef<'_>, b: MatRef<'_>, threads: T
             false,
             false,
             false,
-            parallelism,
+            Parallelism::None,
         );
     }
 }

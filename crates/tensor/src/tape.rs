@@ -7,6 +7,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use dfdx::tensor::{Gradients, Merge, NoneTape, OwnedTape, PutTape, SplitTape, Tensor};
 use dfdx::tensor_ops::Backward;
@@ -18,22 +19,91 @@ pub type ActivationGradients = Gradients<f32, Cpu>;
 
 /// A handle on the record of a forward pass, or on none.
 #[derive(Clone, Default)]
-pub struct Tape(Option<Rc<RefCell<OwnedTape<f32, Cpu>>>>);
+pub struct Tape {
+    recording: Option<Rc<RefCell<OwnedTape<f32, Cpu>>>>,
+    timings: Option<Rc<RefCell<Timings>>>,
+}
+
+/// Where the time of a training step goes: seconds by phase, in the order in which the phases came first.
+#[derive(Clone, Debug)]
+pub struct Timings {
+    /// Of the forward pass.
+    pub forward: Vec<(&'static str, Duration)>,
+    /// Of the backward pass.
+    pub backward: Vec<(&'static str, Duration)>,
+    current: Option<&'static str>,
+    since: Instant,
+}
+
+impl Timings {
+    fn new() -> Self {
+        Self { forward: Vec::new(), backward: Vec::new(), current: None, since: Instant::now() }
+    }
+
+    fn lap(&mut self) -> Duration {
+        let now = Instant::now();
+        now - std::mem::replace(&mut self.since, now)
+    }
+
+    fn begin(&mut self, phase: &'static str) {
+        let lap = self.lap();
+        if let Some(before) = self.current.replace(phase) {
+            add_time(&mut self.forward, before, lap);
+        }
+    }
+
+    fn end_forward(&mut self) {
+        let lap = self.lap();
+        if let Some(last) = self.current.take() {
+            add_time(&mut self.forward, last, lap);
+        }
+    }
+}
+
+fn add_time(times: &mut Vec<(&'static str, Duration)>, phase: &'static str, time: Duration) {
+    match times.iter_mut().find(|(known, _)| *known == phase) {
+        Some((_, sum)) => *sum += time,
+        None => times.push((phase, time)),
+    }
+}
 
 impl Tape {
     /// A new tape that records: training.
     pub fn recording() -> Self {
-        Self(Some(Rc::default()))
+        Self { recording: Some(Rc::default()), timings: None }
     }
 
     /// A tape that records nothing: evaluation and generation.
     pub fn silent() -> Self {
-        Self(None)
+        Self::default()
+    }
+
+    /// This tape, which now also measures the phases that [`begin`](Self::begin) names.
+    pub fn timed(self) -> Self {
+        Self { timings: Some(Rc::new(RefCell::new(Timings::new()))), ..self }
     }
 
     /// Whether operations are being recorded.
     pub fn is_recording(&self) -> bool {
-        self.0.is_some()
+        self.recording.is_some()
+    }
+
+    /// Begins a phase of the forward pass, on a tape that is [`timed`](Self::timed). What is recorded until the next phase
+    /// begins is this phase's in the backward pass, too.
+    pub fn begin(&mut self, phase: &'static str) {
+        let Some(timings) = self.timings.clone() else { return };
+        timings.borrow_mut().begin(phase);
+        // Recorded before the phase's operations, it runs when they are done.
+        self.record(move |_| {
+            let mut timings = timings.borrow_mut();
+            let lap = timings.lap();
+            add_time(&mut timings.backward, phase, lap);
+        });
+    }
+
+    /// What has been measured; `None` on a tape that is not timed.
+    pub fn timings(&self) -> Option<Timings> {
+        self.timings.as_ref().map(|timings| timings.borrow().clone())
     }
 
     /// Records what an operation does to gradients. `backward` is dropped on a silent tape.
@@ -51,7 +121,10 @@ impl Tape {
     /// When `loss` is on a silent tape.
     pub fn backward(loss: Scalar) {
         let (loss, tape) = loss.split_tape();
-        let recording = tape.0.expect("a loss on a recording tape");
+        let recording = tape.recording.expect("a loss on a recording tape");
+        if let Some(timings) = &tape.timings {
+            timings.borrow_mut().end_forward();
+        }
         let operations = recording.take();
         loss.put_tape(operations).backward();
     }
@@ -64,7 +137,7 @@ impl dfdx::tensor::Tape<f32, Cpu> for Tape {
     where
         F: 'static + FnOnce(&mut ActivationGradients) -> Result<(), <Cpu as dfdx::tensor::HasErr>::Err>,
     {
-        if let Some(recording) = &self.0 {
+        if let Some(recording) = &self.recording {
             recording.borrow_mut().add_backward_op(operation);
         }
     }
@@ -73,10 +146,10 @@ impl dfdx::tensor::Tape<f32, Cpu> for Tape {
 /// Both are handles on the same tape, or one of them is silent.
 impl Merge<Tape> for Tape {
     fn merge(self, other: Tape) -> Self {
-        if let (Some(one), Some(other)) = (&self.0, &other.0) {
+        if let (Some(one), Some(other)) = (&self.recording, &other.recording) {
             assert!(Rc::ptr_eq(one, other), "activations that meet are on the same tape");
         }
-        Self(self.0.or(other.0))
+        Self { recording: self.recording.or(other.recording), timings: self.timings.or(other.timings) }
     }
 }
 

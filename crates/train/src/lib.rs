@@ -6,10 +6,11 @@ mod checkpoint;
 mod config;
 mod curve;
 mod evaluate;
-mod memory;
+pub mod memory;
 mod optimizer;
 mod record;
 mod schedule;
+mod step;
 mod trainer;
 
 pub use checkpoint::CHECKPOINT_FILE;
@@ -19,6 +20,7 @@ pub use evaluate::evaluate;
 pub use optimizer::AdamW;
 pub use record::{RunRecord, Status, write_csv};
 pub use schedule::Schedule;
+pub use step::{Stepped, Update, step};
 pub use trainer::{Job, Observer, Outcome, Report, TrainError, train};
 
 /// The finished weights in a run's folder.

@@ -3,6 +3,8 @@
 use lrx_layers::Parameters;
 use lrx_tensor::adamw;
 
+use crate::Update;
+
 const BETA1: f32 = 0.9;
 const BETA2: f32 = 0.999;
 const EPSILON: f32 = 1e-8;
@@ -27,17 +29,9 @@ impl AdamW {
         parameters.iter().map(|entry| adamw::squared_norm(&entry.parameter)).sum::<f64>().sqrt()
     }
 
-    /// One step on every parameter. `norm` is the gradients' [`gradient_norm`](Self::gradient_norm); if it exceeds
-    /// `clip_norm` (0 for no limit) all gradients are scaled down to it. `step` is 1 for the first.
-    pub fn step(
-        &mut self,
-        parameters: &mut Parameters,
-        learning_rate: f64,
-        weight_decay: f64,
-        norm: f64,
-        clip_norm: f64,
-        step: u64,
-    ) {
+    /// One step on every parameter. `norm` is the gradients' [`gradient_norm`](Self::gradient_norm).
+    pub fn step(&mut self, parameters: &mut Parameters, update: &Update, norm: f64) {
+        let &Update { number: step, learning_rate, weight_decay, clip_norm } = update;
         // PyTorch's clip_grad_norm_ adds the same 1e-6.
         let scale = if clip_norm > 0.0 { (clip_norm / (norm + 1e-6)).min(1.0) } else { 1.0 };
         let moments = self.first.iter_mut().zip(&mut self.second);

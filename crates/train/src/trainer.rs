@@ -7,12 +7,11 @@ use std::time::{Duration, Instant};
 
 use lrx_data::{Sampler, Stories};
 use lrx_model::{GptNeo, TensorFileError, save_weights};
-use lrx_tensor::dfdx::tensor::AsArray;
-use lrx_tensor::{Offsets, Tape};
+use lrx_tensor::Tape;
 
 use crate::checkpoint::{self, CHECKPOINT_FILE, Position};
 use crate::curve::{CURVE_FILE, CurveRow, CurveWriter};
-use crate::{AdamW, TrainSpec, WEIGHTS_FILE, evaluate, memory};
+use crate::{AdamW, TrainSpec, Update, WEIGHTS_FILE, evaluate, memory, step};
 
 /// What to train, on what, and where the files go.
 pub struct Job<'a> {
@@ -120,25 +119,21 @@ pub fn train(job: &Job<'_>, model: &mut GptNeo, observer: &mut dyn Observer) -> 
         let step_began = Instant::now();
         let batch = job.sampler.batch(position.step);
         let learning_rate = spec.learning_rate * spec.schedule.factor(position.step, steps, spec.warmup_steps);
-        let offsets: Offsets = batch.offsets.as_slice().into();
-
-        let loss = model.loss(&batch.inputs, &batch.targets, &offsets, &Tape::recording());
-        let loss_value = f64::from(loss.array());
-        Tape::backward(loss);
-        let grad_norm = AdamW::gradient_norm(model.parameters());
-        for (what, value) in [("loss", loss_value), ("gradient norm", grad_norm)] {
-            if !value.is_finite() {
-                let outcome = Outcome::Diverged { step: position.step + 1, what: format!("{what} {value}") };
-                clock.read(&mut position);
-                return Ok((outcome, report(&position, steps)));
-            }
+        let update = Update {
+            number: position.step as u64 + 1,
+            learning_rate,
+            weight_decay: spec.weight_decay,
+            clip_norm: spec.clip_norm,
+        };
+        let stepped = step(model, &mut optimizer, &batch, &update, &Tape::recording());
+        if let Some(what) = stepped.not_finite() {
+            clock.read(&mut position);
+            return Ok((Outcome::Diverged { step: position.step + 1, what }, report(&position, steps)));
         }
-        let update = position.step as u64 + 1;
-        optimizer.step(model.parameters_mut(), learning_rate, spec.weight_decay, grad_norm, spec.clip_norm, update);
 
         position.step += 1;
         position.tokens += batch.tokens() as u64;
-        position.add_to_window(loss_value);
+        position.add_to_window(stepped.loss);
         position.train_seconds += step_began.elapsed().as_secs_f64();
         clock.read(&mut position);
         let last = position.step == steps;
@@ -149,7 +144,7 @@ pub fn train(job: &Job<'_>, model: &mut GptNeo, observer: &mut dyn Observer) -> 
             loss,
             tokens: position.tokens,
             learning_rate,
-            grad_norm,
+            grad_norm: stepped.grad_norm,
             elapsed_seconds: (position.wall_seconds * 1e3).round() / 1e3,
         };
         let mut log = |row: CurveRow<'_>, position: &mut Position| -> Result<(), TrainError> {

@@ -1,12 +1,12 @@
 //! `lrx plan`
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indicatif::HumanDuration;
 use lrx_data::{Corpus, Sampler, SamplerConfig};
 use lrx_layers::Registry;
-use lrx_tensor::{MatMut, MatRef, Threads, matmul};
+use lrx_tensor::limits;
 use lrx_train::{RunRecord, Status};
 
 use crate::cli::{Failure, PlanArgs, PlanFormat, use_threads};
@@ -105,7 +105,7 @@ fn batch_tokens(row: &RunRecord) -> f64 {
 }
 
 fn print_table(rows: &[(&RunSpec, RunRecord)]) {
-    let rate = flops_per_second();
+    let rate = limits::square_product_rate(768);
     let label_width = rows.iter().map(|(_, row)| row.label.len()).max().unwrap_or(5).max(5);
     println!(
         "{:label_width$}  {:>4}  {:>12}  {:>12}  {:>11}  {:>7}  {:>12}  {:>8}  {:>12}",
@@ -143,19 +143,4 @@ fn estimated_bytes(run: &RunSpec, row: &RunRecord) -> f64 {
     let activations = batch_tokens(row) * (run.model.layers.len() * per_layer) as f64;
     let logits = (1 << 24) as f64;
     4.0 * (4.0 * row.params as f64 + activations + logits)
-}
-
-/// The rate of a large matrix product on this machine, measured for a fraction of a second.
-fn flops_per_second() -> f64 {
-    const SIZE: usize = 768;
-    let (a, b) = (vec![0.5; SIZE * SIZE], vec![0.25; SIZE * SIZE]);
-    let mut c = vec![0.0; SIZE * SIZE];
-    let mut best = Duration::MAX;
-    for _ in 0..8 {
-        let began = Instant::now();
-        let (a, b) = (MatRef::new(&a, SIZE, SIZE), MatRef::new(&b, SIZE, SIZE));
-        matmul(MatMut::new(&mut c, SIZE, SIZE), false, a, b, Threads::All);
-        best = best.min(began.elapsed());
-    }
-    2.0 * (SIZE * SIZE * SIZE) as f64 / best.as_secs_f64()
 }

@@ -85,12 +85,22 @@ pub fn load_experiments(
 }
 
 fn load(file: &Path, set: &[String], registry: &Registry) -> Result<Experiment, ConfigErrors> {
-    let mut tree = Tree::read(file)?;
+    let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    resolve(Tree::read(file)?, stem, set, registry)
+}
+
+/// Resolves a config that is part of the program, with `set` on top.
+///
+/// # Errors
+/// All that is wrong with `set`.
+pub fn load_builtin(name: &str, text: &str, set: &[String], registry: &Registry) -> Result<Experiment, ConfigErrors> {
+    resolve(Tree::parse(format!("built-in {name}"), text.into(), PathBuf::new())?, name.into(), set, registry)
+}
+
+fn resolve(mut tree: Tree, mut name: String, set: &[String], registry: &Registry) -> Result<Experiment, ConfigErrors> {
     for argument in set {
         tree = tree.overridden(Tree::from_set(argument)?);
     }
-    let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    let mut name = stem;
     let mut known_data: Vec<(Table, DataState)> = Vec::new();
     let mut configurations = Vec::new();
     for Point { tree, name: point } in points(tree)? {

@@ -11,4 +11,4 @@ mod sweep;
 mod tree;
 
 pub use error::ConfigError;
-pub use experiment::{DataState, Experiment, RunSpec, load_experiments};
+pub use experiment::{DataState, Experiment, RunSpec, load_builtin, load_experiments};

@@ -90,7 +90,8 @@ impl Tree {
         Tree::parse("--set".into(), argument.to_string(), PathBuf::new())
     }
 
-    fn parse(name: String, text: String, folder: PathBuf) -> Result<Tree, ConfigError> {
+    /// Reads a text that errors call `name`; relative paths in it are relative to `folder`.
+    pub(super) fn parse(name: String, text: String, folder: PathBuf) -> Result<Tree, ConfigError> {
         let document = Rc::new(Document { name, text });
         let not_toml = |error: toml::de::Error| {
             let place = error.span().map(|span| Place { document: document.clone(), span });

@@ -1,0 +1,340 @@
+//! `lrx bench`
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use lrx_data::Batch;
+use lrx_layers::Registry;
+use lrx_model::GptNeo;
+use lrx_tensor::{Tape, Timings, limits};
+use lrx_train::{AdamW, Update, memory, step};
+use serde::Serialize;
+
+use super::plan::sampler;
+use crate::cli::{BenchArgs, BenchFormat, BenchVocabulary, Failure, use_threads};
+use crate::config::{Experiment, RunSpec, load_builtin, load_experiments};
+use crate::corpus::{Corpora, vocabulary};
+use crate::progress::thousands;
+
+const BUILT_IN: &str = include_str!("bench.toml");
+/// Of random tokens where the config does not say: GPT-2's.
+const RANDOM_VOCABULARY: usize = 50_257;
+const PHASES: [&str; 4] = ["embedding", "attention", "mlp", "head"];
+
+/// One measurement: a row of the CSV. Times are milliseconds a step.
+#[derive(Serialize)]
+struct Row {
+    label: String,
+    batch: String,
+    vocabulary: usize,
+    hidden: usize,
+    layers: usize,
+    threads: usize,
+    steps: usize,
+    tokens_per_step: f64,
+    /// The median.
+    step_ms: f64,
+    tokens_per_second: f64,
+    gflop_per_step: f64,
+    gflop_per_second: f64,
+    /// Of the best large matrix product's rate.
+    share_of_matrix_product: f64,
+    embedding_ms: f64,
+    attention_ms: f64,
+    mlp_ms: f64,
+    /// The loss and most of its gradient are computed with the head.
+    head_ms: f64,
+    head_backward_ms: f64,
+    mlp_backward_ms: f64,
+    attention_backward_ms: f64,
+    embedding_backward_ms: f64,
+    optimizer_ms: f64,
+    /// The step without head and optimizer.
+    body_ms: f64,
+    body_gflop_per_step: f64,
+    page_faults_per_step: Option<f64>,
+    peak_rss_mb: Option<f64>,
+    multiply_add_gflop_per_second: f64,
+    matrix_product_gflop_per_second: f64,
+    memory_gb_per_second: f64,
+}
+
+/// What a step trains on.
+enum Workload {
+    /// So many sequences of so many random tokens.
+    Random { sequences: usize, tokens: usize },
+    /// The batches of the run's data.
+    Stories,
+}
+
+pub(crate) fn bench(args: &BenchArgs, registry: &Registry) -> Result<ExitCode, Failure> {
+    use_threads(args.threads)?;
+    if args.steps == 0 {
+        return Err(Failure::Usage("--steps 0: expected at least 1".into()));
+    }
+    let workloads: Vec<(&str, Workload)> =
+        args.batch.iter().map(|text| Ok((text.as_str(), parse_batch(text)?))).collect::<Result<_, Failure>>()?;
+    let mut writer = csv::Writer::from_writer(std::io::stdout());
+    let machine = (limits::multiply_add_rate(), limits::memory_rate());
+    let mut corpora = Corpora::default();
+    let mut header_printed = false;
+    for (name, workload) in &workloads {
+        for experiment in experiments(args, workload, registry)? {
+            for run in &experiment.runs {
+                let row = measure(args, name, workload, run, &mut corpora, machine)?;
+                match args.format {
+                    BenchFormat::Csv => writer
+                        .serialize(&row)
+                        .and_then(|()| Ok(writer.flush()?))
+                        .map_err(|error| Failure::Failed(error.to_string()))?,
+                    BenchFormat::Text => {
+                        if !std::mem::replace(&mut header_printed, true) {
+                            print_header(&row);
+                        }
+                        print_row(&row);
+                    }
+                }
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn parse_batch(text: &str) -> Result<Workload, Failure> {
+    if text == "stories" {
+        return Ok(Workload::Stories);
+    }
+    let numbers: Option<Vec<usize>> = text.split('x').map(|number| number.parse().ok()).collect();
+    match numbers.as_deref() {
+        Some(&[sequences, tokens]) if sequences > 0 && tokens > 0 => Ok(Workload::Random { sequences, tokens }),
+        _ => Err(Failure::Usage(format!("--batch {text}: expected `stories`, or sequences x tokens such as 4x256"))),
+    }
+}
+
+/// The runs to time: the configs', or the built-in ones; of stories at every vocabulary that was asked for.
+fn experiments(args: &BenchArgs, workload: &Workload, registry: &Registry) -> Result<Vec<Experiment>, Failure> {
+    let has_tokenizer = args.set.iter().any(|set| set.trim_start().starts_with("data.tokenizer"));
+    let vocabularies = match workload {
+        Workload::Random { .. } => vec![None],
+        Workload::Stories if !args.vocabulary.is_empty() => args.vocabulary.iter().copied().map(Some).collect(),
+        Workload::Stories if has_tokenizer => vec![Some(BenchVocabulary::Full), Some(BenchVocabulary::Compact)],
+        Workload::Stories => vec![None],
+    };
+    let mut all = Vec::new();
+    for vocabulary in vocabularies {
+        let mut set = args.set.clone();
+        set.extend(vocabulary.map(|vocabulary| match vocabulary {
+            BenchVocabulary::Full => "data.vocabulary=\"full\"".to_string(),
+            BenchVocabulary::Compact => "data.vocabulary=\"compact\"".to_string(),
+        }));
+        let loaded = if args.config.is_empty() {
+            load_builtin("bench", BUILT_IN, &set, registry).map(|experiment| vec![experiment])
+        } else {
+            load_experiments(&args.config, &set, registry)
+        };
+        all.extend(loaded.map_err(|errors| Failure::Usage(errors.to_string()))?);
+    }
+    Ok(all)
+}
+
+fn measure(
+    args: &BenchArgs,
+    name: &str,
+    workload: &Workload,
+    run: &RunSpec,
+    corpora: &mut Corpora,
+    (multiply_add_rate, memory_rate): (f64, f64),
+) -> Result<Row, Failure> {
+    let usage = |error: crate::config::ConfigError| Failure::Usage(error.to_string());
+    let count = args.warm_up + args.steps;
+    let (vocabulary, batches) = match *workload {
+        Workload::Stories => {
+            let corpus = corpora.of(run, &args.out).map_err(usage)?;
+            let size = vocabulary(run, &corpus).map_err(usage)?;
+            let sampler = sampler(run, &corpus);
+            (size, (0..count).map(|step| sampler.batch(step)).collect())
+        }
+        Workload::Random { tokens, .. } if tokens > run.model.context => {
+            let message = format!("--batch {name}: the context of {} is {} tokens", run.label, run.model.context);
+            return Err(Failure::Usage(message));
+        }
+        Workload::Random { sequences, tokens } => {
+            let size = run.model.vocabulary.unwrap_or(RANDOM_VOCABULARY);
+            (size, (0..count).map(|step| random_batch(sequences, tokens, size, step)).collect::<Vec<Batch>>())
+        }
+    };
+
+    let rate_before = limits::matrix_product_rate();
+    let mut model = GptNeo::new(&run.model, vocabulary, run.seed);
+    let mut optimizer = AdamW::new(model.parameters());
+    let mut times = Vec::new();
+    let mut phases = Vec::new();
+    let mut faults = memory::page_faults();
+    for (i, batch) in batches.iter().enumerate() {
+        if i == args.warm_up {
+            memory::reset_peak();
+            faults = memory::page_faults();
+        }
+        let tape = Tape::recording().timed();
+        let update = Update {
+            number: i as u64 + 1,
+            learning_rate: run.train.learning_rate,
+            weight_decay: run.train.weight_decay,
+            clip_norm: run.train.clip_norm,
+        };
+        let began = Instant::now();
+        let stepped = step(&mut model, &mut optimizer, batch, &update, &tape);
+        let time = began.elapsed();
+        if let Some(what) = stepped.not_finite() {
+            return Err(Failure::Failed(format!("{}: diverged at step {}: {what}", run.label, i + 1)));
+        }
+        if i >= args.warm_up {
+            times.push(time);
+            phases.push(tape.timings().expect("a timed tape"));
+        }
+    }
+    let faults = faults.zip(memory::page_faults()).map(|(before, after)| (after - before) as f64 / args.steps as f64);
+    let peak_rss_mb = memory::peak_rss_mb();
+    drop((model, optimizer));
+    let matrix_product_rate = rate_before.max(limits::matrix_product_rate());
+
+    let timed = &batches[args.warm_up..];
+    let tokens: usize = timed.iter().map(Batch::tokens).sum();
+    let seconds: f64 = times.iter().map(Duration::as_secs_f64).sum();
+    let flops = |forward: &dyn Fn(&Batch) -> usize| 3.0 * timed.iter().map(|b| forward(b) as f64).sum::<f64>();
+    let attention = |batch: &Batch| run.model.attention_flops(batch.offsets.windows(2).map(|w| w[1] - w[0]));
+    let per_token = run.model.flops_per_token(vocabulary);
+    let body_per_token = run.model.flops_per_token(0);
+    let total = flops(&|batch| batch.tokens() * per_token + attention(batch));
+    let body = flops(&|batch| batch.tokens() * body_per_token + attention(batch));
+    let median_ms = |times: &mut dyn Iterator<Item = Duration>| median(times) * 1e3;
+    let phase = |side: fn(&Timings) -> &Vec<(&'static str, Duration)>, name: &str| {
+        median_ms(&mut phases.iter().map(|timings| {
+            side(timings).iter().find(|(phase, _)| *phase == name).map(|(_, time)| *time).unwrap_or_default()
+        }))
+    };
+    let [embedding_ms, attention_ms, mlp_ms, head_ms] = PHASES.map(|name| phase(|timings| &timings.forward, name));
+    let [embedding_backward_ms, attention_backward_ms, mlp_backward_ms, head_backward_ms] =
+        PHASES.map(|name| phase(|timings| &timings.backward, name));
+    let inside = |timings: &Timings| -> Duration {
+        timings.forward.iter().chain(&timings.backward).map(|(_, time)| *time).sum()
+    };
+    let optimizer = times.iter().zip(&phases).map(|(time, timings)| time.saturating_sub(inside(timings)));
+    Ok(Row {
+        label: run.label.clone(),
+        batch: name.to_string(),
+        vocabulary,
+        hidden: run.model.hidden,
+        layers: run.model.layers.len(),
+        threads: rayon::current_num_threads(),
+        steps: args.steps,
+        tokens_per_step: tokens as f64 / args.steps as f64,
+        step_ms: median_ms(&mut times.iter().copied()),
+        tokens_per_second: tokens as f64 / seconds,
+        gflop_per_step: total / args.steps as f64 / 1e9,
+        gflop_per_second: total / seconds / 1e9,
+        share_of_matrix_product: total / seconds / matrix_product_rate,
+        embedding_ms,
+        attention_ms,
+        mlp_ms,
+        head_ms,
+        head_backward_ms,
+        mlp_backward_ms,
+        attention_backward_ms,
+        embedding_backward_ms,
+        optimizer_ms: median_ms(&mut optimizer.into_iter()),
+        body_ms: embedding_ms + attention_ms + mlp_ms + embedding_backward_ms + attention_backward_ms + mlp_backward_ms,
+        body_gflop_per_step: body / args.steps as f64 / 1e9,
+        page_faults_per_step: faults,
+        peak_rss_mb,
+        multiply_add_gflop_per_second: multiply_add_rate / 1e9,
+        matrix_product_gflop_per_second: matrix_product_rate / 1e9,
+        memory_gb_per_second: memory_rate / 1e9,
+    })
+}
+
+/// Sequences of pseudorandom tokens (a linear congruential generator's: speed does not depend on their quality).
+fn random_batch(sequences: usize, tokens: usize, vocabulary: usize, step: usize) -> Batch {
+    let mut state = step as u64;
+    let mut draw = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 33) % vocabulary as u64) as u32
+    };
+    let mut draws = || (0..sequences * tokens).map(|_| draw()).collect();
+    Batch { inputs: draws(), targets: draws(), offsets: (0..=sequences).map(|i| i * tokens).collect() }
+}
+
+/// Seconds.
+fn median(times: &mut dyn Iterator<Item = Duration>) -> f64 {
+    let mut sorted: Vec<f64> = times.map(|time| time.as_secs_f64()).collect();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 }
+}
+
+fn print_header(row: &Row) {
+    println!(
+        "{} threads; at best: multiply-adds in registers {:.0} GFLOP/s, large matrix products {:.0} GFLOP/s, memory {:.1} GB/s",
+        row.threads, row.multiply_add_gflop_per_second, row.matrix_product_gflop_per_second, row.memory_gb_per_second
+    );
+    println!("Milliseconds are medians over {} steps; fwd, bwd: forward and backward pass.\n", row.steps);
+    println!(
+        "{:<20} {:>8} {:>6} {:>7} {:>8} {:>8} {:>7} {:>5} {:>13} {:>13} {:>13} {:>13} {:>5} {:>7} {:>7}",
+        "",
+        "",
+        "vocab-",
+        "tokens",
+        "ms",
+        "tokens",
+        "GFLOP",
+        "of",
+        "embedding",
+        "attention",
+        "mlp",
+        "head",
+        "opti-",
+        "page",
+        "peak"
+    );
+    println!(
+        "{:<20} {:>8} {:>6} {:>7} {:>8} {:>8} {:>7} {:>5} {:>13} {:>13} {:>13} {:>13} {:>5} {:>7} {:>7}",
+        "configuration",
+        "batch",
+        "ulary",
+        "/step",
+        "/step",
+        "/s",
+        "/s",
+        "best",
+        "fwd bwd",
+        "fwd bwd",
+        "fwd bwd",
+        "fwd bwd",
+        "mizer",
+        "faults",
+        "MB"
+    );
+}
+
+fn print_row(row: &Row) {
+    let pair = |forward: f64, backward: f64| format!("{forward:.1} {backward:.1}");
+    let number = |number: Option<f64>| number.map_or("?".into(), thousands);
+    println!(
+        "{:<20} {:>8} {:>6} {:>7} {:>8.1} {:>8} {:>7.1} {:>4.0}% {:>13} {:>13} {:>13} {:>13} {:>5.1} {:>7} {:>7}",
+        row.label,
+        row.batch,
+        thousands(row.vocabulary as f64),
+        thousands(row.tokens_per_step),
+        row.step_ms,
+        thousands(row.tokens_per_second),
+        row.gflop_per_second,
+        100.0 * row.share_of_matrix_product,
+        pair(row.embedding_ms, row.embedding_backward_ms),
+        pair(row.attention_ms, row.attention_backward_ms),
+        pair(row.mlp_ms, row.mlp_backward_ms),
+        pair(row.head_ms, row.head_backward_ms),
+        row.optimizer_ms,
+        number(row.page_faults_per_step),
+        number(row.peak_rss_mb),
+    );
+}
