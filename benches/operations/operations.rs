@@ -1,0 +1,216 @@
+//! The operations of the training path at the sizes of the seed's baseline, and the fraction of this machine's limit
+//! that each reaches.
+//!
+//! `cargo bench -p lrx-operations-bench [-- FILTER]`
+
+mod measurement;
+
+use std::time::Duration;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use lrx_tensor::dfdx::tensor_ops::SumTo;
+use lrx_tensor::ops::AttentionShape;
+use lrx_tensor::{
+    Activation, MatMut, MatRef, Matrix, Offsets, Parameter, Tape, Threads, activation, adamw, matmul, matrix, ops,
+};
+use measurement::OfLimit;
+
+/// What `lrx` itself uses.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+type Bench = Criterion<OfLimit>;
+
+/// Four stories of 256 tokens.
+const TOKENS: usize = 1024;
+const STORY: usize = 256;
+const HIDDEN: usize = 384;
+const INNER: usize = 1536;
+const HEADS: usize = 16;
+const VOCABULARY: usize = 50_257;
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().with_measurement(OfLimit::measured()).sample_size(20)
+        .measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(500));
+    targets = products, linear_layers, attention, elementwise, head, optimizer
+}
+criterion_main!(benches);
+
+fn numbers(len: usize) -> Vec<f32> {
+    (0..len).map(|i| ((i * 7919) % 1000) as f32 * 1e-3 - 0.5).collect()
+}
+
+fn random(rows: usize, columns: usize) -> Matrix {
+    matrix(numbers(rows * columns), rows, columns)
+}
+
+fn parameter(rows: usize, columns: usize) -> Parameter {
+    Parameter::new(random(rows, columns))
+}
+
+fn offsets() -> Offsets {
+    (0..=TOKENS).step_by(STORY).collect()
+}
+
+/// c = a · b, (c += aᵀ · b for gradients), as the training path multiplies.
+fn products(bench: &mut Bench) {
+    let shapes = [
+        ("square 1024", 1024, 1024, 1024),
+        ("x·Wᵀ of q", TOKENS, HIDDEN, HIDDEN),
+        ("x·Wᵀ of c_fc", TOKENS, INNER, HIDDEN),
+        ("x·Wᵀ of c_proj", TOKENS, HIDDEN, INNER),
+        ("x·Aᵀ, rank 31", TOKENS, 31, HIDDEN),
+        ("x·Bᵀ, rank 31", TOKENS, INNER, 31),
+        ("logits of 512 tokens", 512, VOCABULARY, HIDDEN),
+    ];
+    let mut group = bench.benchmark_group("product");
+    for (name, m, n, k) in shapes {
+        let (a, b, mut c) = (numbers(m * k), numbers(n * k), numbers(m * n));
+        group.throughput(Throughput::Elements((2 * m * n * k) as u64));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let (a, b) = (MatRef::new(&a, m, k), MatRef::new(&b, n, k).t());
+                matmul(MatMut::new(&mut c, m, n), false, a, b, Threads::All);
+            });
+        });
+    }
+    group.finish();
+}
+
+/// Times the forward and the backward pass of an operation. `work`: of the forward pass; the backward pass has
+/// `backward` times as much.
+fn passes(
+    bench: &mut Bench,
+    name: &str,
+    work: &dyn Fn(u64) -> Throughput,
+    (forward, backward): (usize, usize),
+    operation: &dyn Fn(&Tape) -> Activation,
+) {
+    let mut group = bench.benchmark_group(name);
+    for (pass, amount) in [("forward", forward), ("backward", backward)] {
+        group.throughput(work(amount as u64));
+        group.bench_function(pass, |bencher| {
+            bencher.iter_custom(|times| {
+                let one = |_| {
+                    let mut tape = Tape::recording().timed();
+                    tape.begin("operation");
+                    let y = operation(&tape);
+                    tape.begin("loss");
+                    Tape::backward(y.sum());
+                    let timings = tape.timings().expect("a timed tape");
+                    let side = if pass == "forward" { timings.forward } else { timings.backward };
+                    side.iter().find(|(phase, _)| *phase == "operation").expect("a phase that was begun").1
+                };
+                (0..times).map(one).sum()
+            });
+        });
+    }
+    group.finish();
+}
+
+fn linear_layers(bench: &mut Bench) {
+    for (name, inputs, outputs) in [("q", HIDDEN, HIDDEN), ("c_fc", HIDDEN, INNER), ("c_proj", INNER, HIDDEN)] {
+        let (x, weight, bias) = (random(TOKENS, inputs), parameter(outputs, inputs), parameter(1, outputs));
+        let work = 2 * TOKENS * inputs * outputs;
+        passes(bench, &format!("linear {name}"), &Throughput::Elements, (work, 2 * work), &|tape| {
+            ops::linear(activation(x.clone(), tape), &weight, Some(&bias))
+        });
+    }
+    for rank in [31, 307] {
+        let (x, a, b) = (random(TOKENS, HIDDEN), parameter(rank, HIDDEN), parameter(INNER, rank));
+        let work = 2 * TOKENS * rank * (HIDDEN + INNER);
+        passes(bench, &format!("low-rank c_fc, rank {rank}"), &Throughput::Elements, (work, 2 * work), &|tape| {
+            ops::linear(ops::linear(activation(x.clone(), tape), &a, None), &b, None)
+        });
+    }
+}
+
+fn attention(bench: &mut Bench) {
+    for (name, story, window) in
+        [("", STORY, None), (" in a window of 64", STORY, Some(64)), (", stories of 1,024", TOKENS, None)]
+    {
+        let [q, k, v] = [(); 3].map(|()| random(TOKENS, HIDDEN));
+        let offsets: Offsets = (0..=TOKENS).step_by(story).collect();
+        let shape = AttentionShape { offsets, heads: HEADS, window };
+        let pairs: usize = (1..=story).map(|i| i.min(window.unwrap_or(story))).sum::<usize>() * TOKENS / story;
+        let work = 4 * HIDDEN * pairs;
+        passes(bench, &format!("attention{name}"), &Throughput::Elements, (work, 2 * work), &|tape| {
+            let [q, k, v] = [&q, &k, &v].map(|x| activation(x.clone(), tape));
+            ops::attention(q, k, v, &shape)
+        });
+    }
+}
+
+/// Operations that pass over memory: bytes are those of inputs, outputs and their gradients, each once.
+fn elementwise(bench: &mut Bench) {
+    let bytes = |columns: usize| TOKENS * columns * size_of::<f32>();
+    let (x, wide) = (random(TOKENS, HIDDEN), random(TOKENS, INNER));
+    let (weight, bias) = (parameter(1, HIDDEN), parameter(1, HIDDEN));
+    let work = bytes(HIDDEN);
+    passes(bench, "layer_norm", &Throughput::Bytes, (2 * work, 3 * work), &|tape| {
+        ops::layer_norm(activation(x.clone(), tape), &weight, &bias, 1e-5)
+    });
+    passes(bench, "add", &Throughput::Bytes, (3 * work, 3 * work), &|tape| {
+        ops::add(activation(x.clone(), tape), activation(wide_rows(&x), tape))
+    });
+    passes(bench, "scale_columns", &Throughput::Bytes, (2 * work, 3 * work), &|tape| {
+        ops::scale_columns(activation(x.clone(), tape), &weight)
+    });
+    let work = bytes(INNER);
+    passes(bench, "gelu", &Throughput::Bytes, (2 * work, 3 * work), &|tape| ops::gelu(activation(wide.clone(), tape)));
+    let (tokens, positions) = (parameter(VOCABULARY, HIDDEN), parameter(STORY, HIDDEN));
+    let ids: Vec<u32> = (0..TOKENS).map(|i| (i * 7919 % VOCABULARY) as u32).collect();
+    let work = bytes(HIDDEN);
+    passes(bench, "embedding", &Throughput::Bytes, (3 * work, 5 * work), &|tape| {
+        ops::embedding(&ids, &offsets(), &tokens, &positions, tape)
+    });
+}
+
+/// Another matrix of the same size.
+fn wide_rows(x: &Matrix) -> Matrix {
+    let (rows, columns) = lrx_tensor::dims(x);
+    random(rows, columns)
+}
+
+/// Forward and backward pass in one.
+fn head(bench: &mut Bench) {
+    let targets: Vec<u32> = (0..TOKENS).map(|i| (i * 7919 % VOCABULARY) as u32).collect();
+    let (x, embedding) = (random(TOKENS, HIDDEN), parameter(VOCABULARY, HIDDEN));
+    let mut group = bench.benchmark_group("head and cross-entropy");
+    group.sample_size(10);
+    for (name, products) in [("loss and gradients", 3), ("loss alone", 1)] {
+        group.throughput(Throughput::Elements((2 * products * TOKENS * HIDDEN * VOCABULARY) as u64));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let tape = if products == 3 { Tape::recording() } else { Tape::silent() };
+                ops::head_cross_entropy(activation(x.clone(), &tape), &embedding, &targets)
+            });
+        });
+    }
+    group.finish();
+}
+
+/// Per number: weight and two moments read and written, the gradient read (and set to zero).
+fn optimizer(bench: &mut Bench) {
+    let mut weights = parameter(VOCABULARY, HIDDEN);
+    let (mut first, mut second) = (vec![0.0; VOCABULARY * HIDDEN], vec![0.0; VOCABULARY * HIDDEN]);
+    let bytes = (VOCABULARY * HIDDEN * size_of::<f32>()) as u64;
+    let mut group = bench.benchmark_group("optimizer");
+    group.throughput(Throughput::Bytes(8 * bytes));
+    let step = adamw::Step {
+        learning_rate: 1e-3,
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        weight_decay: 0.0,
+        step: 1,
+        gradient_scale: 1.0,
+    };
+    group.bench_function("adamw", |bencher| {
+        bencher.iter(|| adamw::update(&mut weights, &mut first, &mut second, &step));
+    });
+    group.throughput(Throughput::Bytes(bytes));
+    group.bench_function("gradient norm", |bencher| bencher.iter(|| adamw::squared_norm(&weights)));
+    group.finish();
+}
