@@ -35,7 +35,7 @@ pub struct Step {
 /// # Panics
 /// When a moment has another length than the parameter.
 pub fn update(parameter: &mut Parameter, first: &mut [f32], second: &mut [f32], step: &Step) {
-    let (values, mut gradient) = parameter.values_and_gradient_mut();
+    let (values, gradient) = parameter.values_and_gradient_mut();
     assert!(first.len() == values.len() && second.len() == values.len(), "moments of the parameter's length");
     let bias1 = 1.0 - f64::from(step.beta1).powf(step.step as f64);
     let bias2 = 1.0 - f64::from(step.beta2).powf(step.step as f64);
@@ -45,20 +45,21 @@ pub fn update(parameter: &mut Parameter, first: &mut [f32], second: &mut [f32], 
     let Step { beta1, beta2, epsilon, gradient_scale, .. } = *step;
 
     let moments = first.par_chunks_mut(BLOCK).zip(second.par_chunks_mut(BLOCK));
-    values.par_chunks_mut(BLOCK).zip(gradient.par_chunks_mut(BLOCK)).zip(moments).for_each(|((w, g), (m, v))| {
+    values.par_chunks_mut(BLOCK).zip(gradient.par_chunks(BLOCK)).zip(moments).for_each(|((w, g), (m, v))| {
         vectorised(
             #[inline(always)]
             || {
-                for ((w, g), (m, v)) in w.iter_mut().zip(g.iter_mut()).zip(m.iter_mut().zip(v.iter_mut())) {
+                for ((w, g), (m, v)) in w.iter_mut().zip(g).zip(m.iter_mut().zip(v.iter_mut())) {
                     let scaled = *g * gradient_scale;
                     *m = beta1 * *m + (1.0 - beta1) * scaled;
                     *v = beta2 * *v + (1.0 - beta2) * scaled * scaled;
                     *w = keep * *w - rate * *m / (v.sqrt() * root_scale + epsilon);
-                    *g = 0.0;
                 }
             },
         );
     });
+    drop(gradient);
+    parameter.clear_gradient();
 }
 
 /// Σ g² over one parameter's gradient.

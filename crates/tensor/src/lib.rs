@@ -16,6 +16,8 @@
 
 mod access;
 pub mod adamw;
+mod buffer;
+mod gradients;
 pub mod limits;
 mod mapped_file;
 mod matmul;
@@ -29,10 +31,11 @@ use std::sync::LazyLock;
 
 pub use access::{values, values_mut};
 pub use dfdx;
+pub use gradients::ActivationGradients;
 pub use mapped_file::map_file;
 pub use matmul::{MatMut, MatRef, Threads, matmul};
 pub use parameter::Parameter;
-pub use tape::{ActivationGradients, Tape, Timings};
+pub use tape::{Tape, Timings};
 
 /// The device of every tensor.
 pub type Cpu = dfdx::tensor::Cpu;

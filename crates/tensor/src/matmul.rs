@@ -1,9 +1,12 @@
 //! Matrix products by `gemm`, behind views that check their bounds.
 
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use gemm::Parallelism;
+
+use crate::buffer::filled;
 
 /// A matrix to read: `rows × columns` numbers of a slice, `row_stride` and `column_stride` apart.
 #[derive(Clone, Copy)]
@@ -39,8 +42,16 @@ impl<'a> MatRef<'a> {
         }
     }
 
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
+    }
+
     /// Some of the rows.
-    fn rows(self, rows: Range<usize>) -> Self {
+    fn some_rows(self, rows: Range<usize>) -> Self {
         assert!(rows.start < rows.end && rows.end <= self.rows, "rows {rows:?} of {}", self.rows);
         let start = if self.columns == 0 { 0 } else { rows.start * self.row_stride };
         Self { data: &self.data[start..], rows: rows.len(), ..self }
@@ -73,8 +84,45 @@ impl<'a> MatMut<'a> {
         Self { data: data.as_mut_ptr(), rows, columns, row_stride, elements: PhantomData }
     }
 
+    /// All of `data`, row-major, of which nothing has been written.
+    ///
+    /// # Safety
+    /// What is read of it, also by adding to it, has been written before.
+    pub(crate) unsafe fn unwritten(data: &'a mut [MaybeUninit<f32>], rows: usize, columns: usize) -> Self {
+        assert_eq!(data.len(), rows * columns, "{rows} × {columns} numbers");
+        Self { data: data.as_mut_ptr().cast(), rows, columns, row_stride: columns, elements: PhantomData }
+    }
+
+    /// The same view for a shorter time.
+    pub(crate) fn reborrow(&mut self) -> MatMut<'_> {
+        MatMut { elements: PhantomData, ..*self }
+    }
+
+    /// Some of the rows.
+    pub(crate) fn some_rows_mut(&mut self, rows: Range<usize>) -> MatMut<'_> {
+        self.reborrow().split_rows(rows.end).0.split_rows(rows.start).1
+    }
+
+    /// One row.
+    ///
+    /// # Safety
+    /// The row has been written.
+    pub(crate) unsafe fn row(&mut self, row: usize) -> &mut [f32] {
+        assert!(row < self.rows, "row {row} of {}", self.rows);
+        // SAFETY: the row lies within the slice that this view borrows mutably, and the caller vouches for its numbers.
+        unsafe { std::slice::from_raw_parts_mut(self.data.add(row * self.row_stride), self.columns) }
+    }
+
+    /// Writes zeros.
+    pub(crate) fn set_to_zero(&mut self) {
+        for row in 0..self.rows {
+            // SAFETY: the row lies within the slice that this view borrows mutably; zero bytes are the number 0.
+            unsafe { self.data.add(row * self.row_stride).write_bytes(0, self.columns) };
+        }
+    }
+
     /// The first `rows` rows and the rest.
-    fn split_rows(self, rows: usize) -> (Self, Self) {
+    pub(crate) fn split_rows(self, rows: usize) -> (Self, Self) {
         assert!(rows <= self.rows, "{rows} rows of {}", self.rows);
         // The address is used only if there is a row there.
         let after = Self { data: self.data.wrapping_add(rows * self.row_stride), rows: self.rows - rows, ..self };
@@ -82,10 +130,25 @@ impl<'a> MatMut<'a> {
     }
 
     /// The first `columns` columns and the rest.
-    fn split_columns(self, columns: usize) -> (Self, Self) {
+    pub(crate) fn split_columns(self, columns: usize) -> (Self, Self) {
         assert!(columns <= self.columns, "{columns} columns of {}", self.columns);
         let after = Self { data: self.data.wrapping_add(columns), columns: self.columns - columns, ..self };
         (Self { columns, ..self }, after)
+    }
+}
+
+/// A new matrix `a · b`, row-major.
+///
+/// # Panics
+/// When the shapes do not fit.
+pub(crate) fn product(a: MatRef<'_>, b: MatRef<'_>, threads: Threads) -> Vec<f32> {
+    let (rows, columns) = (a.rows, b.columns);
+    // SAFETY: a product that is not added writes every number of its matrix.
+    unsafe {
+        filled(rows * columns, |c| {
+            let data = c.as_mut_ptr().cast();
+            matmul(MatMut { data, rows, columns, row_stride: columns, elements: PhantomData }, false, a, b, threads);
+        })
     }
 }
 
@@ -137,7 +200,7 @@ pub fn matmul(c: MatMut<'_>, add: bool, a: MatRef<'_>, b: MatRef<'_>, threads: T
     let (len, unit) = if by_rows { (m, ROW_UNIT) } else { (n, COLUMN_UNIT) };
     let parts = if m * n * k < WORTH_SPLITTING { 1 } else { threads.min(len / PART_AT_LEAST) };
     if parts <= 1 {
-        return product(c, add, a, b);
+        return multiply(c, add, a, b);
     }
     let begin = |part: usize| if part == parts { len } else { len * part / parts / unit * unit };
     let mut rest = Some(c);
@@ -147,20 +210,20 @@ pub fn matmul(c: MatMut<'_>, add: bool, a: MatRef<'_>, b: MatRef<'_>, threads: T
             let whole = rest.take().expect("what the parts before have left");
             let (c, after) = if by_rows { whole.split_rows(range.len()) } else { whole.split_columns(range.len()) };
             rest = Some(after);
-            let (a, b) = if by_rows { (a.rows(range), b) } else { (a, b.t().rows(range).t()) };
+            let (a, b) = if by_rows { (a.some_rows(range), b) } else { (a, b.t().some_rows(range).t()) };
             // The last part is this thread's own.
             if part + 1 < parts {
-                scope.spawn(move |_| product(c, add, a, b));
+                scope.spawn(move |_| multiply(c, add, a, b));
             } else {
-                product(c, add, a, b);
+                multiply(c, add, a, b);
             }
         }
     });
 }
 
 /// The product on the calling thread.
-fn product(c: MatMut<'_>, add: bool, a: MatRef<'_>, b: MatRef<'_>) {
-    // SAFETY: the three views were checked against their slices when they were made (`new`, `block`; `t`, `rows` and the
+fn multiply(c: MatMut<'_>, add: bool, a: MatRef<'_>, b: MatRef<'_>) {
+    // SAFETY: the three views were checked against their slices when they were made (`new`, `block`; `t`, `some_rows` and the
     // splits keep within the same elements), shapes were compared in `matmul`, `c` is the only view of its elements, and
     // they do not overlap one another.
     unsafe {

@@ -5,13 +5,14 @@ use std::rc::Rc;
 
 use dfdx::tensor::PutTape;
 
-use crate::tape::{Tape, gradient_of};
+use crate::matmul::{MatMut, MatRef, Threads, matmul};
+use crate::tape::Tape;
 use crate::{Activation, Matrix, dims, values, values_mut};
 
 /// A trained matrix (a vector is a matrix of one row) and the gradient that backward passes add to.
 ///
-/// The gradient's buffer is kept from step to step. Whoever uses the gradient sets it back to zero, as
-/// [`crate::adamw::update`] does.
+/// The gradient's buffer is kept from step to step. Whoever has used the gradient says so, as
+/// [`crate::adamw::update`] does; it counts as zero then.
 pub struct Parameter {
     value: Matrix,
     gradient: Gradient,
@@ -21,17 +22,44 @@ pub struct Parameter {
 #[derive(Clone)]
 pub(crate) struct Gradient {
     len: usize,
-    values: Rc<RefCell<Vec<f32>>>,
+    sum: Rc<RefCell<Sum>>,
+}
+
+#[derive(Default)]
+struct Sum {
+    values: Vec<f32>,
+    /// Whether `values` holds what was added since the gradient was last used; else it counts as zero.
+    is_set: bool,
 }
 
 impl Gradient {
-    /// The gradient, to be added to; zeros when nothing has been.
+    fn new(len: usize) -> Self {
+        Self { len, sum: Rc::default() }
+    }
+
+    /// The gradient, to be added to.
     pub(crate) fn borrow_mut(&self) -> RefMut<'_, Vec<f32>> {
-        let mut gradient = self.values.borrow_mut();
-        if gradient.len() != self.len {
-            *gradient = vec![0.0; self.len];
+        self.update(|values, add| {
+            if !add {
+                values.fill(0.0);
+            }
+        });
+        RefMut::map(self.sum.borrow_mut(), |sum| &mut sum.values)
+    }
+
+    /// `f(values, add)` adds to the values or, when `add` is false, writes them all: they hold nothing of use then.
+    pub(crate) fn update(&self, f: impl FnOnce(&mut [f32], bool)) {
+        let Sum { values, is_set } = &mut *self.sum.borrow_mut();
+        if values.len() != self.len {
+            *values = vec![0.0; self.len];
         }
-        gradient
+        f(values, std::mem::replace(is_set, true));
+    }
+
+    /// Adds `a · b`, a matrix with as many columns as the parameter.
+    pub(crate) fn add_product(&self, a: MatRef<'_>, b: MatRef<'_>) {
+        let (rows, columns) = (a.rows(), b.columns());
+        self.update(|values, add| matmul(MatMut::new(values, rows, columns), add, a, b, Threads::All));
     }
 }
 
@@ -39,7 +67,7 @@ impl Parameter {
     /// A parameter that starts from `value`.
     pub fn new(value: Matrix) -> Self {
         let (rows, columns) = dims(&value);
-        Self { value, gradient: Gradient { len: rows * columns, values: Rc::default() } }
+        Self { value, gradient: Gradient::new(rows * columns) }
     }
 
     /// The matrix.
@@ -67,6 +95,11 @@ impl Parameter {
         self.gradient.borrow_mut()
     }
 
+    /// Sets the gradient to zero.
+    pub fn clear_gradient(&mut self) {
+        self.gradient.sum.borrow_mut().is_set = false;
+    }
+
     /// The numbers for writing, together with the gradient.
     pub fn values_and_gradient_mut(&mut self) -> (&mut [f32], RefMut<'_, Vec<f32>>) {
         (values_mut(&mut self.value), self.gradient.borrow_mut())
@@ -77,8 +110,9 @@ impl Parameter {
         let mut tape = tape.clone();
         let (value, gradient) = (self.value.clone(), self.gradient.clone());
         tape.record(move |gradients| {
+            let Some(new) = gradients.of(&value).so_far() else { return };
             // Set to zero, not taken out: the parameter may be on the tape more than once, under one identity.
-            for (sum, new) in gradient.borrow_mut().iter_mut().zip(gradient_of(gradients, &value)) {
+            for (sum, new) in gradient.borrow_mut().iter_mut().zip(new) {
                 *sum += std::mem::take(new);
             }
         });

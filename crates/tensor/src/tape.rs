@@ -9,20 +9,28 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use dfdx::tensor::{Gradients, Merge, NoneTape, OwnedTape, PutTape, SplitTape, Tensor};
-use dfdx::tensor_ops::Backward;
+use dfdx::tensor::{HasErr, Merge, NoneTape, SplitTape};
 
+use crate::gradients::{ActivationGradients, DfdxGradients};
 use crate::{Cpu, Scalar};
-
-/// The gradients of activations during a backward pass. Those of parameters stand beside the parameters.
-pub type ActivationGradients = Gradients<f32, Cpu>;
 
 /// A handle on the record of a forward pass, or on none.
 #[derive(Clone, Default)]
 pub struct Tape {
-    recording: Option<Rc<RefCell<OwnedTape<f32, Cpu>>>>,
+    recording: Option<Rc<RefCell<Vec<Operation>>>>,
     timings: Option<Rc<RefCell<Timings>>>,
 }
+
+/// The backward pass of one operation.
+enum Operation {
+    /// Of this crate.
+    Own(Box<dyn FnOnce(&mut ActivationGradients)>),
+    /// Of dfdx.
+    Dfdx(DfdxOperation),
+}
+
+type DfdxOperation = Box<dyn FnOnce(&mut DfdxGradients) -> Result<(), DfdxError>>;
+type DfdxError = <Cpu as HasErr>::Err;
 
 /// Where the time of a training step goes: seconds by phase, in the order in which the phases came first.
 #[derive(Clone, Debug)]
@@ -108,10 +116,9 @@ impl Tape {
 
     /// Records what an operation does to gradients. `backward` is dropped on a silent tape.
     pub fn record(&mut self, backward: impl FnOnce(&mut ActivationGradients) + 'static) {
-        dfdx::tensor::Tape::add_backward_op(self, move |gradients| {
-            backward(gradients);
-            Ok(())
-        });
+        if let Some(recording) = &self.recording {
+            recording.borrow_mut().push(Operation::Own(Box::new(backward)));
+        }
     }
 
     /// Runs the recorded operations backwards from `loss`, whose own gradient is 1. Afterwards each
@@ -126,7 +133,18 @@ impl Tape {
             timings.borrow_mut().end_forward();
         }
         let operations = recording.take();
-        loss.put_tape(operations).backward();
+        let mut gradients = if operations.iter().any(|operation| matches!(operation, Operation::Dfdx(_))) {
+            ActivationGradients::of_dfdx()
+        } else {
+            ActivationGradients::own()
+        };
+        gradients.begin(&loss);
+        for operation in operations.into_iter().rev() {
+            match operation {
+                Operation::Own(backward) => backward(&mut gradients),
+                Operation::Dfdx(backward) => backward(gradients.dfdx()).expect("memory for a gradient"),
+            }
+        }
     }
 }
 
@@ -135,10 +153,10 @@ impl dfdx::tensor::Tape<f32, Cpu> for Tape {
 
     fn add_backward_op<F>(&mut self, operation: F)
     where
-        F: 'static + FnOnce(&mut ActivationGradients) -> Result<(), <Cpu as dfdx::tensor::HasErr>::Err>,
+        F: 'static + FnOnce(&mut DfdxGradients) -> Result<(), DfdxError>,
     {
         if let Some(recording) = &self.recording {
-            recording.borrow_mut().add_backward_op(operation);
+            recording.borrow_mut().push(Operation::Dfdx(Box::new(operation)));
         }
     }
 }
@@ -157,20 +175,4 @@ impl Merge<NoneTape> for Tape {
     fn merge(self, _: NoneTape) -> Self {
         self
     }
-}
-
-/// The gradient of an operation's input, to be added to.
-pub(crate) fn gradient_of<'g, T>(
-    gradients: &'g mut ActivationGradients,
-    input: &Tensor<(usize, usize), f32, Cpu, T>,
-) -> &'g mut [f32] {
-    gradients.get_or_alloc_mut(input).expect("memory for a gradient").as_mut_slice()
-}
-
-/// The gradient of an operation's output, taken out because nobody asks for it after the operation's backward pass.
-pub(crate) fn take_gradient<T>(
-    gradients: &mut ActivationGradients,
-    output: &Tensor<(usize, usize), f32, Cpu, T>,
-) -> Vec<f32> {
-    std::mem::take(&mut **gradients.get_or_alloc_mut(output).expect("memory for a gradient"))
 }

@@ -3,8 +3,7 @@
 use dfdx::tensor::{Merge, PutTape, SplitTape};
 use rayon::prelude::*;
 
-use super::add_into;
-use crate::tape::{gradient_of, take_gradient};
+use crate::buffer::filled;
 use crate::{Activation, dims, matrix, values};
 
 const BLOCK: usize = 1 << 14;
@@ -21,18 +20,25 @@ pub fn add(a: Activation, b: Activation) -> Activation {
     let (rows, columns) = dims(&a);
     assert_eq!((rows, columns), dims(&b), "shapes of a sum");
 
-    let mut y = values(&a).to_vec();
-    y.par_chunks_mut(BLOCK).zip(values(&b).par_chunks(BLOCK)).for_each(|(y, b)| add_into(y, b));
+    let (a_blocks, b_blocks) = (values(&a).par_chunks(BLOCK), values(&b).par_chunks(BLOCK));
+    // SAFETY: the blocks cover all three, which are equally long, and each number of a block is written.
+    let y = unsafe {
+        filled(rows * columns, |y| {
+            y.par_chunks_mut(BLOCK).zip(a_blocks.zip(b_blocks)).for_each(|(y, (a, b))| {
+                for (y, (a, b)) in y.iter_mut().zip(a.iter().zip(b)) {
+                    y.write(a + b);
+                }
+            });
+        })
+    };
     let y = matrix(y, rows, columns);
 
     if tape.is_recording() {
         let output = y.clone();
         tape.record(move |gradients| {
-            let dy = take_gradient(gradients, &output);
-            for input in [&a, &b] {
-                let dx = gradient_of(gradients, input);
-                dx.par_chunks_mut(BLOCK).zip(dy.par_chunks(BLOCK)).for_each(|(dx, dy)| add_into(dx, dy));
-            }
+            let dy = gradients.take(&output);
+            gradients.of(&a).add_copy(&dy);
+            gradients.of(&b).add(dy);
         });
     }
     y.put_tape(tape)

@@ -9,10 +9,9 @@ use std::ops::Range;
 use dfdx::tensor::{Merge, PutTape, SplitTape};
 use rayon::prelude::*;
 
-use super::add_into;
+use crate::buffer::filled;
 use crate::matmul::{MatMut, MatRef, Threads, matmul};
-use crate::simd::{exp, max, sum, sum2, vectorised};
-use crate::tape::{gradient_of, take_gradient};
+use crate::simd::{LANES, exp, exponentials, max, sum2, vectorised};
 use crate::{Activation, Offsets, dims, matrix, values};
 
 /// Queries in a tile.
@@ -48,53 +47,45 @@ pub fn attention(q: Activation, k: Activation, v: Activation, shape: &AttentionS
 
     let tasks = Task::all(shape, features);
     let inputs = [values(&q), values(&k), values(&v)];
-    let (outputs, log_sums): (Vec<_>, Vec<_>) = tasks.par_iter().map(|task| task.forward(inputs)).unzip();
-    let mut y = vec![0.0; tokens * features];
-    assemble(&mut y, &tasks, &outputs, |y, part| y.copy_from_slice(part));
+    let mut log_sums = Vec::new();
+    // SAFETY: the tasks' parts cover the matrix, and `forward` writes each token's row of its part.
+    let y = unsafe {
+        filled(tokens * features, |y| {
+            let parts = Task::parts(&tasks, MatMut::unwritten(y, tokens, features));
+            log_sums = tasks.par_iter().zip(parts).map(|(task, y)| task.forward(inputs, y)).collect();
+        })
+    };
     let y = matrix(y, tokens, features);
 
     if tape.is_recording() {
         let output = y.clone();
         tape.record(move |gradients| {
-            let dy = take_gradient(gradients, &output);
+            let dy = gradients.take(&output);
             let inputs = [values(&q), values(&k), values(&v)];
-            let parts: Vec<[Vec<f32>; 3]> = tasks
-                .par_iter()
-                .zip(&log_sums)
-                .map(|(task, log_sums)| task.backward(inputs, values(&output), &dy, log_sums))
-                .collect();
-            let mut parts = parts.into_iter().fold([vec![], vec![], vec![]], |mut all, [dq, dk, dv]| {
-                all[0].push(dq);
-                all[1].push(dk);
-                all[2].push(dv);
-                all
-            });
-            for (input, parts) in [&q, &k, &v].into_iter().zip(&mut parts) {
-                assemble(gradient_of(gradients, input), &tasks, parts, add_into);
+            let [mut dk, mut dv] = [Vec::new(), Vec::new()];
+            // SAFETY: the tasks' parts cover the three matrices, and `backward` writes each token's row of its parts.
+            let dq = unsafe {
+                filled(tokens * features, |dq| {
+                    dk = filled(tokens * features, |dk| {
+                        dv = filled(tokens * features, |dv| {
+                            let [dq, dk, dv] =
+                                [dq, dk, dv].map(|d| Task::parts(&tasks, MatMut::unwritten(d, tokens, features)));
+                            let parts = dq.into_par_iter().zip(dk).zip(dv);
+                            tasks.par_iter().zip(&log_sums).zip(parts).for_each(
+                                |((task, log_sums), ((dq, dk), dv))| {
+                                    task.backward(inputs, values(&output), &dy, log_sums, [dq, dk, dv]);
+                                },
+                            );
+                        });
+                    });
+                })
+            };
+            for (input, gradient) in [&q, &k, &v].into_iter().zip([dq, dk, dv]) {
+                gradients.of(input).add(gradient);
             }
         });
     }
     y.put_tape(tape)
-}
-
-/// Puts the tasks' parts (story's tokens × head size each) into their places of a tokens × features matrix.
-fn assemble(whole: &mut [f32], tasks: &[Task], parts: &[Vec<f32>], put: impl Fn(&mut [f32], &[f32]) + Sync) {
-    let Some(Task { features, head_size, .. }) = tasks.first() else { return };
-    let heads = features / head_size;
-    let mut stories = Vec::with_capacity(tasks.len() / heads);
-    let mut rest = whole;
-    for task in tasks.iter().step_by(heads) {
-        let (story, after) = rest.split_at_mut(task.rows.len() * features);
-        stories.push(story);
-        rest = after;
-    }
-    stories.into_par_iter().zip(parts.par_chunks(heads)).for_each(|(story, heads)| {
-        for (i, row) in story.chunks_exact_mut(*features).enumerate() {
-            for (row, head) in row.chunks_exact_mut(*head_size).zip(heads) {
-                put(row, &head[i * head_size..][..*head_size]);
-            }
-        }
-    });
 }
 
 /// One head of one story.
@@ -147,111 +138,119 @@ impl Task {
         MatRef::block(&whole[start..], rows.len(), self.head_size, self.features)
     }
 
-    /// The story's output of this head, and ln Σ exp(score) of each of its tokens.
-    fn forward(&self, [q, k, v]: [&[f32]; 3]) -> (Vec<f32>, Vec<f32>) {
+    /// Each task's part of a tokens × features matrix.
+    fn parts<'a>(tasks: &[Task], whole: MatMut<'a>) -> Vec<MatMut<'a>> {
+        let mut parts = Vec::with_capacity(tasks.len());
+        let (mut story, mut after) = whole.split_rows(0);
+        for task in tasks {
+            if task.head == 0 {
+                (story, after) = after.split_rows(task.rows.len());
+            }
+            let (part, other_heads) = story.split_columns(task.head_size);
+            parts.push(part);
+            story = other_heads;
+        }
+        parts
+    }
+
+    /// Writes the story's output of this head; returns ln Σ exp(score) of each of its tokens.
+    fn forward(&self, [q, k, v]: [&[f32]; 3], mut y: MatMut<'_>) -> Vec<f32> {
         let tokens = self.rows.len();
-        let mut output = vec![0.0; tokens * self.head_size];
         let mut log_sums = vec![0.0; tokens];
-        let mut scores = vec![0.0; TILE.min(tokens) * tokens];
+        let mut scores = vec![0.0; TILE.min(tokens) * padded(tokens)];
         for tile in self.tiles() {
             let (queries, keys) = (tile.queries.len(), tile.keys.len());
-            let scores = &mut scores[..queries * keys];
-            matmul(
-                MatMut::new(scores, queries, keys),
-                false,
-                self.view(q, &tile.queries),
-                self.view(k, &tile.keys).t(),
-                Threads::One,
-            );
+            let stride = padded(keys);
+            let scores = &mut scores[..queries * stride];
+            let (q_tile, k_tile, v_tile) =
+                (self.view(q, &tile.queries), self.view(k, &tile.keys), self.view(v, &tile.keys));
+            matmul(MatMut::block(scores, queries, keys, stride), false, q_tile, k_tile.t(), Threads::One);
+            let mut totals = [0.0; TILE];
             vectorised(
                 #[inline(always)]
                 || {
-                    for (i, row) in scores.chunks_exact_mut(keys).enumerate() {
-                        let seen = self.seen(&tile, i);
-                        log_sums[tile.queries.start + i] = softmax(row, seen);
+                    for (i, row) in scores.chunks_exact_mut(stride).enumerate() {
+                        let row = mask(row, self.seen(&tile, i));
+                        let largest = max(row);
+                        totals[i] = exponentials(row, largest);
+                        log_sums[tile.queries.start + i] = totals[i].ln() + largest;
                     }
                 },
             );
-            matmul(
-                MatMut::new(self.part(&mut output, &tile.queries), queries, self.head_size),
-                false,
-                MatRef::new(scores, queries, keys),
-                self.view(v, &tile.keys),
-                Threads::One,
-            );
+            let mut y = y.some_rows_mut(tile.queries.clone());
+            matmul(y.reborrow(), false, MatRef::block(scores, queries, keys, stride), v_tile, Threads::One);
+            for (i, total) in totals[..queries].iter().enumerate() {
+                let scale = 1.0 / total;
+                // SAFETY: the product has written the row.
+                unsafe { y.row(i) }.iter_mut().for_each(|y| *y *= scale);
+            }
         }
-        (output, log_sums)
+        log_sums
     }
 
-    /// The gradients of the story's q, k and v of this head.
-    fn backward(&self, [q, k, v]: [&[f32]; 3], y: &[f32], dy: &[f32], log_sums: &[f32]) -> [Vec<f32>; 3] {
+    /// Writes the gradients of the story's q, k and v of this head.
+    fn backward(&self, [q, k, v]: [&[f32]; 3], y: &[f32], dy: &[f32], log_sums: &[f32], gradients: [MatMut<'_>; 3]) {
         let tokens = self.rows.len();
-        let [mut dq, mut dk, mut dv] = [(); 3].map(|()| vec![0.0; tokens * self.head_size]);
-        let mut p = vec![0.0; TILE.min(tokens) * tokens];
+        let [mut dq, mut dk, mut dv] = gradients;
+        let mut p = vec![0.0; TILE.min(tokens) * padded(tokens)];
         let mut ds = p.clone();
         for tile in self.tiles() {
             let (queries, keys) = (tile.queries.len(), tile.keys.len());
-            let (p, ds) = (&mut p[..queries * keys], &mut ds[..queries * keys]);
+            let stride = padded(keys);
+            let (p, ds) = (&mut p[..queries * stride], &mut ds[..queries * stride]);
             let (q_tile, dy_tile) = (self.view(q, &tile.queries), self.view(dy, &tile.queries));
             let (k_tile, v_tile) = (self.view(k, &tile.keys), self.view(v, &tile.keys));
-            matmul(MatMut::new(p, queries, keys), false, q_tile, k_tile.t(), Threads::One);
-            matmul(MatMut::new(ds, queries, keys), false, dy_tile, v_tile.t(), Threads::One);
+            matmul(MatMut::block(p, queries, keys, stride), false, q_tile, k_tile.t(), Threads::One);
+            matmul(MatMut::block(ds, queries, keys, stride), false, dy_tile, v_tile.t(), Threads::One);
             vectorised(
                 #[inline(always)]
                 || {
-                    for (i, (p, ds)) in p.chunks_exact_mut(keys).zip(ds.chunks_exact_mut(keys)).enumerate() {
+                    for (i, (p, ds)) in p.chunks_exact_mut(stride).zip(ds.chunks_exact_mut(stride)).enumerate() {
                         let token = tile.queries.start + i;
                         let start = (self.rows.start + token) * self.features + self.head * self.head_size;
                         let columns = start..start + self.head_size;
                         let dot = sum2(&dy[columns.clone()], &y[columns], |dy, y| dy * y);
-                        softmax_gradient(p, ds, self.seen(&tile, i), log_sums[token], dot);
+                        let p = mask(p, self.seen(&tile, i));
+                        let (ds, unseen) = ds.split_at_mut(p.len());
+                        unseen.fill(0.0);
+                        softmax_gradient(p, ds, log_sums[token], dot);
                     }
                 },
             );
-            let (p, ds) = (MatRef::new(p, queries, keys), MatRef::new(ds, queries, keys));
-            let size = self.head_size;
-            let dq = MatMut::new(self.part(&mut dq, &tile.queries), queries, size);
-            matmul(dq, false, ds, k_tile, Threads::One);
-            let dk = MatMut::new(self.part(&mut dk, &tile.keys), keys, size);
-            matmul(dk, true, ds.t(), q_tile, Threads::One);
-            let dv = MatMut::new(self.part(&mut dv, &tile.keys), keys, size);
-            matmul(dv, true, p.t(), dy_tile, Threads::One);
+            let (p, ds) = (MatRef::block(p, queries, keys, stride), MatRef::block(ds, queries, keys, stride));
+            matmul(dq.some_rows_mut(tile.queries.clone()), false, ds, k_tile, Threads::One);
+            for (gradient, scores, queries) in [(&mut dk, ds, q_tile), (&mut dv, p, dy_tile)] {
+                // The tile is the first that sees its own tokens as keys.
+                gradient.some_rows_mut(tile.queries.clone()).set_to_zero();
+                matmul(gradient.some_rows_mut(tile.keys.clone()), true, scores.t(), queries, Threads::One);
+            }
         }
-        [dq, dk, dv]
-    }
-
-    fn part<'a>(&self, part: &'a mut [f32], rows: &Range<usize>) -> &'a mut [f32] {
-        &mut part[rows.start * self.head_size..rows.end * self.head_size]
     }
 }
 
-/// Turns the scores in `seen` into their softmax, the others into 0; returns ln Σ exp(score).
-#[inline(always)]
-fn softmax(row: &mut [f32], seen: Range<usize>) -> f32 {
-    row[..seen.start].fill(0.0);
-    row[seen.end..].fill(0.0);
-    let row = &mut row[seen];
-    let largest = max(row);
-    for score in row.iter_mut() {
-        *score = exp(*score - largest);
-    }
-    let total = sum(row, |p| p);
-    let scale = 1.0 / total;
-    for p in row.iter_mut() {
-        *p *= scale;
-    }
-    total.ln() + largest
+/// Rows of scores are this long: a whole number of vectors.
+fn padded(keys: usize) -> usize {
+    keys.next_multiple_of(LANES)
 }
 
-/// Turns scores into the softmax P in `p`, and dP into dS = P ∘ (dP − dot) in `ds`; both 0 outside `seen`.
+/// Sets the scores outside `seen` to −∞ up to a whole number of vectors, which are returned, and those behind to 0: what
+/// their exponentials would be.
 #[inline(always)]
-fn softmax_gradient(p: &mut [f32], ds: &mut [f32], seen: Range<usize>, log_sum: f32, dot: f32) {
-    for row in [&mut *p, &mut *ds] {
-        row[..seen.start].fill(0.0);
-        row[seen.end..].fill(0.0);
-    }
-    for (p, ds) in p[seen.clone()].iter_mut().zip(&mut ds[seen]) {
-        *p = exp(*p - log_sum);
-        *ds = *p * (*ds - dot);
+fn mask(row: &mut [f32], seen: Range<usize>) -> &mut [f32] {
+    let (row, unseen) = row.split_at_mut(padded(seen.end));
+    unseen.fill(0.0);
+    row[..seen.start].fill(f32::NEG_INFINITY);
+    row[seen.end..].fill(f32::NEG_INFINITY);
+    row
+}
+
+/// Turns scores into the softmax P in `p`, and dP into dS = P ∘ (dP − dot) in `ds`; both 0 where the score is −∞.
+#[inline(always)]
+fn softmax_gradient(p: &mut [f32], ds: &mut [f32], log_sum: f32, dot: f32) {
+    for (p, ds) in p.as_chunks_mut::<LANES>().0.iter_mut().zip(ds.as_chunks_mut::<LANES>().0) {
+        for (p, ds) in p.iter_mut().zip(ds) {
+            *p = exp(*p - log_sum);
+            *ds = *p * (*ds - dot);
+        }
     }
 }

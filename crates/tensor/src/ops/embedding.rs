@@ -3,8 +3,8 @@
 use dfdx::tensor::PutTape;
 use rayon::prelude::*;
 
-use super::add_into;
-use crate::tape::take_gradient;
+use super::{BLOCK_ROWS, add_into};
+use crate::buffer::{filled, write_copy};
 use crate::{Activation, Offsets, Parameter, Tape, matrix};
 
 /// Row i is `tokens_table[tokens[i]] + positions_table[position of i in its story]`.
@@ -35,11 +35,15 @@ pub fn embedding(
     assert!(rows.iter().all(|&(token, position)| token < vocabulary && position < context), "tokens in the tables");
 
     let (token_rows, position_rows) = (tokens_table.values(), positions_table.values());
-    let mut y = vec![0.0; tokens.len() * features];
-    y.par_chunks_exact_mut(features).zip(&rows).for_each(|(y, &(token, position))| {
-        y.copy_from_slice(row(token_rows, token, features));
-        add_into(y, row(position_rows, position, features));
-    });
+    // SAFETY: every row is written.
+    let y = unsafe {
+        filled(tokens.len() * features, |y| {
+            y.par_chunks_exact_mut(features).with_min_len(BLOCK_ROWS).zip(&rows).for_each(|(y, &(token, position))| {
+                let y = write_copy(y, row(token_rows, token, features));
+                add_into(y, row(position_rows, position, features));
+            });
+        })
+    };
     let y = matrix(y, tokens.len(), features);
 
     let mut tape = tape.clone();
@@ -47,7 +51,7 @@ pub fn embedding(
         let output = y.clone();
         let (token_gradient, position_gradient) = (tokens_table.gradient_handle(), positions_table.gradient_handle());
         tape.record(move |gradients| {
-            let dy = take_gradient(gradients, &output);
+            let dy = gradients.take(&output);
             let (mut d_token, mut d_position) = (token_gradient.borrow_mut(), position_gradient.borrow_mut());
             for (dy, (token, position)) in dy.chunks_exact(features).zip(rows) {
                 add_into(&mut d_token[token * features..][..features], dy);

@@ -3,8 +3,8 @@
 use dfdx::tensor::{PutTape, SplitTape};
 use rayon::prelude::*;
 
-use crate::simd::{tanh, vectorised};
-use crate::tape::{gradient_of, take_gradient};
+use crate::buffer::mapped;
+use crate::simd::{sigmoid, vectorised};
 use crate::{Activation, dims, matrix, values};
 
 const BLOCK: usize = 1 << 13;
@@ -19,48 +19,51 @@ pub fn gelu(x: Activation) -> Activation {
     let (x, mut tape) = x.split_tape();
     let (tokens, features) = dims(&x);
 
-    let mut y = vec![0.0; tokens * features];
-    y.par_chunks_mut(BLOCK).zip(values(&x).par_chunks(BLOCK)).for_each(|(y, x)| {
-        vectorised(
-            #[inline(always)]
-            || {
-                for (y, &x) in y.iter_mut().zip(x) {
-                    *y = 0.5 * x * (1.0 + inner_tanh(x));
-                }
-            },
-        );
-    });
+    // SAFETY: every number of a block is written.
+    let y = unsafe {
+        mapped(values(&x), BLOCK, |y, x| {
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (y, &x) in y.iter_mut().zip(x) {
+                        y.write(x * gate(x));
+                    }
+                },
+            );
+        })
+    };
     let y = matrix(y, tokens, features);
 
     if tape.is_recording() {
         let output = y.clone();
         tape.record(move |gradients| {
-            let dy = take_gradient(gradients, &output);
-            let dx = gradient_of(gradients, &x);
-            let blocks = dx.par_chunks_mut(BLOCK).zip(dy.par_chunks(BLOCK)).zip(values(&x).par_chunks(BLOCK));
-            blocks.for_each(|((dx, dy), x)| {
+            // dy becomes dx.
+            let mut dx = gradients.take(&output);
+            dx.par_chunks_mut(BLOCK).zip(values(&x).par_chunks(BLOCK)).for_each(|(dx, x)| {
                 vectorised(
                     #[inline(always)]
                     || {
-                        for ((dx, &dy), &x) in dx.iter_mut().zip(dy).zip(x) {
-                            *dx = dy.mul_add(derivative(x), *dx);
+                        for (dx, &x) in dx.iter_mut().zip(x) {
+                            *dx *= derivative(x);
                         }
                     },
                 );
             });
+            gradients.of(&x).add(dx);
         });
     }
     y.put_tape(tape)
 }
 
+/// ½ (1 + tanh u) = σ(2u), which unlike the left side keeps its precision where it is small.
 #[inline(always)]
-fn inner_tanh(x: f32) -> f32 {
-    tanh(SCALE * x * (CUBIC * x).mul_add(x, 1.0))
+fn gate(x: f32) -> f32 {
+    sigmoid(2.0 * SCALE * x * (CUBIC * x).mul_add(x, 1.0))
 }
 
 #[inline(always)]
 fn derivative(x: f32) -> f32 {
-    let t = inner_tanh(x);
-    let inner_derivative = SCALE * (3.0 * CUBIC * x).mul_add(x, 1.0);
-    0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * inner_derivative
+    let gate = gate(x);
+    let inner_derivative = 2.0 * SCALE * (3.0 * CUBIC * x).mul_add(x, 1.0);
+    (x * (1.0 - gate) * inner_derivative).mul_add(gate, gate)
 }

@@ -6,14 +6,12 @@
 use dfdx::tensor::{PutTape, SplitTape};
 use rayon::prelude::*;
 
-use super::add_into;
-use crate::matmul::{MatMut, MatRef, Threads, matmul};
-use crate::simd::{exp, max, sum, vectorised};
-use crate::tape::gradient_of;
+use crate::matmul::{MatRef, Threads, product};
+use crate::simd::{exp, exponentials, max, sum, vectorised};
 use crate::{Activation, Matrix, Parameter, Scalar, dims, matrix, scalar, values};
 
-/// Numbers in a block of logits: 64 MiB.
-const BLOCK_LOGITS: usize = 1 << 24;
+/// Numbers in a block of logits at most: 128 MiB.
+const BLOCK_LOGITS: usize = 1 << 25;
 
 /// The mean over tokens of `−ln softmax(x · Eᵀ)[target]`, in nats. x: tokens × features, E: vocabulary × features.
 ///
@@ -31,31 +29,37 @@ pub fn head_cross_entropy(x: Activation, embedding: &Parameter, targets: &[u32])
     assert!(tokens == targets.len() && tokens > 0, "{tokens} tokens with {} targets", targets.len());
     assert!(targets.iter().all(|&t| (t as usize) < vocabulary), "targets in the vocabulary");
 
-    let block = block_tokens(vocabulary).min(tokens);
     let recording = tape.is_recording();
     let scale = 1.0 / tokens as f32;
-    let mut logits = vec![0.0; block * vocabulary];
-    let mut dx = vec![0.0; if recording { tokens * features } else { 0 }];
+    let mut dx = Vec::with_capacity(if recording { tokens * features } else { 0 });
     let mut loss = 0.0;
     let e = MatRef::new(embedding.values(), vocabulary, features);
     let embedding_gradient = embedding.gradient_handle();
-    for (block_index, (x, targets)) in values(&x).chunks(block * features).zip(targets.chunks(block)).enumerate() {
+    let block = block_tokens(tokens, vocabulary);
+    for (x, targets) in values(&x).chunks(block * features).zip(targets.chunks(block)) {
         let rows = targets.len();
-        let x = MatRef::new(x, rows, features);
-        let logits = &mut logits[..rows * vocabulary];
-        matmul(MatMut::new(logits, rows, vocabulary), false, x, e.t(), Threads::All);
-        let losses: Vec<f32> = logits
+        let x_block = MatRef::new(x, rows, features);
+        let mut logits = product(x_block, e.t(), Threads::All);
+        let rows_done: Vec<(f32, f32)> = logits
             .par_chunks_exact_mut(vocabulary)
             .zip(targets)
-            .map(|(logits, &target)| loss_and_gradient(logits, target as usize, scale, recording))
+            .map(|(logits, &target)| loss_and_gradient(logits, target as usize, recording))
             .collect();
-        loss += losses.iter().map(|&loss| f64::from(loss)).sum::<f64>();
+        loss += rows_done.iter().map(|&(loss, _)| f64::from(loss)).sum::<f64>();
         if recording {
-            let p = MatRef::new(logits, rows, vocabulary);
-            let dx = &mut dx[block_index * block * features..][..rows * features];
-            matmul(MatMut::new(dx, rows, features), false, p, e, Threads::All);
-            let mut de = embedding_gradient.borrow_mut();
-            matmul(MatMut::new(&mut de, vocabulary, features), true, p.t(), x, Threads::All);
+            // The gradient of the logits is what stands there times a factor for each row. It is cheaper to multiply the
+            // rows of the narrow matrices by it.
+            let d_logits = MatRef::new(&logits, rows, vocabulary);
+            let factors: Vec<f32> = rows_done.iter().map(|&(_, total)| scale / total).collect();
+            let mut dx_block = product(d_logits, e, Threads::All);
+            let mut x_scaled = x.to_vec();
+            for narrow in [&mut dx_block, &mut x_scaled] {
+                for (row, factor) in narrow.chunks_exact_mut(features).zip(&factors) {
+                    row.iter_mut().for_each(|number| *number *= factor);
+                }
+            }
+            embedding_gradient.add_product(d_logits.t(), MatRef::new(&x_scaled, rows, features));
+            dx.append(&mut dx_block);
         }
     }
 
@@ -63,9 +67,8 @@ pub fn head_cross_entropy(x: Activation, embedding: &Parameter, targets: &[u32])
     if recording {
         let output = loss.clone();
         tape.record(move |gradients| {
-            let upstream = gradients.get_or_alloc_mut(&output).expect("memory for one number")[0];
-            assert_eq!(upstream, 1.0, "the gradient of a loss that was not scaled");
-            add_into(gradient_of(gradients, &x), &dx);
+            assert_eq!(gradients.of_scalar(&output), 1.0, "the gradient of a loss that was not scaled");
+            gradients.of(&x).add(dx);
         });
     }
     loss.put_tape(tape)
@@ -75,41 +78,29 @@ pub fn head_cross_entropy(x: Activation, embedding: &Parameter, targets: &[u32])
 pub fn head_logits(x: &Matrix, embedding: &Parameter) -> Matrix {
     let (tokens, features) = dims(x);
     let (vocabulary, _) = embedding.dims();
-    let mut logits = vec![0.0; tokens * vocabulary];
     let e = MatRef::new(embedding.values(), vocabulary, features);
-    let x = MatRef::new(values(x), tokens, features);
-    matmul(MatMut::new(&mut logits, tokens, vocabulary), false, x, e.t(), Threads::All);
-    matrix(logits, tokens, vocabulary)
+    matrix(product(MatRef::new(values(x), tokens, features), e.t(), Threads::All), tokens, vocabulary)
 }
 
-fn block_tokens(vocabulary: usize) -> usize {
-    (BLOCK_LOGITS / vocabulary).next_multiple_of(64)
+/// Tokens in a block: as few blocks as the limit allows, equally long.
+fn block_tokens(tokens: usize, vocabulary: usize) -> usize {
+    tokens.div_ceil((tokens * vocabulary).div_ceil(BLOCK_LOGITS))
 }
 
-/// Returns −ln softmax(logits)[target]; leaves (softmax − one-hot) · scale in `logits` when `gradient`.
-fn loss_and_gradient(logits: &mut [f32], target: usize, scale: f32, gradient: bool) -> f32 {
+/// Returns −ln softmax(logits)[target] and t = Σ exp(logit − largest logit). When `gradient`, what is left in `logits` is
+/// exp(logit − largest logit) − t · (one-hot target): t times the gradient.
+fn loss_and_gradient(logits: &mut [f32], target: usize, gradient: bool) -> (f32, f32) {
     let target_logit = logits[target];
     let (largest, total) = vectorised(
         #[inline(always)]
         || {
             let largest = max(logits);
-            if gradient {
-                for logit in logits.iter_mut() {
-                    *logit = exp(*logit - largest);
-                }
-                (largest, sum(logits, |p| p))
-            } else {
-                (largest, sum(logits, |logit| exp(logit - largest)))
-            }
+            let total = if gradient { exponentials(logits, largest) } else { sum(logits, |l| exp(l - largest)) };
+            (largest, total)
         },
     );
     if gradient {
-        let factor = scale / total;
-        vectorised(
-            #[inline(always)]
-            || logits.iter_mut().for_each(|p| *p *= factor),
-        );
-        logits[target] -= scale;
+        logits[target] -= total;
     }
-    total.ln() + largest - target_logit
+    (total.ln() + largest - target_logit, total)
 }

@@ -4,8 +4,8 @@ use dfdx::tensor::{PutTape, SplitTape};
 use rayon::prelude::*;
 
 use super::{BLOCK_ROWS, add_into};
-use crate::matmul::{MatMut, MatRef, Threads, matmul};
-use crate::tape::{gradient_of, take_gradient};
+use crate::buffer::{filled, write_copy};
+use crate::matmul::{MatMut, MatRef, Threads, matmul, product};
 use crate::{Activation, Parameter, dims, matrix, values};
 
 /// `y = x · Wᵀ + b` with x: tokens × inputs, W: outputs × inputs (PyTorch's orientation), b: 1 × outputs.
@@ -20,19 +20,17 @@ pub fn linear(x: Activation, weight: &Parameter, bias: Option<&Parameter>) -> Ac
     let (outputs, weight_inputs) = weight.dims();
     assert_eq!(inputs, weight_inputs, "inputs of a {outputs} × {weight_inputs} matrix");
 
-    let mut y = vec![0.0; tokens * outputs];
-    if let Some(bias) = bias {
-        assert_eq!(bias.dims(), (1, outputs), "one bias an output");
-        let bias = bias.values();
-        y.par_chunks_exact_mut(outputs).for_each(|row| row.copy_from_slice(bias));
-    }
-    matmul(
-        MatMut::new(&mut y, tokens, outputs),
-        bias.is_some(),
-        MatRef::new(values(&x), tokens, inputs),
-        MatRef::new(weight.values(), outputs, inputs).t(),
-        Threads::All,
-    );
+    let (x_view, weight_view) =
+        (MatRef::new(values(&x), tokens, inputs), MatRef::new(weight.values(), outputs, inputs));
+    let y = match bias {
+        None => product(x_view, weight_view.t(), Threads::All),
+        Some(bias) => {
+            assert_eq!(bias.dims(), (1, outputs), "one bias an output");
+            let mut y = repeated(bias.values(), tokens);
+            matmul(MatMut::new(&mut y, tokens, outputs), true, x_view, weight_view.t(), Threads::All);
+            y
+        }
+    };
     let y = matrix(y, tokens, outputs);
 
     if tape.is_recording() {
@@ -40,19 +38,28 @@ pub fn linear(x: Activation, weight: &Parameter, bias: Option<&Parameter>) -> Ac
         let (weight, weight_gradient) = (weight.value().clone(), weight.gradient_handle());
         let bias_gradient = bias.map(Parameter::gradient_handle);
         tape.record(move |gradients| {
-            let dy_values = take_gradient(gradients, &output);
+            let dy_values = gradients.take(&output);
             let dy = MatRef::new(&dy_values, tokens, outputs);
             if let Some(gradient) = bias_gradient {
                 add_column_sums(&mut gradient.borrow_mut(), &dy_values);
             }
-            let mut dw = weight_gradient.borrow_mut();
-            let x_view = MatRef::new(values(&x), tokens, inputs);
-            matmul(MatMut::new(&mut dw, outputs, inputs), true, dy.t(), x_view, Threads::All);
-            let dx = MatMut::new(gradient_of(gradients, &x), tokens, inputs);
-            matmul(dx, true, dy, MatRef::new(values(&weight), outputs, inputs), Threads::All);
+            weight_gradient.add_product(dy.t(), MatRef::new(values(&x), tokens, inputs));
+            gradients.of(&x).add_product(dy, MatRef::new(values(&weight), outputs, inputs));
         });
     }
     y.put_tape(tape)
+}
+
+/// `row`, `rows` times.
+fn repeated(row: &[f32], rows: usize) -> Vec<f32> {
+    // SAFETY: every row is written.
+    unsafe {
+        filled(rows * row.len(), |y| {
+            y.par_chunks_exact_mut(row.len()).with_min_len(BLOCK_ROWS).for_each(|y| {
+                write_copy(y, row);
+            });
+        })
+    }
 }
 
 /// `sum[j] += Σᵢ rows[i][j]`, blocks of rows on all threads.

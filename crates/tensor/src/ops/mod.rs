@@ -26,7 +26,7 @@ pub use scale_columns::scale_columns;
 const BLOCK_ROWS: usize = 32;
 
 /// Σ of `terms` added to `sum`, element by element, in order.
-fn add_into(sum: &mut [f32], term: &[f32]) {
+pub(crate) fn add_into(sum: &mut [f32], term: &[f32]) {
     for (sum, term) in sum.iter_mut().zip(term) {
         *sum += term;
     }

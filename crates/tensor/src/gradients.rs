@@ -1,0 +1,155 @@
+//! The gradients of activations during a backward pass.
+//!
+//! dfdx keeps gradients that start from zeros and are added to. Most activations are the input of one operation only, so
+//! zeros and additions are two passes over memory for nothing: where all operations of a tape are this crate's, the first
+//! gradient that comes is kept as it is.
+
+use std::collections::HashMap;
+
+use dfdx::tensor::{Gradients, Tensor};
+use rayon::prelude::*;
+
+use crate::matmul::{MatMut, MatRef, Threads, matmul, product};
+use crate::ops::add_into;
+use crate::{Cpu, dims, values};
+
+pub(crate) type DfdxGradients = Gradients<f32, Cpu>;
+
+/// Numbers that one thread adds at a time.
+const BLOCK: usize = 1 << 14;
+
+type Matrix<T> = Tensor<(usize, usize), f32, Cpu, T>;
+
+/// The gradients of activations, while operations run backwards. Those of parameters stand beside the parameters.
+pub struct ActivationGradients(Store);
+
+enum Store {
+    /// By the address of the activation's values, which identifies it: every operation that has an activation as input or
+    /// output holds it until its backward pass is done, and nobody looks it up afterwards.
+    Own(HashMap<usize, Vec<f32>>),
+    /// dfdx's operations look for gradients here, and leave theirs.
+    Dfdx(DfdxGradients),
+}
+
+impl ActivationGradients {
+    /// For a tape without operations of dfdx.
+    pub(crate) fn own() -> Self {
+        Self(Store::Own(HashMap::new()))
+    }
+
+    /// For a tape with operations of dfdx.
+    pub(crate) fn of_dfdx() -> Self {
+        Self(Store::Dfdx(Gradients::leaky()))
+    }
+
+    /// What dfdx's operations work on.
+    pub(crate) fn dfdx(&mut self) -> &mut DfdxGradients {
+        match &mut self.0 {
+            Store::Dfdx(gradients) => gradients,
+            Store::Own(_) => unreachable!("a tape with operations of dfdx has gradients of dfdx"),
+        }
+    }
+
+    /// The loss has the gradient 1.
+    pub(crate) fn begin<T>(&mut self, loss: &Tensor<(), f32, Cpu, T>) {
+        match &mut self.0 {
+            Store::Own(gradients) => drop(gradients.insert(scalar_address(loss), vec![1.0])),
+            Store::Dfdx(gradients) => gradients.get_or_alloc_mut(loss).expect("memory for one number").fill(1.0),
+        }
+    }
+
+    /// The gradient of a number.
+    pub(crate) fn of_scalar<T>(&mut self, output: &Tensor<(), f32, Cpu, T>) -> f32 {
+        match &mut self.0 {
+            Store::Own(gradients) => gradients.get(&scalar_address(output)).map_or(0.0, |gradient| gradient[0]),
+            Store::Dfdx(gradients) => gradients.get_or_alloc_mut(output).expect("memory for one number")[0],
+        }
+    }
+
+    /// The gradient of an operation's output, taken out because nobody asks for it after the operation's backward pass.
+    pub fn take<T>(&mut self, output: &Matrix<T>) -> Vec<f32> {
+        match &mut self.0 {
+            Store::Own(gradients) => gradients.remove(&address(output)).unwrap_or_else(|| {
+                let (rows, columns) = dims(output);
+                vec![0.0; rows * columns] // Nobody used the output.
+            }),
+            Store::Dfdx(gradients) => {
+                std::mem::take(&mut **gradients.get_or_alloc_mut(output).expect("memory for a gradient"))
+            }
+        }
+    }
+
+    /// Adds an operation's share to the gradient of its input, row-major.
+    ///
+    /// # Panics
+    /// When it is not as long as the input.
+    pub fn add<T>(&mut self, input: &Matrix<T>, share: Vec<f32>) {
+        self.of(input).add(share);
+    }
+
+    /// The gradient of an operation's input: the operation's share is to be added.
+    pub(crate) fn of<T>(&mut self, input: &Matrix<T>) -> InputGradient<'_> {
+        let (rows, columns) = dims(input);
+        let sum = match &mut self.0 {
+            Store::Own(gradients) => gradients.entry(address(input)).or_default(),
+            Store::Dfdx(gradients) => &mut **gradients.get_or_alloc_mut(input).expect("memory for a gradient"),
+        };
+        InputGradient { sum, rows, columns }
+    }
+}
+
+fn address<T>(matrix: &Matrix<T>) -> usize {
+    values(matrix).as_ptr().addr()
+}
+
+fn scalar_address<T>(scalar: &Tensor<(), f32, Cpu, T>) -> usize {
+    std::ptr::from_ref(&scalar[[]]).addr()
+}
+
+/// The gradient of an input so far. Operations add to it in one of these ways.
+pub(crate) struct InputGradient<'g> {
+    /// Empty as long as nothing has been added.
+    sum: &'g mut Vec<f32>,
+    rows: usize,
+    columns: usize,
+}
+
+impl<'g> InputGradient<'g> {
+    /// What has been added so far, if anything has.
+    pub(crate) fn so_far(self) -> Option<&'g mut [f32]> {
+        (!self.sum.is_empty()).then_some(self.sum.as_mut_slice())
+    }
+
+    /// Adds a buffer that is no longer needed.
+    pub(crate) fn add(self, share: Vec<f32>) {
+        assert_eq!(share.len(), self.rows * self.columns, "a gradient of the input's size");
+        if self.sum.is_empty() {
+            *self.sum = share;
+        } else {
+            add_on_all_threads(self.sum, &share);
+        }
+    }
+
+    /// Adds a copy.
+    pub(crate) fn add_copy(self, share: &[f32]) {
+        if self.sum.is_empty() {
+            self.add(crate::buffer::copied(share));
+        } else {
+            add_on_all_threads(self.sum, share);
+        }
+    }
+
+    /// Adds `a · b`.
+    pub(crate) fn add_product(self, a: MatRef<'_>, b: MatRef<'_>) {
+        if self.sum.is_empty() {
+            *self.sum = product(a, b, Threads::All);
+            assert_eq!(self.sum.len(), self.rows * self.columns, "a gradient of the input's size");
+        } else {
+            matmul(MatMut::new(self.sum, self.rows, self.columns), true, a, b, Threads::All);
+        }
+    }
+}
+
+fn add_on_all_threads(sum: &mut [f32], term: &[f32]) {
+    sum.par_chunks_mut(BLOCK).zip(term.par_chunks(BLOCK)).for_each(|(sum, term)| add_into(sum, term));
+}
