@@ -93,31 +93,12 @@ impl<'a> MatMut<'a> {
         Self { data: data.as_mut_ptr().cast(), rows, columns, row_stride: columns, elements: PhantomData }
     }
 
-    /// The same view for a shorter time.
-    pub(crate) fn reborrow(&mut self) -> MatMut<'_> {
-        MatMut { elements: PhantomData, ..*self }
-    }
-
-    /// Some of the rows.
-    pub(crate) fn some_rows_mut(&mut self, rows: Range<usize>) -> MatMut<'_> {
-        self.reborrow().split_rows(rows.end).0.split_rows(rows.start).1
-    }
-
-    /// One row.
-    ///
-    /// # Safety
-    /// The row has been written.
-    pub(crate) unsafe fn row(&mut self, row: usize) -> &mut [f32] {
-        assert!(row < self.rows, "row {row} of {}", self.rows);
-        // SAFETY: the row lies within the slice that this view borrows mutably, and the caller vouches for its numbers.
-        unsafe { std::slice::from_raw_parts_mut(self.data.add(row * self.row_stride), self.columns) }
-    }
-
-    /// Writes zeros.
-    pub(crate) fn set_to_zero(&mut self) {
-        for row in 0..self.rows {
-            // SAFETY: the row lies within the slice that this view borrows mutably; zero bytes are the number 0.
-            unsafe { self.data.add(row * self.row_stride).write_bytes(0, self.columns) };
+    /// Writes one row.
+    pub(crate) fn write_row(&mut self, row: usize, values: &[f32]) {
+        assert!(row < self.rows && values.len() == self.columns, "row {row} of {} × {}", self.rows, self.columns);
+        // SAFETY: the row lies within the slice that this view borrows mutably, so `values` does not overlap it.
+        unsafe {
+            std::ptr::copy_nonoverlapping(values.as_ptr(), self.data.add(row * self.row_stride), values.len());
         }
     }
 

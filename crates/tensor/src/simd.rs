@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-static ARCH: LazyLock<pulp::Arch> = LazyLock::new(pulp::Arch::new);
+pub(crate) static ARCH: LazyLock<pulp::Arch> = LazyLock::new(pulp::Arch::new);
 
 /// Runs `f`, whose inlined loops are compiled for the best SIMD level that the processor has.
 #[inline(always)]
