@@ -8,6 +8,7 @@ mod measurement;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use lrx_tensor::allocator::{Allocator, KeepFreedMemory};
 use lrx_tensor::dfdx::tensor::{PutTape, SplitTape, TensorFrom};
 use lrx_tensor::ops::AttentionShape;
 use lrx_tensor::{
@@ -18,7 +19,7 @@ use measurement::OfLimit;
 
 /// What `lrx` itself uses.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Allocator = Allocator;
 
 type Bench = Criterion<OfLimit>;
 
@@ -88,6 +89,7 @@ fn passes(
     (forward, backward): (usize, usize),
     operation: &dyn Fn(&Tape) -> Activation,
 ) {
+    let _keep = KeepFreedMemory::new();
     let mut group = bench.benchmark_group(name);
     for (pass, amount) in [("forward", forward), ("backward", backward)] {
         group.throughput(work(amount as u64));
@@ -182,6 +184,7 @@ fn elementwise(bench: &mut Bench) {
 
 /// Forward and backward pass in one.
 fn head(bench: &mut Bench) {
+    let _keep = KeepFreedMemory::new();
     let targets: Vec<u32> = (0..TOKENS).map(|i| (i * 7919 % VOCABULARY) as u32).collect();
     let (x, embedding) = (random(TOKENS, HIDDEN), parameter(VOCABULARY, HIDDEN));
     let mut group = bench.benchmark_group("head and cross-entropy");

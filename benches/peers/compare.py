@@ -5,12 +5,14 @@ medians over the rounds, so that a machine that slows down for a while slows all
 """
 
 import argparse
+import csv
 import json
 import os
 import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +20,7 @@ from pathlib import Path
 import torch
 import transformers
 
-from stories import DEFAULT_DATA, data_is_present
+from stories import DEFAULT_DATA, REPOSITORY, data_is_present
 from workload import MODELS, PEERS, SHAPES
 
 LRX = "lrx"
@@ -44,12 +46,27 @@ class Bench:
 
 
 def lrx_step_seconds(binary: Path, bench: Bench) -> Measurement:
-    """lrx's side: `lrx bench --format csv` on the same workload, at the full vocabulary of 50,257.
-
-    It must train on the batches that the peers get: at "4x256" any tokens, at "stories" the stories of `bench.data` in
-    file order, in batches of 4, of which the first `bench.warm_up` are not timed.
-    """
-    raise NotImplementedError
+    """lrx's side: `lrx bench` on the same model, at the vocabulary of 50,257, on the same stories in file order."""
+    options = {"config": REPOSITORY / "configs" / "seed" / f"{bench.model}.toml", "batch": bench.shape, "vocabulary": "full"}
+    options |= {"steps": bench.steps, "warm-up": bench.warm_up, "threads": bench.threads, "format": "csv"}
+    command = [binary, "bench", *(f"--{name}={value}" for name, value in options.items())]
+    if bench.shape == "stories":
+        files = {
+            "train": "tinystories-train.txt",
+            "valid": "tinystories-valid.txt",  # held out, so that none of the training stories is
+            "tokenizer": "gpt2/tokenizer.json",
+        }
+        settings = [f'data.{key}="{bench.data.resolve() / name}"' for key, name in files.items()]
+        settings += ["data.shuffle=false", f"data.stories={4 * (bench.steps + bench.warm_up)}"]
+        command += [f"--set={setting}" for setting in settings]
+    with tempfile.TemporaryDirectory() as cache:
+        done = subprocess.run([*command, f"--out={cache}"], stdout=subprocess.PIPE, text=True, check=True)
+    [row] = csv.DictReader(done.stdout.splitlines())
+    if bench.shape == "4x256":
+        print(f"  {float(row['share_of_matrix_product']):.0%} of the best matrix product", file=sys.stderr)
+    return Measurement(
+        float(row["step_ms"]) / 1000, float(row["tokens_per_second"]), float(row["peak_rss_mb"] or "nan")
+    )
 
 
 def peer_step_seconds(peer: str, bench: Bench) -> Measurement:

@@ -19,13 +19,13 @@ mod results;
 use std::process::ExitCode;
 
 use lrx_layers::{DuplicateKind, Registry};
+use lrx_tensor::allocator::Allocator;
 
 pub use lrx_layers as layers;
 pub use lrx_tensor as tensor;
 
-/// Keeps freed buffers for the next step instead of returning them to the system.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Allocator = Allocator;
 
 /// The `lrx` command with the built-in kinds and those that `register` adds.
 pub fn main_with(register: impl FnOnce(&mut Registry) -> Result<(), DuplicateKind>) -> ExitCode {

@@ -7,7 +7,7 @@
 //!   work on both, so a new layer can be written with them first and be made fast later;
 //! - [`ops`], the operations of the training path, each with value and gradient;
 //! - [`adamw`], the optimizer's pass over one parameter;
-//! - [`limits`], what the machine can do at best.
+//! - [`allocator`], which keeps memory from step to step, and [`limits`], what the machine can do at best.
 //!
 //! A batch is *ragged*: its stories' tokens stand end to end, one row each, and [`Offsets`] tells where a story begins.
 //!
@@ -16,6 +16,7 @@
 
 mod access;
 pub mod adamw;
+pub mod allocator;
 mod buffer;
 mod gradients;
 pub mod limits;

@@ -5,8 +5,10 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use gemm::Parallelism;
+use rayon::prelude::*;
 
 use crate::buffer::filled;
+use crate::ops::add_into;
 
 /// A matrix to read: `rows × columns` numbers of a slice, `row_stride` and `column_stride` apart.
 #[derive(Clone, Copy)]
@@ -133,6 +135,33 @@ pub(crate) fn product(a: MatRef<'_>, b: MatRef<'_>, threads: Threads) -> Vec<f32
     }
 }
 
+/// Pieces of the inner dimension in [`product_of_long`]: enough for as many threads, few enough to add up.
+const PIECES: usize = 8;
+
+/// As [`product`], for an inner dimension far longer than the outer ones: pieces of it are multiplied side by side, so
+/// that each number of a and b is packed once, by one thread, and the products are added up in order.
+pub(crate) fn product_of_long(a: MatRef<'_>, b: MatRef<'_>) -> Vec<f32> {
+    let inner = a.columns;
+    if inner < PIECES * (a.rows + b.columns) {
+        return product(a, b, Threads::All);
+    }
+    let begin = |piece: usize| inner * piece / PIECES;
+    let pieces: Vec<Vec<f32>> = (0..PIECES)
+        .into_par_iter()
+        .with_max_len(1)
+        .map(|piece| {
+            let range = begin(piece)..begin(piece + 1);
+            product(a.t().some_rows(range.clone()).t(), b.some_rows(range), Threads::One)
+        })
+        .collect();
+    let mut pieces = pieces.into_iter();
+    let mut sum = pieces.next().expect("at least one piece");
+    for piece in pieces {
+        sum.par_chunks_mut(1 << 14).zip(piece.par_chunks(1 << 14)).for_each(|(sum, piece)| add_into(sum, piece));
+    }
+    sum
+}
+
 fn assert_inside(len: usize, rows: usize, columns: usize, row_stride: usize) {
     assert!(columns <= row_stride, "rows of {columns} do not overlap at a stride of {row_stride}");
     assert!(rows == 0 || columns == 0 || (rows - 1) * row_stride + columns <= len, "a block inside its slice");
@@ -152,6 +181,9 @@ const WORTH_SPLITTING: usize = 1 << 20;
 /// Rows, or columns, that a thread gets at least. With more than 64, `gemm` cuts the inner dimension of a part as it
 /// cuts that of the whole, so that parts give the same bits.
 const PART_AT_LEAST: usize = 96;
+/// Rows, or columns, that a part has at most: its packed copy stays in the cache, and threads that are slowed down by
+/// others on the machine get fewer parts.
+const PART_AT_MOST: usize = 2048;
 /// Parts begin at multiples of it: whole tiles of `gemm`'s kernels (6 or 4 rows by 64 or 24 columns).
 const ROW_UNIT: usize = 12;
 const COLUMN_UNIT: usize = 64;
@@ -179,7 +211,8 @@ pub fn matmul(c: MatMut<'_>, add: bool, a: MatRef<'_>, b: MatRef<'_>, threads: T
     };
     let by_rows = m >= n;
     let (len, unit) = if by_rows { (m, ROW_UNIT) } else { (n, COLUMN_UNIT) };
-    let parts = if m * n * k < WORTH_SPLITTING { 1 } else { threads.min(len / PART_AT_LEAST) };
+    // One thread, too, computes large products in parts: they fit its cache.
+    let parts = if m * n * k < WORTH_SPLITTING { 1 } else { threads.min(len / PART_AT_LEAST).max(len / PART_AT_MOST) };
     if parts <= 1 {
         return multiply(c, add, a, b);
     }

@@ -47,12 +47,17 @@ impl Gradient {
         RefMut::map(self.sum.borrow_mut(), |sum| &mut sum.values)
     }
 
-    /// `f(values, add)` adds to the values or, when `add` is false, writes them all: they hold nothing of use then.
-    pub(crate) fn update(&self, f: impl FnOnce(&mut [f32], bool)) {
-        let Sum { values, is_set } = &mut *self.sum.borrow_mut();
+    fn allocate(&self) {
+        let values = &mut self.sum.borrow_mut().values;
         if values.len() != self.len {
             *values = vec![0.0; self.len];
         }
+    }
+
+    /// `f(values, add)` adds to the values or, when `add` is false, writes them all: they hold nothing of use then.
+    pub(crate) fn update(&self, f: impl FnOnce(&mut [f32], bool)) {
+        self.allocate();
+        let Sum { values, is_set } = &mut *self.sum.borrow_mut();
         f(values, std::mem::replace(is_set, true));
     }
 
@@ -93,6 +98,12 @@ impl Parameter {
     /// The gradient: what backward passes have added since it was last set to zero.
     pub fn gradient(&self) -> RefMut<'_, Vec<f32>> {
         self.gradient.borrow_mut()
+    }
+
+    /// Makes room for the gradient now rather than in the first backward pass, where it would settle between buffers that
+    /// come and go.
+    pub fn allocate_gradient(&self) {
+        self.gradient.allocate();
     }
 
     /// Sets the gradient to zero.

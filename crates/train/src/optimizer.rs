@@ -18,8 +18,9 @@ pub struct AdamW {
 }
 
 impl AdamW {
-    /// Moments of zero.
+    /// Moments of zero, and room for the gradients.
     pub fn new(parameters: &Parameters) -> Self {
+        parameters.iter().for_each(|entry| entry.parameter.allocate_gradient());
         let zeros: Vec<Vec<f32>> = parameters.iter().map(|entry| vec![0.0; entry.parameter.values().len()]).collect();
         Self { first: zeros.clone(), second: zeros }
     }

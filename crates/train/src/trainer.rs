@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use lrx_data::{Sampler, Stories};
 use lrx_model::{GptNeo, TensorFileError, save_weights};
 use lrx_tensor::Tape;
+use lrx_tensor::allocator::KeepFreedMemory;
 
 use crate::checkpoint::{self, CHECKPOINT_FILE, Position};
 use crate::curve::{CURVE_FILE, CurveRow, CurveWriter};
@@ -107,6 +108,7 @@ pub enum TrainError {
 pub fn train(job: &Job<'_>, model: &mut GptNeo, observer: &mut dyn Observer) -> Result<(Outcome, Report), TrainError> {
     let spec = job.spec;
     let steps = spec.length().steps(job.sampler);
+    let _keep_memory_of_steps = KeepFreedMemory::new();
     memory::reset_peak();
     let mut optimizer = AdamW::new(model.parameters());
     let (mut position, mut curve) = start(job, model, &mut optimizer, observer)?;

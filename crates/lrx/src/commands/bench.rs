@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use lrx_data::Batch;
 use lrx_layers::Registry;
 use lrx_model::GptNeo;
+use lrx_tensor::allocator::{self, KeepFreedMemory};
 use lrx_tensor::{Tape, Timings, limits};
 use lrx_train::{AdamW, Update, memory, step};
 use serde::Serialize;
@@ -165,6 +166,8 @@ fn measure(
     };
 
     let rate_before = limits::matrix_product_rate();
+    allocator::give_back();
+    let keep = KeepFreedMemory::new();
     let mut model = GptNeo::new(&run.model, vocabulary, run.seed);
     let mut optimizer = AdamW::new(model.parameters());
     let mut times = Vec::new();
@@ -195,7 +198,7 @@ fn measure(
     }
     let faults = faults.zip(memory::page_faults()).map(|(before, after)| (after - before) as f64 / args.steps as f64);
     let peak_rss_mb = memory::peak_rss_mb();
-    drop((model, optimizer));
+    drop((model, optimizer, keep));
     let matrix_product_rate = rate_before.max(limits::matrix_product_rate());
 
     let timed = &batches[args.warm_up..];

@@ -3,15 +3,23 @@
 //! All logits at once would be tokens × vocabulary numbers, by far the largest matrix of a training step. They are
 //! computed for a block of tokens, turned into loss and gradient in place, multiplied into the two gradients, forgotten.
 
+use std::cell::Cell;
+
 use dfdx::tensor::{PutTape, SplitTape};
 use rayon::prelude::*;
 
-use crate::matmul::{MatRef, Threads, product};
+use crate::matmul::{MatMut, MatRef, Threads, matmul, product, product_of_long};
 use crate::simd::{exp, exponentials, max, sum, vectorised};
 use crate::{Activation, Matrix, Parameter, Scalar, dims, matrix, scalar, values};
 
 /// Numbers in a block of logits at most: 128 MiB.
 const BLOCK_LOGITS: usize = 1 << 25;
+
+thread_local! {
+    /// The block of logits, kept from step to step: were it freed, smaller buffers would settle in its place, and the next
+    /// step would have to find another.
+    static LOGITS: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+}
 
 /// The mean over tokens of `−ln softmax(x · Eᵀ)[target]`, in nats. x: tokens × features, E: vocabulary × features.
 ///
@@ -36,10 +44,15 @@ pub fn head_cross_entropy(x: Activation, embedding: &Parameter, targets: &[u32])
     let e = MatRef::new(embedding.values(), vocabulary, features);
     let embedding_gradient = embedding.gradient_handle();
     let block = block_tokens(tokens, vocabulary);
+    let mut logits_buffer = LOGITS.take();
+    if logits_buffer.len() < block * vocabulary {
+        logits_buffer = vec![0.0; block * vocabulary];
+    }
     for (x, targets) in values(&x).chunks(block * features).zip(targets.chunks(block)) {
         let rows = targets.len();
         let x_block = MatRef::new(x, rows, features);
-        let mut logits = product(x_block, e.t(), Threads::All);
+        let logits = &mut logits_buffer[..rows * vocabulary];
+        matmul(MatMut::new(logits, rows, vocabulary), false, x_block, e.t(), Threads::All);
         let rows_done: Vec<(f32, f32)> = logits
             .par_chunks_exact_mut(vocabulary)
             .zip(targets)
@@ -49,9 +62,9 @@ pub fn head_cross_entropy(x: Activation, embedding: &Parameter, targets: &[u32])
         if recording {
             // The gradient of the logits is what stands there times a factor for each row. It is cheaper to multiply the
             // rows of the narrow matrices by it.
-            let d_logits = MatRef::new(&logits, rows, vocabulary);
+            let d_logits = MatRef::new(logits, rows, vocabulary);
             let factors: Vec<f32> = rows_done.iter().map(|&(_, total)| scale / total).collect();
-            let mut dx_block = product(d_logits, e, Threads::All);
+            let mut dx_block = product_of_long(d_logits, e);
             let mut x_scaled = x.to_vec();
             for narrow in [&mut dx_block, &mut x_scaled] {
                 for (row, factor) in narrow.chunks_exact_mut(features).zip(&factors) {
@@ -62,6 +75,8 @@ pub fn head_cross_entropy(x: Activation, embedding: &Parameter, targets: &[u32])
             dx.append(&mut dx_block);
         }
     }
+
+    LOGITS.set(logits_buffer);
 
     let loss = scalar((loss / tokens as f64) as f32);
     if recording {
