@@ -66,6 +66,22 @@ pub trait BlockKind: 'static {
 pub trait Block {
     /// tokens × hidden → tokens × hidden. A token's output depends on tokens of its own story only, none after it.
     fn forward(&self, pass: &Pass<'_>, x: Activation) -> Activation;
+
+    /// As [`forward`](Self::forward), for the tokens of one story that follow those of earlier calls with the same `past`:
+    /// new tokens × hidden → new tokens × hidden, for generation. `None` where a block cannot: all tokens are then
+    /// computed anew for each that is added.
+    fn extend(&self, _pass: &Pass<'_>, _x: Activation, _past: &mut Past) -> Option<Activation> {
+        None
+    }
+}
+
+/// What a block keeps of the tokens that it has seen, as long as a text is generated.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    /// Keys, or whatever takes their place: one row a token.
+    pub keys: Vec<f32>,
+    /// Values, or whatever takes their place: one row a token.
+    pub values: Vec<f32>,
 }
 
 type BuildBlock = dyn Fn(&mut Builder<'_>) -> Box<dyn Block>;

@@ -4,7 +4,9 @@
 use lrx_tensor::dfdx::tensor_ops::SumTo;
 use lrx_tensor::{Activation, Matrix, Offsets, Parameter, Tape, activation, matrix, values};
 
-use crate::{BlockShape, Builder, Cost, Linear, LinearShape, OptionError, Parameters, Pass, Place, Registry};
+use crate::{
+    BlockShape, BlockSpec, Builder, Cost, Linear, LinearShape, OptionError, Parameters, Pass, Past, Place, Registry,
+};
 
 /// Runs all checks over all kinds of `registry`.
 ///
@@ -12,7 +14,8 @@ use crate::{BlockShape, Builder, Cost, Linear, LinearShape, OptionError, Paramet
 /// identity's forward equals the dense equivalent; gradients equal finite differences; the stated parameters are those
 /// that are made; parameters copied by name give the same outputs; a seed gives the same layer again, another seed
 /// another; the options survive being written out, and are the ones that the help describes. For a block kind the same,
-/// without the dense equivalent, and: no token sees a later one or another story.
+/// without the dense equivalent, and: no token sees a later one or another story; extending a past gives what the whole
+/// story gives.
 ///
 /// # Panics
 /// When a check fails: which kind, what was expected, what came.
@@ -82,6 +85,32 @@ fn block_kind(registry: &Registry, kind: &str, place: Place, options: &toml::Tab
         };
         layer(&subject);
         causal(&subject);
+        continues(&subject.name, &spec);
+    }
+}
+
+/// A block that can extend its past gives what it gives for the whole story, however the story is cut.
+fn continues(name: &str, spec: &BlockSpec) {
+    let mut parameters = Parameters::new();
+    let block = spec.build(&mut Builder::new(&mut parameters, 1));
+    disturb(&mut parameters);
+    let hidden = 8;
+    let x = input(hidden);
+    let rows = |rows: std::ops::Range<usize>| {
+        activation(matrix(x[rows.start * hidden..rows.end * hidden].to_vec(), rows.len(), hidden), &Tape::silent())
+    };
+    let story: Offsets = [0, TOKENS].into();
+    let whole = block.forward(&Pass { parameters: &parameters, offsets: &story }, rows(0..TOKENS));
+    for cut in 1..TOKENS {
+        let mut past = Past::default();
+        for part in [0..cut, cut..TOKENS] {
+            let offsets: Offsets = [0, part.len()].into();
+            let pass = Pass { parameters: &parameters, offsets: &offsets };
+            let Some(y) = block.extend(&pass, rows(part.clone()), &mut past) else { return };
+            for (is, should) in values(&y).iter().zip(&values(&whole)[part.start * hidden..]) {
+                assert!((is - should).abs() < 1e-5, "{name}, cut at {cut}: extending gives {is}, not {should}");
+            }
+        }
     }
 }
 

@@ -20,7 +20,7 @@ mod options;
 mod parameters;
 mod registry;
 
-pub use block::{Block, BlockKind, BlockShape, BlockSpec, Place};
+pub use block::{Block, BlockKind, BlockShape, BlockSpec, Past, Place};
 pub use linear::{About, Cost, Linear, LinearKind, LinearShape, LinearSpec};
 pub use options::{OptionError, deserialize, known_names, layer_table, nearest};
 pub use parameters::{Builder, ParameterEntry, ParameterId, Parameters, Pass};

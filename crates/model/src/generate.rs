@@ -3,7 +3,7 @@
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::GptNeo;
+use crate::{Continuation, GptNeo};
 
 /// How the next token is drawn.
 #[derive(Clone, Copy, Debug)]
@@ -31,14 +31,15 @@ pub fn generate(
 ) {
     assert!(!prompt.is_empty(), "a prompt of at least one token");
     let mut random = ChaCha8Rng::seed_from_u64(sampling.seed);
-    let mut tokens = prompt.to_vec();
+    let mut continuation = Continuation::default();
+    let mut new = prompt.to_vec();
     for _ in 0..count.min(model.context().saturating_sub(prompt.len())) {
-        let next = draw(&model.next_logits(&tokens), sampling, &mut random);
+        let next = draw(&model.continue_logits(&new, &mut continuation), sampling, &mut random);
         emit(next);
         if Some(next) == end_of_text {
             break;
         }
-        tokens.push(next);
+        new = vec![next];
     }
 }
 

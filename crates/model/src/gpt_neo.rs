@@ -1,7 +1,7 @@
 //! GPT-Neo (Black et al. 2021): a pre-LayerNorm decoder with learned positions and a head tied to the embedding.
 
-use lrx_layers::{Block, Builder, ParameterId, Parameters, Pass};
-use lrx_tensor::{Activation, Offsets, Parameter, Scalar, Tape, matrix, ops, values};
+use lrx_layers::{Block, Builder, ParameterId, Parameters, Pass, Past};
+use lrx_tensor::{Activation, Offsets, Parameter, Scalar, Tape, activation, matrix, ops, values};
 
 use crate::ModelSpec;
 
@@ -18,6 +18,16 @@ pub struct GptNeo {
     layers: Vec<Layer>,
     final_norm: Norm,
     context: usize,
+}
+
+/// A text on its way: its tokens so far, and what the blocks keep of them.
+#[derive(Clone, Debug, Default)]
+pub struct Continuation {
+    tokens: Vec<u32>,
+    /// Of each layer's attention and MLP.
+    pasts: Vec<Past>,
+    /// Some block keeps nothing.
+    from_the_start: bool,
 }
 
 struct Layer {
@@ -92,9 +102,49 @@ impl GptNeo {
     /// The logits of the token that follows `tokens`, one for each token of the vocabulary.
     pub fn next_logits(&self, tokens: &[u32]) -> Vec<f32> {
         let offsets: Offsets = [0, tokens.len()].into();
-        let x = self.hidden_states(tokens, &offsets, &Tape::silent());
-        let (rows, hidden) = lrx_tensor::dims(&x);
-        let last = values(&x)[(rows - 1) * hidden..].to_vec();
+        self.last_logits(&self.hidden_states(tokens, &offsets, &Tape::silent()))
+    }
+
+    /// The logits of the token that follows `tokens`, which follow those of earlier calls with the same `continuation`.
+    pub fn continue_logits(&self, tokens: &[u32], continuation: &mut Continuation) -> Vec<f32> {
+        let before = continuation.tokens.len();
+        continuation.tokens.extend_from_slice(tokens);
+        if continuation.pasts.len() != 2 * self.layers.len() {
+            continuation.pasts = vec![Past::default(); 2 * self.layers.len()];
+        }
+        if !continuation.from_the_start {
+            if let Some(logits) = self.extend(tokens, before, &mut continuation.pasts) {
+                return logits;
+            }
+            continuation.from_the_start = true;
+        }
+        self.next_logits(&continuation.tokens)
+    }
+
+    /// `None` when a block cannot go on from its past.
+    fn extend(&self, tokens: &[u32], before: usize, pasts: &mut [Past]) -> Option<Vec<f32>> {
+        let hidden = self.embedding().dims().1;
+        let [wte, wpe] = [self.token_embedding, self.position_embedding].map(|id| self.parameters[id].values());
+        let row = |table: &'_ [f32], i: usize| table[i * hidden..][..hidden].to_vec();
+        let embedded = tokens.iter().zip(before..).flat_map(|(&token, position)| {
+            row(wte, token as usize).into_iter().zip(row(wpe, position)).map(|(token, position)| token + position)
+        });
+        let tape = Tape::silent();
+        let mut x = activation(matrix(embedded.collect(), tokens.len(), hidden), &tape);
+        let offsets: Offsets = [0, tokens.len()].into();
+        let pass = Pass { parameters: &self.parameters, offsets: &offsets };
+        for (layer, pasts) in self.layers.iter().zip(pasts.chunks_exact_mut(2)) {
+            let h = layer.attention_norm.forward(&pass, x.clone());
+            x = ops::add(x, layer.attention.extend(&pass, h, &mut pasts[0])?);
+            let h = layer.mlp_norm.forward(&pass, x.clone());
+            x = ops::add(x, layer.mlp.extend(&pass, h, &mut pasts[1])?);
+        }
+        Some(self.last_logits(&self.final_norm.forward(&pass, x)))
+    }
+
+    fn last_logits(&self, x: &Activation) -> Vec<f32> {
+        let (rows, hidden) = lrx_tensor::dims(x);
+        let last = values(x)[(rows - 1) * hidden..].to_vec();
         values(&ops::head_logits(&matrix(last, 1, hidden), self.embedding())).to_vec()
     }
 
@@ -129,5 +179,31 @@ impl Norm {
 
     fn forward(&self, pass: &Pass<'_>, x: Activation) -> Activation {
         ops::layer_norm(x, &pass[self.weight], &pass[self.bias], LAYER_NORM_EPSILON)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn continuing_gives_what_the_whole_text_gives() {
+        let registry = lrx_layers::Registry::builtin();
+        let config: crate::ModelConfig = toml::from_str(
+            "hidden = 16\nlayers = 2\nheads = 4\ncontext = 12\n[attention]\nkind = \"low-rank\"\nrank = 3\nwindow = [0, 3]",
+        )
+        .expect("a config");
+        let spec = config.resolve(&registry, &|_, path| path.into()).expect("a model");
+        let model = GptNeo::new(&spec, 30, 5);
+        let text: Vec<u32> = (0..11).map(|i| i * 7 % 30).collect();
+        let mut continuation = Continuation::default();
+        for cut in [0..4, 4..5, 5..9, 9..11] {
+            let end = cut.end;
+            let continued = model.continue_logits(&text[cut], &mut continuation);
+            assert!(!continuation.from_the_start, "the built-in blocks keep their past");
+            for (is, should) in continued.iter().zip(model.next_logits(&text[..end])) {
+                assert!((is - should).abs() < 1e-5, "{is} instead of {should} after {end} tokens");
+            }
+        }
     }
 }

@@ -9,6 +9,6 @@ mod weights;
 
 pub use config::{InitFrom, LayerSpec, ModelConfig, ModelSpec};
 pub use generate::{Sampling, generate};
-pub use gpt_neo::GptNeo;
+pub use gpt_neo::{Continuation, GptNeo};
 pub use tensor_file::{NamedTensor, TensorFile, TensorFileError, write_tensors};
 pub use weights::{load_weights, named_tensor, save_weights, stored_shape};

@@ -2,11 +2,12 @@
 
 use std::rc::Rc;
 
-use lrx_tensor::{Activation, ops};
+use lrx_tensor::dfdx::tensor::SplitTape;
+use lrx_tensor::{Activation, activation, ops, values};
 use toml::Table;
 
 use super::{Slot, Slots, resolve_slots};
-use crate::{Block, BlockShape, BlockSpec, Builder, Linear, LinearShape, OptionError, Pass, Registry};
+use crate::{Block, BlockShape, BlockSpec, Builder, Linear, LinearShape, OptionError, Pass, Past, Registry};
 
 /// `out(attention(q(x), k(x), v(x)))`; q, k and v have no bias, out has one; scores are not divided by √head size.
 struct Attention {
@@ -25,6 +26,17 @@ impl Block for Attention {
         let v = self.v.forward(pass, x);
         let shape = ops::AttentionShape { offsets: pass.offsets.clone(), heads: self.heads, window: self.window };
         self.out.forward(pass, ops::attention(q, k, v, &shape))
+    }
+
+    fn extend(&self, pass: &Pass<'_>, x: Activation, past: &mut Past) -> Option<Activation> {
+        let q = self.q.forward(pass, x.clone());
+        let k = self.k.forward(pass, x.clone());
+        let v = self.v.forward(pass, x);
+        past.keys.extend_from_slice(values(&k));
+        past.values.extend_from_slice(values(&v));
+        let (q, tape) = q.split_tape();
+        let y = ops::attention_continued(&q, &past.keys, &past.values, self.heads, self.window);
+        Some(self.out.forward(pass, activation(y, &tape)))
     }
 }
 

@@ -6,7 +6,7 @@ use lrx_tensor::{Activation, ops};
 use toml::Table;
 
 use super::{Slot, Slots, resolve_slots};
-use crate::{Block, BlockShape, BlockSpec, Builder, Linear, LinearShape, OptionError, Pass, Registry};
+use crate::{Block, BlockShape, BlockSpec, Builder, Linear, LinearShape, OptionError, Pass, Past, Registry};
 
 /// `c_proj(gelu(c_fc(x)))`, both with bias.
 struct Mlp {
@@ -17,6 +17,10 @@ struct Mlp {
 impl Block for Mlp {
     fn forward(&self, pass: &Pass<'_>, x: Activation) -> Activation {
         self.c_proj.forward(pass, ops::gelu(self.c_fc.forward(pass, x)))
+    }
+
+    fn extend(&self, pass: &Pass<'_>, x: Activation, _: &mut Past) -> Option<Activation> {
+        Some(self.forward(pass, x)) // Token by token anyway.
     }
 }
 

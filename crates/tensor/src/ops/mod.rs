@@ -14,7 +14,7 @@ mod linear;
 mod scale_columns;
 
 pub use add::add;
-pub use attention::{AttentionShape, attention};
+pub use attention::{AttentionShape, attention, attention_continued};
 pub use embedding::embedding;
 pub use gelu::gelu;
 pub use head::{head_cross_entropy, head_logits};

@@ -4,6 +4,7 @@
 //! Work is cut into one task per story and head, and within it into tiles of sixteen queries, so that no more scores
 //! than a tile's are held at once. The backward pass computes them anew from the saved log-sums (Dao et al. 2022).
 
+mod continued;
 mod lanes;
 
 use std::ops::Range;
@@ -15,6 +16,7 @@ use crate::buffer::filled;
 use crate::matmul::MatMut;
 use crate::simd::{exp, vectorised};
 use crate::{Activation, Offsets, dims, matrix, values};
+pub use continued::attention_continued;
 use lanes::{BLOCK, Head, LANES, Lanes, add_weighted_lanes, products, weighted_sums};
 
 /// What attention needs to know beside its inputs.
