@@ -11,8 +11,8 @@
 //!
 //! A batch is *ragged*: its stories' tokens stand end to end, one row each, and [`Offsets`] tells where a story begins.
 //!
-//! Every operation gives bit-identical results whatever the number of threads: work is cut into pieces whose size does
-//! not depend on the threads, and sums over pieces are taken in their order.
+//! Every operation gives bit-identical results whatever the number of threads: sums are taken over pieces whose size does
+//! not depend on the threads, in their order.
 
 mod access;
 pub mod adamw;

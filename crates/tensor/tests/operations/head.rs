@@ -113,8 +113,8 @@ fn plain(x: &[f32], embedding: &[f32], targets: &[u32]) -> Outcome<f64> {
 
 #[test]
 fn more_tokens_than_a_block_of_logits() {
-    // 300 × 70,000 logits are more than the 2²⁴ of a block, and the second block is shorter than the first.
-    let (tokens, features, vocabulary) = (300, 3, 70_000);
+    // 501 × 70,000 logits are more than the 2²⁵ of a block, and the second block is shorter than the first.
+    let (tokens, features, vocabulary) = (501, 3, 70_000);
     let inputs = [input(1, tokens, features), input(2, vocabulary, features)];
     let targets = indices(3, tokens, vocabulary);
     let is = computed_loss(&inputs, |[x, e], tape| ops::head_cross_entropy(x.on(tape), e, &targets));

@@ -117,3 +117,30 @@ fn takes_a_block_that_ends_with_its_slice() {
 fn refuses_rows_that_overlap() {
     MatMut::block(&mut [0.0; 10], 3, 3, 2);
 }
+
+#[test]
+fn products_that_are_divided() {
+    // Over rows, over columns, in more parts than threads; in a block beside other numbers; of transposed matrices.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().expect("threads");
+    for (m, k, n) in [(1003, 17, 70), (70, 17, 1003), (5001, 9, 33), (33, 9, 5001)] {
+        let (a, b, before) = (input(1, k, m), input(2, n, k), input(3, m, n + 3));
+        let mut c = before.clone();
+        pool.install(|| {
+            let (a, b) = (MatRef::new(&a.values, k, m).t(), MatRef::new(&b.values, n, k).t());
+            matmul(MatMut::block(&mut c.values, m, n, n + 3), true, a, b, Threads::All);
+        });
+        for (i, (row, before)) in c.values.chunks(n + 3).zip(before.values.chunks(n + 3)).enumerate() {
+            for j in 0..n {
+                let product: f64 =
+                    (0..k).map(|l| f64::from(a.values[l * m + i]) * f64::from(b.values[j * k + l])).sum();
+                let should = product + f64::from(before[j]);
+                assert!(
+                    (f64::from(row[j]) - should).abs() < 1e-5,
+                    "[{i}, {j}] of {m} × {k} × {n}: {} {should}",
+                    row[j]
+                );
+            }
+            assert_eq!(row[n..], before[n..], "what is beside the block");
+        }
+    }
+}

@@ -96,12 +96,15 @@ fn attention() {
 
 #[test]
 fn head_cross_entropy() {
-    let targets = indices(1, TOKENS, 1501);
-    assert_same_on_any_threads(|| {
-        computed_loss(&[input(1, TOKENS, FEATURES), input(2, 1501, FEATURES)], |[x, e], tape| {
-            ops::head_cross_entropy(x.on(tape), e, &targets)
-        })
-    });
+    // The second vocabulary is long enough to be multiplied in pieces.
+    for vocabulary in [1501, 4501] {
+        let targets = indices(1, TOKENS, vocabulary);
+        assert_same_on_any_threads(|| {
+            computed_loss(&[input(1, TOKENS, FEATURES), input(2, vocabulary, FEATURES)], |[x, e], tape| {
+                ops::head_cross_entropy(x.on(tape), e, &targets)
+            })
+        });
+    }
 }
 
 #[test]
@@ -117,7 +120,9 @@ fn head_logits() {
 #[test]
 fn products() {
     // Long and thin, wide and flat, large: each may be cut up in another way.
-    for (m, k, n) in [(1000, 7, 1000), (7, 5000, 9), (3, 400, 2000), (2000, 400, 3), (400, 400, 400)] {
+    for (m, k, n) in
+        [(1000, 7, 1000), (7, 5000, 9), (3, 400, 2000), (2000, 400, 3), (400, 400, 400), (5000, 30, 40), (40, 30, 5000)]
+    {
         assert_same_on_any_threads(|| {
             let [a, b, mut c] = [input(1, m, k), input(2, k, n), input(3, m, n)].map(|x| x.values);
             matmul(MatMut::new(&mut c, m, n), true, MatRef::new(&a, m, k), MatRef::new(&b, k, n), Threads::All);
