@@ -109,19 +109,29 @@ fn upstream(rows: usize, columns: usize) -> Input {
     input(0x75, rows, columns)
 }
 
-/// The crate's operation: its value, and the gradients of `Σ y ∘ u`.
+/// The crate's operation: its value, and the gradients of `Σ y ∘ u`. They are computed twice, with the sum by dfdx, which
+/// then keeps the gradients of activations, and with a sum of our own, so that the crate keeps them.
 pub fn computed<const N: usize>(
     inputs: &[Input; N],
-    operation: impl FnOnce(&[Parameter; N], &Tape) -> Activation,
+    operation: impl Fn(&[Parameter; N], &Tape) -> Activation,
 ) -> Outcome<f32> {
     let mut value = vec![];
-    let Outcome { gradients, .. } = computed_loss(inputs, |parameters, tape| {
+    let by_dfdx = computed_loss(inputs, |parameters, tape| {
         let y = operation(parameters, tape);
         let (rows, columns) = *y.shape();
         value = values(&y).to_vec();
         (y * activation(matrix(upstream(rows, columns).values, rows, columns), tape)).sum()
     });
-    Outcome { value, gradients }
+    let own = computed_loss(inputs, |parameters, tape| {
+        let (y, mut tape) = operation(parameters, tape).split_tape();
+        let (rows, columns) = *y.shape();
+        let u = upstream(rows, columns).values;
+        let loss: f32 = values(&y).iter().zip(&u).map(|(y, u)| y * u).sum();
+        tape.record(move |gradients| gradients.add(&y, u));
+        Cpu::default().tensor(loss).put_tape(tape)
+    });
+    assert_eq!(own.gradients, by_dfdx.gradients, "gradients kept by the crate and by dfdx");
+    Outcome { value, gradients: own.gradients }
 }
 
 /// A loss that the crate computes, and its gradients.
@@ -165,7 +175,7 @@ pub fn expected_loss<const N: usize>(
 #[track_caller]
 pub fn check<const N: usize>(
     inputs: [Input; N],
-    operation: impl FnOnce(&[Parameter; N], &Tape) -> Activation,
+    operation: impl Fn(&[Parameter; N], &Tape) -> Activation,
     reference: impl FnOnce([Exact; N]) -> Exact,
 ) {
     assert_outcome(&computed(&inputs, operation), &expected(&inputs, reference), TOLERANCE);
