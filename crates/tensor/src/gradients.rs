@@ -7,16 +7,12 @@
 use std::collections::HashMap;
 
 use dfdx::tensor::{Gradients, Tensor};
-use rayon::prelude::*;
 
 use crate::matmul::{MatMut, MatRef, Threads, matmul, product};
-use crate::ops::add_into;
+use crate::ops::add_on_all_threads;
 use crate::{Cpu, dims, values};
 
 pub(crate) type DfdxGradients = Gradients<f32, Cpu>;
-
-/// Numbers that one thread adds at a time.
-const BLOCK: usize = 1 << 14;
 
 type Matrix<T> = Tensor<(usize, usize), f32, Cpu, T>;
 
@@ -148,8 +144,4 @@ impl<'g> InputGradient<'g> {
             matmul(MatMut::new(self.sum, self.rows, self.columns), true, a, b, Threads::All);
         }
     }
-}
-
-fn add_on_all_threads(sum: &mut [f32], term: &[f32]) {
-    sum.par_chunks_mut(BLOCK).zip(term.par_chunks(BLOCK)).for_each(|(sum, term)| add_into(sum, term));
 }

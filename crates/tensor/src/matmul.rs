@@ -8,7 +8,7 @@ use gemm::Parallelism;
 use rayon::prelude::*;
 
 use crate::buffer::filled;
-use crate::ops::add_into;
+use crate::ops::add_on_all_threads;
 
 /// A matrix to read: `rows × columns` numbers of a slice, `row_stride` and `column_stride` apart.
 #[derive(Clone, Copy)]
@@ -157,7 +157,7 @@ pub(crate) fn product_of_long(a: MatRef<'_>, b: MatRef<'_>) -> Vec<f32> {
     let mut pieces = pieces.into_iter();
     let mut sum = pieces.next().expect("at least one piece");
     for piece in pieces {
-        sum.par_chunks_mut(1 << 14).zip(piece.par_chunks(1 << 14)).for_each(|(sum, piece)| add_into(sum, piece));
+        add_on_all_threads(&mut sum, &piece);
     }
     sum
 }

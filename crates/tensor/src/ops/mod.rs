@@ -13,6 +13,8 @@ mod layer_norm;
 mod linear;
 mod scale_columns;
 
+use rayon::prelude::*;
+
 pub use add::add;
 pub use attention::{AttentionShape, attention, attention_continued};
 pub use embedding::embedding;
@@ -26,8 +28,14 @@ pub use scale_columns::scale_columns;
 const BLOCK_ROWS: usize = 32;
 
 /// Σ of `terms` added to `sum`, element by element, in order.
-pub(crate) fn add_into(sum: &mut [f32], term: &[f32]) {
+fn add_into(sum: &mut [f32], term: &[f32]) {
     for (sum, term) in sum.iter_mut().zip(term) {
         *sum += term;
     }
+}
+
+/// As [`add_into`], on all threads.
+pub(crate) fn add_on_all_threads(sum: &mut [f32], term: &[f32]) {
+    const BLOCK: usize = 1 << 14;
+    sum.par_chunks_mut(BLOCK).zip(term.par_chunks(BLOCK)).for_each(|(sum, term)| add_into(sum, term));
 }

@@ -22,6 +22,7 @@ pub fn attention_continued(
     assert!(keys.len() == tokens * features && all_values.len() == keys.len(), "a key and a value for each token");
     assert!(queries <= tokens, "{queries} queries of {tokens} tokens");
     assert!(heads > 0 && features % heads == 0, "{heads} heads divide {features} features");
+    assert!(window != Some(0), "a window of at least one token");
     let head_size = features / heads;
 
     let mut y = vec![0.0; queries * features];
