@@ -1,13 +1,13 @@
 //! The upper of the two levels: what stands in for the whole attention or the whole MLP of a layer.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
-use lrx_tensor::Activation;
+use lrx_tensor::{Activation, Matrix};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{About, Builder, Cost, OptionError, Pass};
+use crate::{About, Builder, Cost, OptionError, Parameters, Pass};
 
 /// Where a block stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,9 +32,9 @@ pub struct BlockShape {
 }
 
 /// A kind of block. The residual connection and the LayerNorm before the block belong to the model.
-pub trait BlockKind: 'static {
+pub trait BlockKind: Send + Sync + 'static {
     /// As for [`LinearKind::Options`](crate::LinearKind::Options).
-    type Options: Serialize + DeserializeOwned + JsonSchema + 'static;
+    type Options: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static;
 
     /// How the kind presents itself.
     fn about(&self) -> About;
@@ -73,6 +73,12 @@ pub trait Block {
     fn extend(&self, _pass: &Pass<'_>, _x: Activation, _past: &mut Past) -> Option<Activation> {
         None
     }
+
+    /// The matrices that it is made of: the slot's name in the weights, and the dense equivalent. For the
+    /// report's effective ranks; none where a block has nothing of the kind.
+    fn matrices(&self, _parameters: &Parameters) -> Vec<(&'static str, Matrix)> {
+        Vec::new()
+    }
 }
 
 /// What a block keeps of the tokens that it has seen, as long as a text is generated.
@@ -84,7 +90,7 @@ pub struct Past {
     pub values: Vec<f32>,
 }
 
-type BuildBlock = dyn Fn(&mut Builder<'_>) -> Box<dyn Block>;
+type BuildBlock = dyn Fn(&mut Builder<'_>) -> Box<dyn Block> + Send + Sync;
 
 /// A block with validated options: everything that can be said of it before it exists.
 #[derive(Clone)]
@@ -97,7 +103,7 @@ pub struct BlockSpec {
     pub options: toml::Table,
     /// What the block costs.
     pub cost: Cost,
-    pub(crate) build: Rc<BuildBlock>,
+    pub(crate) build: Arc<BuildBlock>,
 }
 
 impl BlockSpec {

@@ -1,7 +1,7 @@
 //! The lower of the two levels: what stands in for one matrix.
 
 use std::fmt;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use lrx_tensor::{Activation, Matrix};
 use schemars::JsonSchema;
@@ -73,11 +73,11 @@ impl std::iter::Sum for Cost {
 
 /// A kind of layer that stands in for one matrix. Declare it with
 /// [`Registry::register`](crate::Registry::register); see `kinds/dense.rs` for the shortest example.
-pub trait LinearKind: 'static {
+pub trait LinearKind: Send + Sync + 'static {
     /// The options that stand beside `kind` in the config. Unknown keys should be errors
     /// (`#[serde(deny_unknown_fields)]`); documentation comments and defaults appear in `lrx layers NAME`. In a config
     /// each option may also be a list with a value for every layer; the kind sees its layer's value only.
-    type Options: Serialize + DeserializeOwned + JsonSchema + 'static;
+    type Options: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static;
 
     /// How the kind presents itself.
     fn about(&self) -> About;
@@ -111,7 +111,7 @@ pub trait Linear {
     fn dense_equivalent(&self, parameters: &Parameters) -> Matrix;
 }
 
-type BuildLinear = dyn Fn(&mut Builder<'_>) -> Box<dyn Linear>;
+type BuildLinear = dyn Fn(&mut Builder<'_>) -> Box<dyn Linear> + Send + Sync;
 
 /// A kind with validated options for a slot: everything that can be said of a layer before it exists.
 #[derive(Clone)]
@@ -126,7 +126,7 @@ pub struct LinearSpec {
     pub rank: Option<usize>,
     /// The options with every default filled in.
     pub options: toml::Table,
-    pub(crate) build: Rc<BuildLinear>,
+    pub(crate) build: Arc<BuildLinear>,
 }
 
 impl LinearSpec {

@@ -1,7 +1,7 @@
 //! The kinds that a config can name.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use schemars::{Schema, SchemaGenerator};
 use toml::{Table, Value};
@@ -18,8 +18,8 @@ pub struct Registry {
 }
 
 enum Kind {
-    Linear(Rc<dyn ErasedLinear>),
-    Block(Rc<dyn ErasedBlock>),
+    Linear(Arc<dyn ErasedLinear>),
+    Block(Arc<dyn ErasedBlock>),
 }
 
 /// Two kinds of one name.
@@ -46,7 +46,7 @@ impl Registry {
     /// # Errors
     /// When a kind of that name is registered.
     pub fn register(&mut self, kind: impl LinearKind) -> Result<(), DuplicateKind> {
-        self.add(kind.about().name, Kind::Linear(Rc::new(kind)))
+        self.add(kind.about().name, Kind::Linear(Arc::new(kind)))
     }
 
     /// Adds a block kind.
@@ -54,7 +54,7 @@ impl Registry {
     /// # Errors
     /// When a kind of that name is registered.
     pub fn register_block(&mut self, kind: impl BlockKind) -> Result<(), DuplicateKind> {
-        self.add(kind.about().name, Kind::Block(Rc::new(kind)))
+        self.add(kind.about().name, Kind::Block(Arc::new(kind)))
     }
 
     fn add(&mut self, name: &'static str, kind: Kind) -> Result<(), DuplicateKind> {
@@ -141,10 +141,10 @@ impl Registry {
 }
 
 /// [`LinearKind`] without its options' type.
-trait ErasedLinear {
+trait ErasedLinear: Send + Sync {
     fn about(&self) -> About;
     fn schema(&self) -> Schema;
-    fn resolve(self: Rc<Self>, options: Table, shape: LinearShape) -> Result<LinearSpec, OptionError>;
+    fn resolve(self: Arc<Self>, options: Table, shape: LinearShape) -> Result<LinearSpec, OptionError>;
 }
 
 impl<K: LinearKind> ErasedLinear for K {
@@ -156,7 +156,7 @@ impl<K: LinearKind> ErasedLinear for K {
         SchemaGenerator::default().into_root_schema_for::<K::Options>()
     }
 
-    fn resolve(self: Rc<Self>, options: Table, shape: LinearShape) -> Result<LinearSpec, OptionError> {
+    fn resolve(self: Arc<Self>, options: Table, shape: LinearShape) -> Result<LinearSpec, OptionError> {
         let options: K::Options = deserialize(options)?;
         self.check(&options, &shape)?;
         Ok(LinearSpec {
@@ -165,7 +165,7 @@ impl<K: LinearKind> ErasedLinear for K {
             cost: self.cost(&options, &shape),
             rank: self.rank(&options),
             options: to_table(&options),
-            build: Rc::new(move |builder: &mut Builder<'_>| -> Box<dyn Linear> {
+            build: Arc::new(move |builder: &mut Builder<'_>| -> Box<dyn Linear> {
                 self.build(&options, &shape, builder)
             }),
         })
@@ -173,11 +173,11 @@ impl<K: LinearKind> ErasedLinear for K {
 }
 
 /// [`BlockKind`] without its options' type.
-trait ErasedBlock {
+trait ErasedBlock: Send + Sync {
     fn about(&self) -> About;
     fn place(&self) -> Place;
     fn schema(&self) -> Schema;
-    fn resolve(self: Rc<Self>, options: Table, shape: BlockShape) -> Result<BlockSpec, OptionError>;
+    fn resolve(self: Arc<Self>, options: Table, shape: BlockShape) -> Result<BlockSpec, OptionError>;
 }
 
 impl<K: BlockKind> ErasedBlock for K {
@@ -193,7 +193,7 @@ impl<K: BlockKind> ErasedBlock for K {
         SchemaGenerator::default().into_root_schema_for::<K::Options>()
     }
 
-    fn resolve(self: Rc<Self>, options: Table, shape: BlockShape) -> Result<BlockSpec, OptionError> {
+    fn resolve(self: Arc<Self>, options: Table, shape: BlockShape) -> Result<BlockSpec, OptionError> {
         let options: K::Options = deserialize(options)?;
         self.check(&options, &shape)?;
         let name = BlockKind::about(&*self).name;
@@ -204,7 +204,7 @@ impl<K: BlockKind> ErasedBlock for K {
             rank: self.rank(&options).map(|rank| rank.to_string()).unwrap_or_default(),
             options: table,
             cost: self.cost(&options, &shape),
-            build: Rc::new(move |builder: &mut Builder<'_>| -> Box<dyn Block> {
+            build: Arc::new(move |builder: &mut Builder<'_>| -> Box<dyn Block> {
                 self.build(&options, &shape, builder)
             }),
         })

@@ -64,12 +64,30 @@ pub(crate) struct Common {
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) common: Common,
-    /// Seconds between checkpoints
+    /// Seconds between checkpoints; more where writing one takes so long that it would cost over 1 %
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub(crate) checkpoint_every: u64,
+    /// Also write a checkpoint after every N steps
+    #[arg(long, value_name = "N")]
+    pub(crate) checkpoint_steps: Option<usize>,
     /// Train again what diverged or failed before
     #[arg(long)]
     pub(crate) retry_failed: bool,
+    /// Only this run (repeatable): lrx plan --ids CONFIG.toml | xargs -P2 -n1 lrx run CONFIG.toml --only
+    #[arg(long, value_name = "RUN_ID")]
+    pub(crate) only: Vec<String>,
+    /// Runs side by side, each with its part of the threads. Numbers do not depend on it
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) jobs: usize,
+    /// Go on with other runs when one fails: the default
+    #[arg(long, conflicts_with = "fail_fast")]
+    pub(crate) keep_going: bool,
+    /// Stop all runs, with checkpoints, when one fails
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+    /// Leave runs that other processes are training to them, instead of waiting until they end
+    #[arg(long)]
+    pub(crate) no_wait: bool,
 }
 
 /// `lrx plan`
@@ -80,6 +98,9 @@ pub(crate) struct PlanArgs {
     /// `csv`: the columns of runs.csv, as far as they can be known
     #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
     pub(crate) format: PlanFormat,
+    /// Print the run_id of every run, a line each, and nothing else
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) ids: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use lrx_data::{Cache, Corpus, DataSpec, prepare};
 use lrx_tensor::map_file;
@@ -15,14 +16,14 @@ const CACHE_FOLDER: &str = ".cache";
 
 /// Corpora by what they were made from. Runs of a sweep mostly share one.
 #[derive(Default)]
-pub(crate) struct Corpora(Vec<(Rc<DataSpec>, Rc<Corpus>)>);
+pub(crate) struct Corpora(Vec<(Rc<DataSpec>, Arc<Corpus>)>);
 
 impl Corpora {
     /// The corpus of a run.
     ///
     /// # Errors
     /// What is wrong with the data, at its place in the config.
-    pub(crate) fn of(&mut self, run: &RunSpec, out: &Path) -> Result<Rc<Corpus>, ConfigError> {
+    pub(crate) fn of(&mut self, run: &RunSpec, out: &Path) -> Result<Arc<Corpus>, ConfigError> {
         let spec = match &run.data {
             DataState::Ready(spec) => spec,
             DataState::Missing(error) => return Err(error.again()),
@@ -36,7 +37,7 @@ impl Corpora {
             let key = error.key().map_or("data".to_string(), |key| format!("data.{key}"));
             run.error_at(&key, error.to_string())
         })?;
-        let corpus = Rc::new(corpus);
+        let corpus = Arc::new(corpus);
         self.0.push((spec.clone(), corpus.clone()));
         Ok(corpus)
     }

@@ -15,6 +15,8 @@ mod config;
 mod corpus;
 mod progress;
 mod results;
+mod runs;
+mod signals;
 
 use std::process::ExitCode;
 

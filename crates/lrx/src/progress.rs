@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use lrx_data::Unit;
 use lrx_train::{CurveRow, Observer, Report};
 
@@ -42,37 +42,74 @@ impl lrx_data::Progress for DataProgress {
     }
 }
 
+/// What is shown of all runs: a line for each that goes on, and messages above them.
+pub(crate) struct Lines {
+    bars: MultiProgress,
+    /// With several runs at once, plain lines say which.
+    side_by_side: bool,
+}
+
+impl Lines {
+    /// For runs one after the other, or side by side.
+    pub(crate) fn new(side_by_side: bool) -> Self {
+        Self { bars: MultiProgress::new(), side_by_side }
+    }
+
+    /// A message of its own.
+    pub(crate) fn print(&self, message: &str) {
+        if std::io::stderr().is_terminal() {
+            self.bars.suspend(|| eprintln!("{message}"));
+        } else {
+            eprintln!("{message}");
+        }
+    }
+
+    /// The line of a run that begins.
+    pub(crate) fn run(&self, title: &str) -> RunProgress<'_> {
+        RunProgress::new(self, title)
+    }
+}
+
 /// Shows a run.
-pub(crate) struct RunProgress {
+pub(crate) struct RunProgress<'a> {
+    lines: &'a Lines,
+    /// Is called after every evaluation.
+    pub(crate) after_eval: Option<Box<dyn Fn() + 'a>>,
     /// Hidden where standard error is no terminal.
     bar: ProgressBar,
+    indent: String,
     plain: bool,
     eval: String,
     last_line: Instant,
     first: Option<(Instant, usize)>,
 }
 
-impl RunProgress {
+impl<'a> RunProgress<'a> {
     /// `title` names the run.
-    pub(crate) fn new(title: &str) -> Self {
-        let bar = ProgressBar::new(0).with_prefix(title.to_string());
+    fn new(lines: &'a Lines, title: &str) -> Self {
+        let bar = lines.bars.add(ProgressBar::new(0).with_prefix(title.to_string()));
         let style = ProgressStyle::with_template("{prefix}  {bar:24} {pos}/{len}  {msg}").expect("a valid template");
         bar.set_style(style);
         let plain = !std::io::stderr().is_terminal();
         if plain {
             eprintln!("{title}");
         }
-        Self { bar, plain, eval: String::new(), last_line: Instant::now(), first: None }
+        let indent = if lines.side_by_side { format!("{title}  ") } else { "  ".to_string() };
+        let (eval, last_line) = (String::new(), Instant::now());
+        Self { lines, after_eval: None, bar, indent, plain, eval, last_line, first: None }
     }
 
     /// Clears the bar and prints how the run ended.
     pub(crate) fn end(self, message: &str) {
         let title = self.bar.prefix();
         self.bar.finish_and_clear();
+        if message.is_empty() {
+            return;
+        }
         if self.plain {
-            eprintln!("  {message}");
+            eprintln!("{}{message}", self.indent);
         } else {
-            eprintln!("{title}  {message}");
+            self.lines.print(&format!("{title}  {message}"));
         }
     }
 
@@ -89,7 +126,7 @@ impl RunProgress {
     }
 }
 
-impl Observer for RunProgress {
+impl Observer for RunProgress<'_> {
     fn resumed(&mut self, report: &Report) {
         self.warned(&format!("continues after step {} of {}", report.step, report.steps));
     }
@@ -111,15 +148,18 @@ impl Observer for RunProgress {
         let message = self.message(report);
         if self.plain && (row.split == "eval" || self.last_line.elapsed() >= PLAIN_EVERY) {
             self.last_line = Instant::now();
-            eprintln!("  step {}/{}  {message}", report.step, report.steps);
+            eprintln!("{}step {}/{}  {message}", self.indent, report.step, report.steps);
+        }
+        if let (Some(then), "eval") = (&self.after_eval, row.split) {
+            then();
         }
     }
 
     fn warned(&mut self, message: &str) {
         if self.plain {
-            eprintln!("  {message}");
+            eprintln!("{}{message}", self.indent);
         } else {
-            self.bar.println(format!("{}  {message}", self.bar.prefix()));
+            self.lines.print(&format!("{}  {message}", self.bar.prefix()));
         }
     }
 }

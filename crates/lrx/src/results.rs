@@ -3,37 +3,69 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use lrx_train::{CURVE_FILE, RunRecord, write_csv};
+use lrx_model::EffectiveRank;
+use lrx_train::{CURVE_FILE, Status, csv_text};
+use serde::Serialize;
+
+use crate::runs::{State, checksum_lines, read_state};
 
 /// A run's row, in its folder.
-const RECORD_FILE: &str = "run.csv";
+pub(crate) const RECORD_FILE: &str = "run.csv";
 /// A run's config with every default filled in.
 pub(crate) const RESOLVED_FILE: &str = "resolved.toml";
 /// A run's vocabulary: what generating text needs beside the weights.
 pub(crate) const VOCABULARY_FILE: &str = "vocabulary.json";
+
+/// The effective ranks of a run's matrices; of all runs in an experiment's folder.
+pub(crate) const RANKS_FILE: &str = "ranks.csv";
+/// The BLAKE3 of files, in a run's folder and in an experiment's.
+pub(crate) const CHECKSUMS_FILE: &str = "checksums.txt";
+
+/// A row of `ranks.csv`.
+#[derive(Serialize)]
+pub(crate) struct RankRow {
+    run_id: String,
+    moment: &'static str,
+    matrix: String,
+    layer: usize,
+    slot: &'static str,
+    rows: usize,
+    columns: usize,
+    max_rank: usize,
+    entropy_rank: f64,
+    stable_rank: f64,
+}
+
+impl RankRow {
+    /// `moment` is `initial` or `final`.
+    pub(crate) fn new(run_id: &str, moment: &'static str, rank: EffectiveRank) -> Self {
+        let EffectiveRank { matrix, layer, slot, rows, columns, max_rank, entropy_rank, stable_rank } = rank;
+        let run_id = run_id.to_string();
+        Self { run_id, moment, matrix, layer, slot, rows, columns, max_rank, entropy_rank, stable_rank }
+    }
+}
 
 /// An error about a file, with the file.
 pub(crate) fn about(path: &Path) -> impl Fn(io::Error) -> String + '_ {
     move |error| format!("{}: {error}", path.display())
 }
 
-/// The row in a run's folder, if there is a whole one.
-pub(crate) fn read_record(folder: &Path) -> Option<RunRecord> {
-    csv::Reader::from_path(folder.join(RECORD_FILE)).ok()?.deserialize().next()?.ok()
-}
-
-/// Writes the row into a run's folder.
-pub(crate) fn write_record(folder: &Path, record: &RunRecord) -> Result<(), String> {
-    let path = folder.join(RECORD_FILE);
-    write_csv(&path, std::slice::from_ref(record)).map_err(about(&path))
+/// Writes rows as CSV, whole or not at all.
+pub(crate) fn write_csv_text<R: Serialize>(path: &Path, rows: &[R]) -> Result<(), String> {
+    write_text(path, &csv_text(rows))
 }
 
 /// Writes `text` to `path`, whole or not at all.
 pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), String> {
+    write_bytes(path, text.as_bytes())
+}
+
+fn write_bytes(path: &Path, content: &[u8]) -> Result<(), String> {
     let write = || -> io::Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
-        io::Write::write_all(&mut file, text.as_bytes())?;
+        io::Write::write_all(&mut file, content)?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
         Ok(())
@@ -41,9 +73,46 @@ pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), String> {
     write().map_err(about(path))
 }
 
-/// Writes `runs.csv` and `curves.csv` of an experiment anew from its runs' folders: those of `order` first, in that
-/// order, then others that are there, by name.
-pub(crate) fn assemble(experiment: &Path, order: &[&str]) -> Result<(), String> {
+/// Writes `runs.csv`, `curves.csv` and `ranks.csv` of an experiment anew from its runs' folders: those of `order` first, in
+/// that order, then others that are there, by name. Damaged runs are left out.
+///
+/// Several processes may do this at once: each looks again after it has written, so that the last to write has seen all
+/// that was there.
+pub(crate) fn assemble(experiment: &Path, order: &[String]) -> Result<(), String> {
+    let mut tables = tables(experiment, order)?;
+    loop {
+        let files = [("runs.csv", &tables.runs), ("curves.csv", &tables.curves), (RANKS_FILE, &tables.ranks)];
+        let files = files.into_iter().filter(|(file, text)| *file != RANKS_FILE || !text.is_empty());
+        let files: Vec<(&str, &[u8])> = files.map(|(file, text)| (file, text.as_bytes())).collect();
+        for (file, text) in &files {
+            write_bytes(&experiment.join(file), text)?;
+        }
+        write_text(&experiment.join(CHECKSUMS_FILE), &checksum_lines(files.iter().copied()))?;
+        let now = self::tables(experiment, order)?;
+        if now.runs == tables.runs {
+            return Ok(());
+        }
+        tables = now;
+    }
+}
+
+/// As [`assemble`], but at most every half minute: while runs go on.
+pub(crate) fn assemble_seldom(experiment: &Path, order: &[String]) {
+    let age = fs::metadata(experiment.join("curves.csv")).and_then(|file| file.modified()).map(|time| time.elapsed());
+    if age.is_ok_and(|age| age.is_ok_and(|age| age < Duration::from_secs(30))) {
+        return;
+    }
+    // The tables of a run that goes on are a convenience; at its end an error is told.
+    let _ = assemble(experiment, order);
+}
+
+struct Tables {
+    runs: String,
+    curves: String,
+    ranks: String,
+}
+
+fn tables(experiment: &Path, order: &[String]) -> Result<Tables, String> {
     let mut folders: Vec<PathBuf> = order.iter().map(|run_id| experiment.join(run_id)).collect();
     let mut others: Vec<PathBuf> = fs::read_dir(experiment)
         .map_err(about(experiment))?
@@ -53,18 +122,31 @@ pub(crate) fn assemble(experiment: &Path, order: &[&str]) -> Result<(), String> 
     others.sort();
     folders.append(&mut others);
 
-    let records: Vec<RunRecord> = folders.iter().filter_map(|folder| read_record(folder)).collect();
-    let runs = experiment.join("runs.csv");
-    write_csv(&runs, &records).map_err(about(&runs))?;
-
-    let mut curves = String::new();
+    let mut records = Vec::new();
+    let (mut curves, mut ranks) = (String::new(), String::new());
     for folder in &folders {
-        let Ok(curve) = fs::read_to_string(folder.join(CURVE_FILE)) else { continue };
-        let whole = curve.rfind('\n').map_or(0, |newline| newline + 1);
-        let rows = if curves.is_empty() { 0 } else { curve.find('\n').map_or(0, |newline| newline + 1) };
-        curves.push_str(&curve[rows.min(whole)..whole]);
+        let record = match read_state(folder) {
+            State::Finished(record) | State::Running(record) | State::Failed(record) => record,
+            State::New | State::Damaged(_) => continue,
+        };
+        if folder.file_name().is_none_or(|name| name != record.run_id.as_str()) {
+            continue; // Copied or renamed: not this run's place.
+        }
+        append(&mut curves, &folder.join(CURVE_FILE));
+        if record.status == Status::Finished {
+            append(&mut ranks, &folder.join(RANKS_FILE));
+        }
+        records.push(record);
     }
-    write_text(&experiment.join("curves.csv"), &curves)
+    Ok(Tables { runs: csv_text(&records), curves, ranks })
+}
+
+/// Appends the whole rows of a CSV file, with their header only at the beginning.
+fn append(table: &mut String, file: &Path) {
+    let Ok(text) = fs::read_to_string(file) else { return };
+    let whole = text.rfind('\n').map_or(0, |newline| newline + 1);
+    let rows = if table.is_empty() { 0 } else { text.find('\n').map_or(0, |newline| newline + 1) };
+    table.push_str(&text[rows.min(whole)..whole]);
 }
 
 /// The folder of a run: as given, or found by its id, or the beginning of it, in `out`.

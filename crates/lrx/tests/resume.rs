@@ -94,25 +94,39 @@ fn without_a_checkpoint_a_killed_run_starts_anew() {
 }
 
 #[test]
-fn a_damaged_checkpoint_is_said_and_the_run_starts_anew() {
+fn a_damaged_checkpoint_is_said_and_the_one_before_it_used() {
     let lab = Lab::tiny("");
     let mut process = start_and_progress(&lab, "killed", "--checkpoint-every 0");
     process.kill().unwrap();
     assert!(!process.wait().unwrap().success(), "killed before its end");
-    let checkpoint = lab.only_run("killed/tiny").join("checkpoint.safetensors");
+    let run = lab.only_run("killed/tiny");
+    let [checkpoint, before] = ["checkpoint", "checkpoint-before"].map(|name| run.join(format!("{name}.safetensors")));
+    if !checkpoint.exists() {
+        fs::copy(&before, &checkpoint).unwrap(); // Killed between the two.
+    }
     let content = fs::read(&checkpoint).unwrap();
     fs::write(&checkpoint, &content[..content.len() / 2]).unwrap();
     let done = lab.expect(0, &format!("run tiny.toml {LONG} --out killed"));
-    assert!(done.stderr.contains("the checkpoint cannot be used, the run starts anew"), "{}", done.stderr);
+    assert!(done.stderr.contains("a checkpoint cannot be used"), "{}", done.stderr);
+    assert!(done.stderr.contains("continues after step"), "the one before it is used: {}", done.stderr);
     assert!(numbers(&lab, "killed") == *UNDISTURBED);
 }
 
 #[test]
 fn interrupting_stops_with_a_checkpoint() {
+    stopped_by("-INT", 130);
+}
+
+#[test]
+fn terminating_stops_with_a_checkpoint() {
+    stopped_by("-TERM", 143);
+}
+
+fn stopped_by(signal: &str, code: i32) {
     let lab = Lab::tiny("");
     let mut process = start_and_progress(&lab, "stopped", "--checkpoint-every 9999");
-    assert!(Command::new("kill").args(["-INT", &process.id().to_string()]).status().unwrap().success());
-    assert_eq!(process.wait().unwrap().code(), Some(130));
+    assert!(Command::new("kill").args([signal, &process.id().to_string()]).status().unwrap().success());
+    assert_eq!(process.wait().unwrap().code(), Some(code));
     let run = lab.only_run("stopped/tiny");
     assert_eq!(status(&run), "running");
     let generate = lab.expect(2, &format!("generate {} --prompt Once", run.display()));

@@ -69,7 +69,18 @@ fn a_run_writes_its_rows_weights_and_config() {
         assert!((rate - 1e-3 * 9.0 / 12.0).abs() < 1e-12, "{rate}");
 
         let kept = files(&lab.path(&format!("out/tiny/{}", run["run_id"])));
-        assert_eq!(kept, ["curve.csv", "model.safetensors", "resolved.toml", "run.csv", "vocabulary.json"]);
+        assert_eq!(
+            kept,
+            [
+                "checksums.txt",
+                "curve.csv",
+                "model.safetensors",
+                "ranks.csv",
+                "resolved.toml",
+                "run.csv",
+                "vocabulary.json"
+            ]
+        );
     }
 }
 

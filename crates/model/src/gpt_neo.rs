@@ -1,7 +1,7 @@
 //! GPT-Neo (Black et al. 2021): a pre-LayerNorm decoder with learned positions and a head tied to the embedding.
 
 use lrx_layers::{Block, Builder, ParameterId, Parameters, Pass, Past};
-use lrx_tensor::{Activation, Offsets, Parameter, Scalar, Tape, activation, matrix, ops, values};
+use lrx_tensor::{Activation, Matrix, Offsets, Parameter, Scalar, Tape, activation, matrix, ops, values};
 
 use crate::ModelSpec;
 
@@ -82,6 +82,16 @@ impl GptNeo {
     /// All parameters, for the optimizer.
     pub fn parameters_mut(&mut self) -> &mut Parameters {
         &mut self.parameters
+    }
+
+    /// The matrices of all layers: the layer, `attn.attention` or `mlp`, the slot's name, and the dense equivalent.
+    pub(crate) fn matrices(&self) -> Vec<(usize, &'static str, &'static str, Matrix)> {
+        let of = |layer: usize, place, block: &dyn Block| {
+            let matrices = block.matrices(&self.parameters).into_iter();
+            matrices.map(|(slot, matrix)| (layer, place, slot, matrix)).collect::<Vec<_>>()
+        };
+        let layers = self.layers.iter().enumerate();
+        layers.flat_map(|(i, l)| [of(i, "attn.attention", &*l.attention), of(i, "mlp", &*l.mlp)].concat()).collect()
     }
 
     /// The longest story.

@@ -4,11 +4,13 @@ mod config;
 mod generate;
 mod gpt_neo;
 mod label;
+mod spectrum;
 mod tensor_file;
 mod weights;
 
 pub use config::{InitFrom, LayerSpec, ModelConfig, ModelSpec};
 pub use generate::{Sampling, generate};
 pub use gpt_neo::{Continuation, GptNeo};
+pub use spectrum::{EffectiveRank, effective_ranks};
 pub use tensor_file::{NamedTensor, TensorFile, TensorFileError, write_tensors};
 pub use weights::{load_weights, named_tensor, save_weights, stored_shape};

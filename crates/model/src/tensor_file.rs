@@ -1,10 +1,11 @@
-//! Named f32 tensors in a safetensors file, written whole or not at all.
+//! Named f32 tensors in a safetensors file, written whole or not at all, with a checksum of all that it says.
 
 use std::collections::HashMap;
 use std::path::Path;
 
 use safetensors::tensor::{TensorView, serialize_to_file};
 use safetensors::{Dtype, SafeTensors};
+use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 /// Why a tensor file could not be read or written.
@@ -33,6 +34,17 @@ pub struct NamedTensor<'a> {
     pub values: &'a [f32],
 }
 
+/// What lrx keeps in a file beside the tensors, in one entry of its metadata.
+#[derive(Serialize, Deserialize)]
+struct Seal {
+    /// BLAKE3 of the note and of every tensor by name: its name, its shape, its bytes.
+    blake3: String,
+    note: Option<String>,
+}
+
+/// The metadata entry that holds the [`Seal`].
+const SEAL: &str = "lrx";
+
 /// Writes `tensors` to a temporary file beside `path`, flushes it to the disk and renames it; `note` is kept with them.
 ///
 /// # Errors
@@ -43,16 +55,37 @@ pub fn write_tensors(path: &Path, tensors: &[NamedTensor<'_>], note: Option<Stri
         let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytemuck::cast_slice(tensor.values));
         (&tensor.name, view.expect("as many numbers as the shape says"))
     });
-    let note = note.map(|note| HashMap::from([(NOTE.to_string(), note)]));
+    let parts = tensors.iter().map(|t| (t.name.as_str(), t.shape.as_slice(), bytemuck::cast_slice(t.values)));
+    let seal = Seal { blake3: checksum(note.as_deref(), parts.collect()), note };
+    let seal = HashMap::from([(SEAL.to_string(), serde_json::to_string(&seal).expect("text"))]);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let temporary = NamedTempFile::new_in(folder).map_err(|e| error(&e))?;
-    serialize_to_file(views, note, temporary.path()).map_err(|e| error(&e))?;
+    serialize_to_file(views, Some(seal), temporary.path()).map_err(|e| error(&e))?;
     temporary.as_file().sync_all().map_err(|e| error(&e))?;
     temporary.persist(path).map_err(|e| error(&e.error))?;
     Ok(())
 }
 
-const NOTE: &str = "lrx";
+/// See [`Seal`].
+fn checksum(note: Option<&str>, mut tensors: Vec<(&str, &[usize], &[u8])>) -> String {
+    tensors.sort_unstable();
+    let mut hasher = blake3::Hasher::new();
+    let mut part = |bytes: &[u8]| {
+        hasher.update(&(bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    part(note.unwrap_or_default().as_bytes());
+    for (name, shape, bytes) in tensors {
+        part(name.as_bytes());
+        shape.iter().for_each(|&size| part(&(size as u64).to_le_bytes()));
+        part(bytes);
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+fn damaged(path: &Path) -> TensorFileError {
+    TensorFileError::new(path, "damaged: its content does not have the checksum that was written with it")
+}
 
 /// A tensor file in memory.
 pub struct TensorFile {
@@ -65,13 +98,26 @@ impl TensorFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// When it cannot be read, is not a whole safetensors file, or holds something else than f32.
+    /// When it cannot be read, is not a whole safetensors file, holds something else than f32, or does not have the
+    /// checksum that lrx wrote into it. A file of another program has none, and is taken as it is.
     pub fn read(path: &Path) -> Result<Self, TensorFileError> {
         let bytes = std::fs::read(path).map_err(|e| TensorFileError::new(path, format!("cannot read: {e}")))?;
         let not_tensors = |e| TensorFileError::new(path, format!("not a safetensors file: {e}"));
         let content = SafeTensors::deserialize(&bytes).map_err(not_tensors)?;
         let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(not_tensors)?;
-        let note = metadata.metadata().as_ref().and_then(|notes| notes.get(NOTE).cloned());
+        let seal = match metadata.metadata().as_ref().and_then(|entries| entries.get(SEAL)) {
+            None => None,
+            Some(seal) => Some(serde_json::from_str::<Seal>(seal).map_err(|_| damaged(path))?),
+        };
+        if let Some(seal) = &seal {
+            let tensors =
+                content.iter().map(|(name, view)| (name, view.shape().to_vec(), view.data())).collect::<Vec<_>>();
+            let parts = tensors.iter().map(|(name, shape, bytes)| (*name, shape.as_slice(), *bytes)).collect();
+            if checksum(seal.note.as_deref(), parts) != seal.blake3 {
+                return Err(damaged(path));
+            }
+        }
+        let note = seal.and_then(|seal| seal.note);
         let mut tensors = HashMap::new();
         for (name, view) in content.iter() {
             if view.dtype() != Dtype::F32 {

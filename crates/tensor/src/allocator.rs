@@ -1,6 +1,7 @@
 //! The memory allocator: buffers that are freed in one step are there for the next.
 
 use std::ffi::c_long;
+use std::sync::Mutex;
 
 use libmimalloc_sys::{mi_collect, mi_option_get, mi_option_set, mi_option_t};
 
@@ -17,28 +18,37 @@ const LONG: c_long = 600_000;
 /// as it is touched, which in a training step took a tenth of the time. When it is dropped, freed memory is given back.
 ///
 /// Has no effect where the global allocator is not [`Allocator`].
-pub struct KeepFreedMemory {
-    delay_before: c_long,
-}
+pub struct KeepFreedMemory(());
+
+/// How many guards there are, and the delay before the first.
+static KEPT: Mutex<(usize, c_long)> = Mutex::new((0, 0));
 
 impl KeepFreedMemory {
     /// From now on.
     #[expect(clippy::new_without_default, reason = "it is a guard, not a value")]
     pub fn new() -> Self {
-        // SAFETY: both only read and write one number of mimalloc's table of options, atomically.
-        unsafe {
-            let delay_before = mi_option_get(PURGE_DELAY);
-            mi_option_set(PURGE_DELAY, LONG);
-            Self { delay_before }
+        let mut kept = KEPT.lock().expect("no panic while it is held");
+        if kept.0 == 0 {
+            // SAFETY: both only read and write one number of mimalloc's table of options, atomically.
+            unsafe {
+                kept.1 = mi_option_get(PURGE_DELAY);
+                mi_option_set(PURGE_DELAY, LONG);
+            }
         }
+        kept.0 += 1;
+        Self(())
     }
 }
 
 impl Drop for KeepFreedMemory {
     fn drop(&mut self) {
-        // SAFETY: as above.
-        unsafe { mi_option_set(PURGE_DELAY, self.delay_before) };
-        give_back();
+        let mut kept = KEPT.lock().expect("no panic while it is held");
+        kept.0 -= 1;
+        if kept.0 == 0 {
+            // SAFETY: as above.
+            unsafe { mi_option_set(PURGE_DELAY, kept.1) };
+            give_back();
+        }
     }
 }
 

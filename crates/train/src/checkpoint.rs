@@ -1,6 +1,8 @@
-//! Checkpoints: everything that the rest of a run depends on, in one file that is written whole or not at all.
+//! Checkpoints: everything that the rest of a run depends on, in one file that is written whole or not at all and carries
+//! a checksum. The one before it is kept until the next.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use lrx_layers::Parameters;
 use lrx_model::{NamedTensor, TensorFile, TensorFileError, named_tensor, stored_shape, write_tensors};
@@ -8,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::AdamW;
 
-/// The checkpoint in a run's folder.
-pub const CHECKPOINT_FILE: &str = "checkpoint.safetensors";
+/// The checkpoints in a run's folder, the newest first.
+pub const CHECKPOINT_FILES: [&str; 2] = ["checkpoint.safetensors", "checkpoint-before.safetensors"];
 
 /// Where a run stands, beside its weights and moments. The order of the stories needs no more than the step.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -19,8 +21,9 @@ pub(crate) struct Position {
     pub step: usize,
     /// Targets trained on.
     pub tokens: u64,
-    /// Rows of the curve.
+    /// Rows of the curve, and BLAKE3 of the file up to there.
     pub curve_rows: usize,
+    pub curve_blake3: String,
     /// The losses since the last row of the training curve: their sum, as bits, and their number.
     pub window_sum_bits: u64,
     pub window_count: usize,
@@ -36,9 +39,27 @@ pub(crate) struct Position {
 const FIRST: &str = "adamw.first.";
 const SECOND: &str = "adamw.second.";
 
-/// Writes a checkpoint.
+/// The checkpoints that are in `folder`, the newest first.
+pub(crate) fn present(folder: &Path) -> Vec<PathBuf> {
+    CHECKPOINT_FILES.iter().map(|file| folder.join(file)).filter(|path| path.exists()).collect()
+}
+
+/// Whether there is nothing to continue from.
+pub fn no_checkpoint(folder: &Path) -> bool {
+    present(folder).is_empty()
+}
+
+/// Deletes the checkpoints of a run that has ended.
+///
+/// # Errors
+/// When one is there and cannot be deleted.
+pub fn remove_checkpoints(folder: &Path) -> io::Result<()> {
+    present(folder).iter().try_for_each(std::fs::remove_file)
+}
+
+/// Writes a checkpoint into `folder`.
 pub(crate) fn save(
-    path: &Path,
+    folder: &Path,
     position: &Position,
     parameters: &Parameters,
     optimizer: &AdamW,
@@ -51,19 +72,27 @@ pub(crate) fn save(
         }
     }
     let note = serde_json::to_string(position).expect("numbers and strings");
-    write_tensors(path, &tensors, Some(note))
+    let [newest, before] = CHECKPOINT_FILES.map(|file| folder.join(file));
+    if newest.exists() {
+        let error = |e: io::Error| TensorFileError { file: before.display().to_string(), message: e.to_string() };
+        std::fs::rename(&newest, &before).map_err(error)?;
+    }
+    // Until the new one has its name, the one before is there to be used.
+    write_tensors(&newest, &tensors, Some(note))
 }
 
-/// Reads a checkpoint of the run `run_id` into `parameters` and `optimizer`.
+/// Reads a checkpoint of the run `run_id` into `parameters` and `optimizer`, if `accept` has nothing against where it
+/// stands.
 ///
 /// # Errors
-/// When the file is damaged or of another run; `parameters` and `optimizer` are then as they were.
-pub(crate) fn load(
+/// When the file is damaged or of another run, or `accept` says so; `parameters` and `optimizer` are then as they were.
+pub(crate) fn load<T>(
     path: &Path,
     run_id: &str,
     parameters: &mut Parameters,
     optimizer: &mut AdamW,
-) -> Result<Position, TensorFileError> {
+    accept: impl FnOnce(&Position) -> Result<T, String>,
+) -> Result<(Position, T), TensorFileError> {
     let error = |message: String| TensorFileError { file: path.display().to_string(), message };
     let mut file = TensorFile::read(path)?;
     let note = file.note().ok_or_else(|| error("not a checkpoint".into()))?;
@@ -75,9 +104,10 @@ pub(crate) fn load(
         parameters.iter().map(|entry| file.take(&format!("{prefix}{}", entry.name), &stored_shape(entry))).collect()
     };
     let (weights, first, second) = (take("")?, take(FIRST)?, take(SECOND)?);
+    let accepted = accept(&position).map_err(error)?;
     for (entry, values) in parameters.iter_mut().zip(weights) {
         entry.parameter.values_mut().copy_from_slice(&values);
     }
     (optimizer.first, optimizer.second) = (first, second);
-    Ok(position)
+    Ok((position, accepted))
 }

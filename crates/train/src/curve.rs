@@ -1,10 +1,11 @@
 //! The rows of a run's curve, appended as they come.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use tempfile::NamedTempFile;
 
 /// The curve in a run's folder.
 pub const CURVE_FILE: &str = "curve.csv";
@@ -33,48 +34,63 @@ pub struct CurveRow<'a> {
 
 /// Appends whole rows to a run's curve.
 pub(crate) struct CurveWriter {
+    path: PathBuf,
     file: File,
     rows: usize,
+    hasher: blake3::Hasher,
 }
 
 impl CurveWriter {
-    /// Opens the curve and keeps its first `rows` rows: what came after the checkpoint will come again.
-    pub(crate) fn open(path: &Path, rows: usize) -> io::Result<Self> {
-        let content = match std::fs::read(path) {
-            Ok(content) => content,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(error),
+    /// A curve with nothing but its header.
+    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+        let empty = CurveRow {
+            run_id: "",
+            step: 0,
+            split: "",
+            loss: 0.0,
+            tokens: 0,
+            learning_rate: 0.0,
+            grad_norm: 0.0,
+            elapsed_seconds: 0.0,
         };
-        let kept = length_of_lines(&content, rows + 1);
-        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-        match kept {
-            Some(length) => file.set_len(length as u64)?,
-            None if rows == 0 => {
-                file.set_len(0)?;
-                let empty = CurveRow {
-                    run_id: "",
-                    step: 0,
-                    split: "",
-                    loss: 0.0,
-                    tokens: 0,
-                    learning_rate: 0.0,
-                    grad_norm: 0.0,
-                    elapsed_seconds: 0.0,
-                };
-                let header = csv_lines(&empty)?.0;
-                file.write_all(header.as_bytes())?;
-            }
+        Self::with(path, csv_lines(&empty)?.0.as_bytes(), 0)
+    }
+
+    /// Opens the curve and keeps its first `rows` rows: what came after the checkpoint will come again.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or those rows are not the ones whose `blake3` the checkpoint has.
+    pub(crate) fn reopen(path: &Path, rows: usize, blake3: &str) -> io::Result<Self> {
+        let content = std::fs::read(path)?;
+        let kept = length_of_lines(&content, rows + 1).map(|length| &content[..length]);
+        match kept.filter(|kept| blake3::hash(kept).to_hex().as_str() == blake3) {
+            Some(kept) => Self::with(path, kept, rows),
             None => {
-                let message = format!("the curve has fewer than the {rows} rows that the checkpoint knows of");
-                return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+                let message = format!("its first {rows} rows are not those that the checkpoint knows of");
+                Err(io::Error::new(io::ErrorKind::InvalidData, message))
             }
         }
-        Ok(Self { file, rows })
+    }
+
+    /// A new file in the place of the old: should another process believe that it still trains this run, its rows go
+    /// to a file that has no name any more.
+    fn with(path: &Path, content: &[u8], rows: usize) -> io::Result<Self> {
+        let mut file = NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
+        file.write_all(content)?;
+        let file = file.persist(path).map_err(|error| error.error)?;
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(content);
+        Ok(Self { path: path.to_path_buf(), file, rows, hasher })
     }
 
     /// Rows in the file.
     pub(crate) fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// BLAKE3 of all that was written.
+    pub(crate) fn blake3(&self) -> String {
+        self.hasher.finalize().to_hex().to_string()
     }
 
     /// Flushes what was appended to the disk.
@@ -84,9 +100,23 @@ impl CurveWriter {
 
     /// Appends a row in one write.
     pub(crate) fn append(&mut self, row: &CurveRow<'_>) -> io::Result<()> {
-        self.file.write_all(csv_lines(row)?.1.as_bytes())?;
+        let line = csv_lines(row)?.1;
+        self.file.write_all(line.as_bytes())?;
+        self.hasher.update(line.as_bytes());
         self.rows += 1;
         Ok(())
+    }
+
+    /// Flushes the curve to the disk and reads it back.
+    ///
+    /// # Errors
+    /// When what is there is not what was written.
+    pub(crate) fn finish(self) -> io::Result<()> {
+        self.sync()?;
+        if blake3::hash(&std::fs::read(&self.path)?) == self.hasher.finalize() {
+            return Ok(());
+        }
+        Err(io::Error::new(io::ErrorKind::InvalidData, "something else has changed the file while the run went on"))
     }
 }
 

@@ -13,15 +13,15 @@ mod schedule;
 mod step;
 mod trainer;
 
-pub use checkpoint::CHECKPOINT_FILE;
+pub use checkpoint::{CHECKPOINT_FILES, no_checkpoint, remove_checkpoints};
 pub use config::{Length, TrainConfig, TrainSpec};
 pub use curve::{CURVE_FILE, CurveRow};
 pub use evaluate::evaluate;
 pub use optimizer::AdamW;
-pub use record::{RunRecord, Status, write_csv};
+pub use record::{RunRecord, Status, csv_text};
 pub use schedule::Schedule;
 pub use step::{Stepped, Update, step};
-pub use trainer::{Job, Observer, Outcome, Report, TrainError, train};
+pub use trainer::{Checkpoints, Job, Observer, Order, Outcome, Report, TrainError, train};
 
 /// The finished weights in a run's folder.
 pub const WEIGHTS_FILE: &str = "model.safetensors";

@@ -1,10 +1,6 @@
 //! The row of a run in `runs.csv`.
 
-use std::io::{self, Write};
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
 
 /// How a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,19 +56,9 @@ pub struct RunRecord {
     pub note: String,
 }
 
-/// Writes rows under their header, whole or not at all.
-///
-/// # Errors
-/// When the file cannot be written; what stood there before is then untouched.
-pub fn write_csv<R: Serialize>(path: &Path, rows: &[R]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = NamedTempFile::new_in(folder)?;
-    let mut writer = csv::Writer::from_writer(&mut file);
-    rows.iter().try_for_each(|row| writer.serialize(row))?;
-    writer.flush()?;
-    drop(writer);
-    file.flush()?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+/// Rows under their header, as CSV.
+pub fn csv_text<R: Serialize>(rows: &[R]) -> String {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    rows.iter().try_for_each(|row| writer.serialize(row)).expect("rows of numbers and text");
+    String::from_utf8(writer.into_inner().expect("memory to write to")).expect("CSV of UTF-8 is UTF-8")
 }

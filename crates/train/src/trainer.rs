@@ -2,7 +2,6 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use lrx_data::{Sampler, Stories};
@@ -10,7 +9,7 @@ use lrx_model::{GptNeo, TensorFileError, save_weights};
 use lrx_tensor::Tape;
 use lrx_tensor::allocator::KeepFreedMemory;
 
-use crate::checkpoint::{self, CHECKPOINT_FILE, Position};
+use crate::checkpoint::{self, Position};
 use crate::curve::{CURVE_FILE, CurveRow, CurveWriter};
 use crate::{AdamW, TrainSpec, Update, WEIGHTS_FILE, evaluate, memory, step};
 
@@ -26,10 +25,30 @@ pub struct Job<'a> {
     pub valid: &'a Stories,
     /// The run's folder; it exists.
     pub folder: &'a Path,
-    /// Time between checkpoints.
-    pub checkpoint_every: Duration,
-    /// Set from outside to stop at the next step, with a checkpoint.
-    pub stop: &'a AtomicBool,
+    /// When to write checkpoints.
+    pub checkpoints: Checkpoints,
+    /// Asked after every step, and before anything is written: whether to go on.
+    pub order: &'a dyn Fn() -> Order,
+}
+
+/// When checkpoints are written.
+#[derive(Clone, Copy, Debug)]
+pub struct Checkpoints {
+    /// Time between two; longer where writing one takes more than a hundredth of it, so that it costs less than 1 %.
+    pub every: Duration,
+    /// Also after every so many steps.
+    pub steps: Option<usize>,
+}
+
+/// What a run is told from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Nothing.
+    GoOn,
+    /// Write a checkpoint and stop.
+    Stop,
+    /// Stop and write nothing: the run is in somebody else's hands.
+    Abandon,
 }
 
 /// How a call of [`train`] ended.
@@ -37,8 +56,10 @@ pub struct Job<'a> {
 pub enum Outcome {
     /// All steps are done; the weights are written.
     Finished,
-    /// `stop` was set; the checkpoint says where to go on.
+    /// On [`Order::Stop`]; the checkpoint says where to go on.
     Stopped,
+    /// On [`Order::Abandon`].
+    Abandoned,
     /// At this update (1 for the first), the loss or the gradient was not a finite number.
     Diverged {
         /// Which update.
@@ -109,7 +130,6 @@ pub fn train(job: &Job<'_>, model: &mut GptNeo, observer: &mut dyn Observer) -> 
     let spec = job.spec;
     let steps = spec.length().steps(job.sampler);
     let _keep_memory_of_steps = KeepFreedMemory::new();
-    memory::reset_peak();
     let mut optimizer = AdamW::new(model.parameters());
     let (mut position, mut curve) = start(job, model, &mut optimizer, observer)?;
     let mut clock = Clock::start(&position);
@@ -151,7 +171,6 @@ pub fn train(job: &Job<'_>, model: &mut GptNeo, observer: &mut dyn Observer) -> 
         };
         let mut log = |row: CurveRow<'_>, position: &mut Position| -> Result<(), TrainError> {
             curve.append(&row).map_err(|source| curve_error(job, source))?;
-            position.curve_rows = curve.rows();
             observer.logged(&row, &report(position, steps));
             Ok(())
         };
@@ -167,43 +186,56 @@ pub fn train(job: &Job<'_>, model: &mut GptNeo, observer: &mut dyn Observer) -> 
         }
         observer.stepped(&report(&position, steps));
 
-        let stop = job.stop.load(Ordering::Relaxed);
-        if !last && (stop || clock.since_checkpoint.elapsed() >= job.checkpoint_every) {
+        let order = (job.order)();
+        if order == Order::Abandon {
+            return Ok((Outcome::Abandoned, report(&position, steps)));
+        }
+        if !last && (order == Order::Stop || clock.checkpoint_is_due(&job.checkpoints, position.step)) {
+            let began = Instant::now();
             // The rows that the checkpoint knows of reach the disk before it does.
             curve.sync().map_err(|source| curve_error(job, source))?;
-            checkpoint::save(&job.folder.join(CHECKPOINT_FILE), &position, model.parameters(), &optimizer)?;
-            clock.since_checkpoint = Instant::now();
-            if stop {
+            (position.curve_rows, position.curve_blake3) = (curve.rows(), curve.blake3());
+            match checkpoint::save(job.folder, &position, model.parameters(), &optimizer) {
+                // A disk that is full now may have room again when the next is due; the run need not end for that.
+                Err(error) if order == Order::GoOn => observer.warned(&format!("no checkpoint now: {error}")),
+                saved => saved?,
+            }
+            clock.checkpoint_took(began.elapsed());
+            if order == Order::Stop {
                 return Ok((Outcome::Stopped, report(&position, steps)));
             }
         }
     }
 
+    if (job.order)() == Order::Abandon {
+        return Ok((Outcome::Abandoned, report(&position, steps)));
+    }
+    curve.finish().map_err(|source| curve_error(job, source))?;
     save_weights(model.parameters(), &job.folder.join(WEIGHTS_FILE))?;
     clock.read(&mut position);
     Ok((Outcome::Finished, report(&position, steps)))
 }
 
-/// From the checkpoint if there is a good one, else from the beginning.
+/// From the newest good checkpoint if there is one, else from the beginning.
 fn start(
     job: &Job<'_>,
     model: &mut GptNeo,
     optimizer: &mut AdamW,
     observer: &mut dyn Observer,
 ) -> Result<(Position, CurveWriter), TrainError> {
-    let checkpoint = job.folder.join(CHECKPOINT_FILE);
     let curve = job.folder.join(CURVE_FILE);
-    if checkpoint.exists() {
-        match checkpoint::load(&checkpoint, job.run_id, model.parameters_mut(), optimizer) {
-            Ok(position) => {
-                let writer = CurveWriter::open(&curve, position.curve_rows).map_err(|e| curve_error(job, e))?;
-                return Ok((position, writer));
-            }
-            Err(error) => observer.warned(&format!("the checkpoint cannot be used, the run starts anew: {error}")),
+    for path in checkpoint::present(job.folder) {
+        let reopen = |position: &Position| {
+            CurveWriter::reopen(&curve, position.curve_rows, &position.curve_blake3)
+                .map_err(|error| format!("the curve {} does not belong to it: {error}", curve.display()))
+        };
+        match checkpoint::load(&path, job.run_id, model.parameters_mut(), optimizer, reopen) {
+            Ok(start) => return Ok(start),
+            Err(error) => observer.warned(&format!("a checkpoint cannot be used: {error}")),
         }
     }
     let position = Position { run_id: job.run_id.to_string(), ..Position::default() };
-    let writer = CurveWriter::open(&curve, 0).map_err(|error| curve_error(job, error))?;
+    let writer = CurveWriter::create(&curve).map_err(|error| curve_error(job, error))?;
     Ok((position, writer))
 }
 
@@ -244,21 +276,37 @@ impl Position {
     }
 }
 
-/// Wall time over interruptions, and since the last checkpoint.
+/// Wall time over interruptions, and when the next checkpoint is due.
 struct Clock {
     began: Instant,
     before: f64,
-    since_checkpoint: Instant,
+    last_checkpoint: Instant,
+    checkpoint_cost: Duration,
 }
 
 impl Clock {
     fn start(position: &Position) -> Self {
-        Self { began: Instant::now(), before: position.wall_seconds, since_checkpoint: Instant::now() }
+        let now = Instant::now();
+        Self { began: now, before: position.wall_seconds, last_checkpoint: now, checkpoint_cost: Duration::ZERO }
     }
 
     fn read(&self, position: &mut Position) {
         position.wall_seconds = self.before + self.began.elapsed().as_secs_f64();
         let peaks = [position.peak_rss_mb, memory::peak_rss_mb()];
         position.peak_rss_mb = peaks.into_iter().flatten().reduce(f64::max);
+    }
+
+    fn checkpoint_is_due(&self, checkpoints: &Checkpoints, step: usize) -> bool {
+        let by_steps = checkpoints.steps.is_some_and(|steps| step.is_multiple_of(steps));
+        let every = if checkpoints.every.is_zero() {
+            Duration::ZERO // Asked for after every step, whatever it costs.
+        } else {
+            checkpoints.every.max(100 * self.checkpoint_cost)
+        };
+        by_steps || self.last_checkpoint.elapsed() >= every
+    }
+
+    fn checkpoint_took(&mut self, time: Duration) {
+        (self.last_checkpoint, self.checkpoint_cost) = (Instant::now(), time);
     }
 }

@@ -1,13 +1,15 @@
 //! GPT-Neo's causal self-attention.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use lrx_tensor::dfdx::tensor::SplitTape;
-use lrx_tensor::{Activation, activation, ops, values};
+use lrx_tensor::{Activation, Matrix, activation, ops, values};
 use toml::Table;
 
 use super::{Slot, Slots, resolve_slots};
-use crate::{Block, BlockShape, BlockSpec, Builder, Linear, LinearShape, OptionError, Pass, Past, Registry};
+use crate::{
+    Block, BlockShape, BlockSpec, Builder, Linear, LinearShape, OptionError, Parameters, Pass, Past, Registry,
+};
 
 /// `out(attention(q(x), k(x), v(x)))`; q, k and v have no bias, out has one; scores are not divided by √head size.
 struct Attention {
@@ -38,6 +40,11 @@ impl Block for Attention {
         let y = ops::attention_continued(&q, &past.keys, &past.values, self.heads, self.window);
         Some(self.out.forward(pass, activation(y, &tape)))
     }
+
+    fn matrices(&self, parameters: &Parameters) -> Vec<(&'static str, Matrix)> {
+        let slots = [("q_proj", &self.q), ("k_proj", &self.k), ("v_proj", &self.v), ("out_proj", &self.out)];
+        slots.map(|(name, linear)| (name, linear.dense_equivalent(parameters))).into()
+    }
 }
 
 /// Standard attention whose four matrices are of a linear kind.
@@ -64,5 +71,5 @@ pub(crate) fn standard_attention(
         let mut next = || layers.next().expect("four slots");
         Box::new(Attention { q: next(), k: next(), v: next(), out: next(), heads, window })
     };
-    Ok(BlockSpec { kind, rank, options, cost, build: Rc::new(build) })
+    Ok(BlockSpec { kind, rank, options, cost, build: Arc::new(build) })
 }

@@ -1,12 +1,14 @@
 //! GPT-Neo's MLP.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
-use lrx_tensor::{Activation, ops};
+use lrx_tensor::{Activation, Matrix, ops};
 use toml::Table;
 
 use super::{Slot, Slots, resolve_slots};
-use crate::{Block, BlockShape, BlockSpec, Builder, Linear, LinearShape, OptionError, Pass, Past, Registry};
+use crate::{
+    Block, BlockShape, BlockSpec, Builder, Linear, LinearShape, OptionError, Parameters, Pass, Past, Registry,
+};
 
 /// `c_proj(gelu(c_fc(x)))`, both with bias.
 struct Mlp {
@@ -21,6 +23,12 @@ impl Block for Mlp {
 
     fn extend(&self, pass: &Pass<'_>, x: Activation, _: &mut Past) -> Option<Activation> {
         Some(self.forward(pass, x)) // Token by token anyway.
+    }
+
+    fn matrices(&self, parameters: &Parameters) -> Vec<(&'static str, Matrix)> {
+        [("c_fc", &self.c_fc), ("c_proj", &self.c_proj)]
+            .map(|(name, linear)| (name, linear.dense_equivalent(parameters)))
+            .into()
     }
 }
 
@@ -41,5 +49,5 @@ pub(crate) fn standard_mlp(
         let [c_fc, c_proj] = [0, 1].map(|i| specs[i].build(&mut builder.scope(slots[i].weights)));
         Box::new(Mlp { c_fc, c_proj })
     };
-    Ok(BlockSpec { kind, rank, options, cost, build: Rc::new(build) })
+    Ok(BlockSpec { kind, rank, options, cost, build: Arc::new(build) })
 }

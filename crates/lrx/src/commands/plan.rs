@@ -26,6 +26,10 @@ pub(crate) fn plan(args: &PlanArgs, registry: &Registry) -> Result<ExitCode, Fai
             rows.push((run, row));
         }
     }
+    if args.ids {
+        rows.iter().for_each(|(_, row)| println!("{}", row.run_id));
+        return Ok(ExitCode::SUCCESS);
+    }
     match args.format {
         PlanFormat::Csv => {
             let mut writer = csv::Writer::from_writer(std::io::stdout());

@@ -1,12 +1,19 @@
 //! `lrx report`
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use lrx_analysis::{Format, ReportOptions};
 
 use crate::cli::{Failure, ReportArgs, ReportFormat};
+use crate::runs::verify_checksums;
 
 pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
+    for folder in args.dirs.iter().flat_map(|dir| with_folders_inside(dir)) {
+        if let Err(damage) = verify_checksums(&folder) {
+            eprintln!("warning: {}: {damage}; the figures may be wrong (`lrx run` writes them anew)", folder.display());
+        }
+    }
     let format = match args.format {
         ReportFormat::Html => Format::Html,
         ReportFormat::Text => Format::Text,
@@ -18,4 +25,10 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
         println!("\nwrote {} and {} files beside it", page.display(), others.len());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The folder, and the folders in it: experiments, where it holds such.
+fn with_folders_inside(dir: &Path) -> Vec<PathBuf> {
+    let inside = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    std::iter::once(dir.to_path_buf()).chain(inside.filter(|path| path.is_dir())).collect()
 }

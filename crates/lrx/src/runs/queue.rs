@@ -1,0 +1,222 @@
+//! Which run comes next, on how many workers.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use lrx_train::{Checkpoints, Order};
+
+use super::Task;
+use super::claim::{Claimed, Watch};
+use super::folder::{State, read_state};
+use super::worker::{End, complete, train_claimed};
+use crate::progress::Lines;
+use crate::results::{about, assemble};
+use crate::signals::Signals;
+
+/// How runs are worked on.
+pub(crate) struct Policy {
+    pub(crate) jobs: usize,
+    /// Threads of each job.
+    pub(crate) threads: usize,
+    pub(crate) retry_failed: bool,
+    pub(crate) fail_fast: bool,
+    /// Leave runs that other processes have to them.
+    pub(crate) no_wait: bool,
+    pub(crate) checkpoints: Checkpoints,
+}
+
+/// How it went.
+#[derive(Default)]
+pub(crate) struct Totals {
+    pub(crate) finished: usize,
+    /// Titles and reasons.
+    pub(crate) failed: Vec<(String, String)>,
+    /// Titles, and who has them.
+    pub(crate) with_others: Vec<(String, String)>,
+    /// Runs that were stopped, or not begun because others were.
+    pub(crate) left: usize,
+}
+
+/// How long to wait before looking again at runs that others have.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// Works on all tasks until each is finished, has failed, or is left to others.
+pub(crate) fn work(tasks: &[Task], policy: &Policy, signals: &Signals, lines: &Lines) -> Totals {
+    let queue = Queue {
+        waiting: Mutex::new((0..tasks.len()).collect()),
+        watch: Mutex::default(),
+        totals: Mutex::default(),
+        failed: AtomicBool::new(false),
+        tasks,
+        policy,
+        signals,
+        lines,
+    };
+    if policy.jobs == 1 {
+        queue.worker();
+    } else {
+        std::thread::scope(|scope| {
+            for _ in 0..policy.jobs {
+                scope.spawn(|| {
+                    // Each job has threads of its own; this one is one of them.
+                    let pool = rayon::ThreadPoolBuilder::new().num_threads(policy.threads).use_current_thread().build();
+                    match pool {
+                        Ok(pool) => pool.install(|| queue.worker()),
+                        Err(error) => lines.print(&format!("cannot start the threads of a job: {error}")),
+                    }
+                });
+            }
+        });
+    }
+    let mut totals = queue.totals.into_inner().expect("no worker panicked");
+    totals.left += queue.waiting.into_inner().expect("no worker panicked").len();
+    totals
+}
+
+struct Queue<'a> {
+    /// Tasks that nobody here works on, in their order.
+    waiting: Mutex<VecDeque<usize>>,
+    watch: Mutex<Watch>,
+    totals: Mutex<Totals>,
+    failed: AtomicBool,
+    tasks: &'a [Task],
+    policy: &'a Policy,
+    signals: &'a Signals,
+    lines: &'a Lines,
+}
+
+impl<'a> Queue<'a> {
+    fn stopping(&self) -> bool {
+        self.signals.stop().is_some() || (self.policy.fail_fast && self.failed.load(Ordering::Relaxed))
+    }
+
+    fn worker(&self) {
+        // Tasks in a row that others had: when all that are left are, wait.
+        let mut held = 0;
+        while !self.stopping() {
+            let (next, left) = {
+                let mut waiting = self.waiting.lock().expect("no worker panicked");
+                (waiting.pop_front(), waiting.len())
+            };
+            let Some(index) = next else { return };
+            let task = &self.tasks[index];
+            match self.attempt(task) {
+                Ok(Some(by)) if self.policy.no_wait => {
+                    self.lines.print(&format!("{}  left to {by}", task.title));
+                    self.totals().with_others.push((task.title.clone(), by));
+                }
+                Ok(Some(by)) => {
+                    self.waiting.lock().expect("no worker panicked").push_back(index);
+                    held += 1;
+                    if held == 1 {
+                        self.lines.print(&format!("{}  is being trained by {by}", task.title));
+                    }
+                    if held > left {
+                        std::thread::sleep(LOOK_AGAIN);
+                    }
+                    continue;
+                }
+                Ok(None) => {}
+                Err(error) => self.fail(task, error),
+            }
+            held = 0;
+        }
+    }
+
+    fn totals(&self) -> MutexGuard<'_, Totals> {
+        self.totals.lock().expect("no worker panicked")
+    }
+
+    fn fail(&self, task: &Task, reason: String) {
+        self.lines.print(&format!("{}  failed: {reason}", task.title));
+        self.failed.store(true, Ordering::Relaxed);
+        self.totals().failed.push((task.title.clone(), reason));
+    }
+
+    /// Brings a run to its end if it is free; else says who has it.
+    fn attempt(&self, task: &'a Task) -> Result<Option<String>, String> {
+        let folder = task.folder();
+        let state = read_state(&folder);
+        if self.settled(task, &state) {
+            if let State::Finished(record) = state {
+                complete(task, &record)?;
+            }
+            return Ok(None);
+        }
+        std::fs::create_dir_all(&folder).map_err(about(&folder))?;
+        let claimed = self.watch.lock().expect("no worker panicked").claim(&folder).map_err(about(&folder))?;
+        let claim = match claimed {
+            Claimed::Held(by) => return Ok(Some(by)),
+            Claimed::Mine(claim) => claim,
+        };
+        // It may have been finished between the look and the claim.
+        let state = read_state(&folder);
+        if self.settled(task, &state) {
+            claim.clear();
+            return Ok(None);
+        }
+        let order = || match () {
+            () if claim.is_lost() => Order::Abandon,
+            () if self.stopping() => Order::Stop,
+            () => Order::GoOn,
+        };
+        let mut progress = self.lines.run(&task.title);
+        let end = train_claimed(task, self.policy, &order, &mut progress);
+        let lost = claim.is_lost();
+        match end {
+            Ok(End::Finished { message }) => {
+                claim.clear();
+                progress.end(&message);
+                self.totals().finished += 1;
+            }
+            Ok(End::Failed { message, note }) => {
+                claim.release();
+                progress.end(&message);
+                self.failed.store(true, Ordering::Relaxed);
+                self.totals().failed.push((task.title.clone(), note));
+            }
+            Ok(End::Stopped { message }) => {
+                claim.release();
+                progress.end(&message);
+                self.totals().left += 1;
+            }
+            Ok(End::Abandoned) => {
+                progress.end("another process has taken this run over");
+                return Ok(Some("another process".into()));
+            }
+            Err(error) => {
+                claim.release();
+                progress.end("");
+                return Err(error);
+            }
+        }
+        if !lost {
+            assemble(&task.experiment, &task.order)?;
+        }
+        Ok(None)
+    }
+
+    /// Tells of a run that has ended before, if nothing is to be done about it.
+    fn settled(&self, task: &Task, state: &State) -> bool {
+        let failed = match state {
+            State::Finished(record) => {
+                let loss = record.eval_loss.map(|loss| format!(", eval {loss:.3}")).unwrap_or_default();
+                self.lines.print(&format!("{}  finished before{loss}", task.title));
+                self.totals().finished += 1;
+                return true;
+            }
+            State::Failed(record) => record.note.clone(),
+            State::Damaged(damage) => format!("{}: {damage}", task.folder().display()),
+            State::New | State::Running(_) => return false,
+        };
+        if self.policy.retry_failed {
+            return false;
+        }
+        self.lines.print(&format!("{}  not tried again: {failed} (--retry-failed does)", task.title));
+        self.failed.store(true, Ordering::Relaxed);
+        self.totals().failed.push((task.title.clone(), failed));
+        true
+    }
+}

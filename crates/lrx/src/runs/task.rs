@@ -1,0 +1,56 @@
+//! What one run needs, prepared before the first begins.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use lrx_data::{Corpus, Sampler};
+use lrx_model::{GptNeo, ModelSpec, load_weights};
+use lrx_train::{RunRecord, TrainSpec};
+
+/// One run, ready to be trained by any thread.
+pub(crate) struct Task {
+    /// `[2/10] MedSA-FullMLP-4L seed 1`
+    pub(crate) title: String,
+    /// The run.
+    pub(crate) run_id: String,
+    /// Of weights and order.
+    pub(crate) seed: u64,
+    /// The experiment's folder, and the runs of its config in their order.
+    pub(crate) experiment: PathBuf,
+    pub(crate) order: Arc<[String]>,
+    /// The text of `resolved.toml`.
+    pub(crate) resolved: toml::Table,
+    pub(crate) model: ModelSpec,
+    pub(crate) train: TrainSpec,
+    pub(crate) corpus: Arc<Corpus>,
+    pub(crate) sampler: Sampler,
+    /// The row before the run has begun.
+    pub(crate) planned: RunRecord,
+}
+
+impl Task {
+    /// The run's folder.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.experiment.join(&self.run_id)
+    }
+
+    /// The model before its first step.
+    ///
+    /// # Errors
+    /// When the weights that it starts from cannot be used.
+    pub(crate) fn initial_model(&self) -> Result<GptNeo, String> {
+        initial_model(&self.model, self.corpus.vocabulary.size(), self.seed)
+    }
+}
+
+/// A model before its first step.
+///
+/// # Errors
+/// When the weights that it starts from cannot be used.
+pub(crate) fn initial_model(spec: &ModelSpec, vocabulary: usize, seed: u64) -> Result<GptNeo, String> {
+    let mut model = GptNeo::new(spec, vocabulary, seed);
+    if let Some(file) = &spec.init_from {
+        load_weights(model.parameters_mut(), &file.path).map_err(|error| error.to_string())?;
+    }
+    Ok(model)
+}

@@ -1,0 +1,113 @@
+//! Several runs, several jobs, several processes on one folder of results: every run is done once, with the same numbers.
+#![cfg(unix)]
+
+mod common;
+
+use std::fs;
+use std::process::Child;
+use std::time::Duration;
+
+use common::{Lab, column, files, rows};
+
+const SEEDS: &str = "--set seeds=[0,1,2,3] --set train.steps=60 --set train.eval_every=20 --set train.log_every=5";
+
+/// All numbers of an experiment but times, and its weights.
+fn numbers(lab: &Lab, out: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    for (file, timed) in [
+        ("runs.csv", &["tokens_per_second", "wall_seconds", "peak_rss_mb"][..]),
+        ("curves.csv", &["elapsed_seconds"][..]),
+        ("ranks.csv", &[][..]),
+    ] {
+        for mut row in rows(&lab.read(&format!("{out}/tiny/{file}"))) {
+            assert!(timed.iter().all(|column| row.remove(*column).is_some()));
+            let mut cells: Vec<String> = row.into_iter().map(|(name, cell)| format!("{name}={cell}")).collect();
+            cells.sort();
+            all.push(cells.join(" "));
+        }
+    }
+    for run in lab.runs(&format!("{out}/tiny")) {
+        let weights = fs::read(run.join("model.safetensors")).unwrap();
+        all.push(format!("{weights:?}"));
+    }
+    all
+}
+
+#[test]
+fn jobs_processes_and_kills_change_no_number() {
+    let lab = Lab::tiny("");
+    lab.expect(0, &format!("run tiny.toml {SEEDS} --out alone"));
+    let alone = numbers(&lab, "alone");
+    assert_eq!(rows(&lab.read("alone/tiny/runs.csv")).len(), 4);
+
+    lab.expect(0, &format!("run tiny.toml {SEEDS} --out jobs --jobs 3 --threads 2"));
+    assert!(numbers(&lab, "jobs") == alone, "jobs side by side");
+
+    // Two processes at once, one of them killed now and then.
+    let start = || lab.start(&format!("run tiny.toml {SEEDS} --out two --checkpoint-steps 7"));
+    let mut processes: Vec<Child> = vec![start(), start()];
+    for kill in 0..8_u64 {
+        std::thread::sleep(Duration::from_millis(60 + 97 * kill % 250));
+        let victim = &mut processes[(kill % 2) as usize];
+        victim.kill().unwrap(); // SIGKILL
+        victim.wait().unwrap();
+        *victim = start();
+    }
+    for process in &mut processes {
+        assert_eq!(process.wait().unwrap().code(), Some(0));
+    }
+    assert!(numbers(&lab, "two") == alone, "two processes");
+    let left = files(&lab.path("two/tiny"));
+    assert!(left.iter().all(|file| !file.contains("claim") && !file.contains("checkpoint")), "{left:?}");
+}
+
+#[test]
+fn ids_and_only_name_single_runs() {
+    let lab = Lab::tiny("");
+    let ids = lab.expect(0, &format!("plan --ids tiny.toml {SEEDS}")).stdout;
+    let ids: Vec<&str> = ids.lines().collect();
+    assert_eq!(ids.len(), 4);
+    lab.expect(0, &format!("run tiny.toml {SEEDS} --out out --only {}", ids[2]));
+    assert_eq!(column(&rows(&lab.read("out/tiny/runs.csv")), "run_id"), [ids[2]]);
+    let done = lab.expect(2, &format!("run tiny.toml {SEEDS} --out out --only {}x", ids[1]));
+    assert!(done.stderr.contains(&format!("did you mean {}?", ids[1])), "{}", done.stderr);
+}
+
+#[test]
+fn a_finished_run_that_has_changed_is_told_and_not_believed() {
+    let lab = Lab::tiny("");
+    lab.expect(0, "run tiny.toml --out out");
+    let run = lab.only_run("out/tiny");
+    for file in ["run.csv", "curve.csv", "model.safetensors", "resolved.toml", "checksums.txt", "ranks.csv"] {
+        let path = run.join(file);
+        let good = fs::read(&path).unwrap();
+        let mut bad = good.clone();
+        let middle = bad.len() / 2;
+        bad[middle] ^= 1;
+        fs::write(&path, bad).unwrap();
+        let done = lab.expect(1, "run tiny.toml --out out");
+        assert!(done.stderr.contains("has changed since it was written"), "{file}: {}", done.stderr);
+        assert!(rows(&lab.read("out/tiny/runs.csv")).is_empty(), "{file}");
+        fs::write(&path, good).unwrap();
+    }
+    lab.expect(0, "run tiny.toml --out out");
+    // Weights may be deleted to save room.
+    fs::remove_file(run.join("model.safetensors")).unwrap();
+    lab.expect(0, "run tiny.toml --out out");
+
+    let table = lab.path("out/tiny/runs.csv");
+    fs::write(&table, fs::read_to_string(&table).unwrap().replace("finished", "Finished")).unwrap();
+    let report = lab.lrx(["report", "out/tiny", "--format", "text"]);
+    assert!(report.stderr.contains("runs.csv has changed since it was written"), "{}", report.stderr);
+}
+
+#[test]
+fn a_folder_of_another_config_is_not_mixed_in() {
+    let lab = Lab::tiny("");
+    let id = lab.expect(0, "plan --ids tiny.toml").stdout.trim().to_string();
+    lab.expect(0, "run tiny.toml --out other --set train.learning_rate=2e-3");
+    let other = lab.only_run("other/tiny");
+    lab.write(&format!("out/tiny/{id}/resolved.toml"), fs::read(other.join("resolved.toml")).unwrap());
+    let done = lab.expect(1, "run tiny.toml --out out");
+    assert!(done.stderr.contains("`train.learning_rate` is 0.002 there and 0.001 here"), "{}", done.stderr);
+}

@@ -1,0 +1,94 @@
+//! How much of its rank a matrix uses.
+
+use faer::Mat;
+use lrx_tensor::Matrix;
+use rayon::prelude::*;
+
+use crate::GptNeo;
+
+/// How much of its rank one matrix uses, from its singular values σ.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EffectiveRank {
+    /// The matrix, as its weights are called: `transformer.h.0.attn.attention.q_proj`.
+    pub matrix: String,
+    /// The layer, from 0.
+    pub layer: usize,
+    /// `q`, `k`, `v`, `out`, `c_fc` or `c_proj`.
+    pub slot: &'static str,
+    /// Features out.
+    pub rows: usize,
+    /// Features in.
+    pub columns: usize,
+    /// The number of σ that are more than rounding: above 10⁻⁶ of the largest.
+    pub max_rank: usize,
+    /// exp(−Σ p ln p) with p = σ / Σσ (Roy & Vetterli 2007).
+    pub entropy_rank: f64,
+    /// Σσ² / σ₁² (Rudelson & Vershynin 2007).
+    pub stable_rank: f64,
+}
+
+/// The effective ranks of all matrices of a model; for a layer that is no single matrix, of its dense equivalent.
+pub fn effective_ranks(model: &GptNeo) -> Vec<EffectiveRank> {
+    let matrices: Vec<_> = model
+        .matrices()
+        .into_iter()
+        .map(|(layer, place, slot, matrix)| (layer, place, slot, in_f64(&matrix)))
+        .collect();
+    let rank = |(layer, place, slot, matrix): &(usize, &str, &'static str, Mat<f64>)| {
+        let sigma = matrix.singular_values().expect("a singular value decomposition of finite numbers");
+        let (entropy_rank, stable_rank) = of_singular_values(&sigma);
+        EffectiveRank {
+            matrix: format!("transformer.h.{layer}.{place}.{slot}"),
+            layer: *layer,
+            slot: if *place == "mlp" { slot } else { slot.trim_end_matches("_proj") },
+            rows: matrix.nrows(),
+            columns: matrix.ncols(),
+            max_rank: sigma.iter().filter(|s| **s > 1e-6 * sigma[0]).count(),
+            entropy_rank,
+            stable_rank,
+        }
+    };
+    matrices.par_iter().map(rank).collect()
+}
+
+fn in_f64(matrix: &Matrix) -> Mat<f64> {
+    use lrx_tensor::dfdx::shapes::HasShape;
+    let (rows, columns) = *matrix.shape();
+    let values = lrx_tensor::values(matrix);
+    Mat::from_fn(rows, columns, |i, j| f64::from(values[i * columns + j]))
+}
+
+/// The entropy rank and the stable rank; both 0 for a matrix of zeros.
+fn of_singular_values(sigma: &[f64]) -> (f64, f64) {
+    let sum: f64 = sigma.iter().sum();
+    if sum == 0.0 {
+        return (0.0, 0.0);
+    }
+    let entropy: f64 = sigma.iter().map(|s| s / sum).filter(|p| *p > 0.0).map(|p| -p * p.ln()).sum();
+    let largest = sigma.iter().copied().fold(0.0, f64::max);
+    (entropy.exp(), sigma.iter().map(|s| (s / largest).powi(2)).sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// numpy 2: `W = np.sin(0.7 * np.arange(35) + 0.3).reshape(7, 5) ** 3; s = np.linalg.svd(W, compute_uv=False);
+    /// p = s / s.sum(); np.exp(-(p * np.log(p)).sum()), (s ** 2).sum() / s.max() ** 2`
+    #[test]
+    fn ranks_are_those_of_numpy() {
+        let matrix = Mat::from_fn(7, 5, |i, j| (0.7 * (5 * i + j) as f64 + 0.3).sin().powi(3));
+        let (entropy, stable) = of_singular_values(&matrix.singular_values().unwrap());
+        assert!((entropy - NUMPY.0).abs() < 1e-6 && (stable - NUMPY.1).abs() < 1e-6, "{entropy} {stable}");
+    }
+
+    const NUMPY: (f64, f64) = (3.3645461518, 1.6650281230);
+
+    #[test]
+    fn equal_singular_values_use_the_whole_rank_and_one_uses_one() {
+        assert!((of_singular_values(&[2.0; 6]).0 - 6.0).abs() < 1e-12);
+        assert!((of_singular_values(&[2.0; 6]).1 - 6.0).abs() < 1e-12);
+        assert_eq!(of_singular_values(&[3.0, 0.0, 0.0]), (1.0, 1.0));
+        assert_eq!(of_singular_values(&[0.0, 0.0]), (0.0, 0.0));
+    }
+}
