@@ -57,6 +57,17 @@ pub(crate) fn write_csv_text<R: Serialize>(path: &Path, rows: &[R]) -> Result<()
     write_text(path, &csv_text(rows))
 }
 
+/// Deletes temporary files that a killed process has left in a folder: those that nobody has written to for a minute.
+pub(crate) fn clear_leftovers(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let age = entry.metadata().and_then(|file| file.modified()).map(|time| time.elapsed().unwrap_or_default());
+        let temporary = entry.file_name().to_string_lossy().starts_with(".tmp");
+        if temporary && age.is_ok_and(|age| age > Duration::from_secs(60)) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// Writes `text` to `path`, whole or not at all.
 pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), String> {
     write_bytes(path, text.as_bytes())

@@ -8,7 +8,9 @@ use lrx_train::{Job, Order, Outcome, Report, RunRecord, Status, WEIGHTS_FILE, re
 use super::folder::{State, agree_on_config, read_state, seal, write_row};
 use super::{Policy, Task};
 use crate::progress::{RunProgress, thousands};
-use crate::results::{CHECKSUMS_FILE, RANKS_FILE, RankRow, VOCABULARY_FILE, about, assemble_seldom, write_csv_text};
+use crate::results::{
+    CHECKSUMS_FILE, RANKS_FILE, RankRow, VOCABULARY_FILE, about, assemble_seldom, clear_leftovers, write_csv_text,
+};
 
 /// How work on a run ended.
 pub(super) enum End {
@@ -38,6 +40,7 @@ pub(super) fn train_claimed<'a>(
             }
         }
     }
+    [&folder, &task.experiment].map(|folder| clear_leftovers(folder));
     agree_on_config(&folder, &task.resolved)?;
     task.corpus.vocabulary.save(&folder.join(VOCABULARY_FILE)).map_err(|error| error.to_string())?;
     let mut row = RunRecord { status: Status::Running, tokens: None, steps: None, ..task.planned.clone() };
