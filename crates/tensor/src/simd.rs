@@ -5,12 +5,24 @@
 
 use std::sync::LazyLock;
 
+use pulp::WithSimd;
+
 pub(crate) static ARCH: LazyLock<pulp::Arch> = LazyLock::new(pulp::Arch::new);
 
 /// Runs `f`, whose inlined loops are compiled for the best SIMD level that the processor has.
 #[inline(always)]
 pub(crate) fn vectorised<R>(f: impl FnOnce() -> R) -> R {
     ARCH.dispatch(f)
+}
+
+/// Runs `kernel` with vectors of eight numbers where the processor has them.
+#[inline(always)]
+pub(crate) fn with_eights<K: WithSimd>(kernel: K) -> K::Output {
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    if let Some(simd) = pulp::x86::V3::try_new() {
+        return pulp::Simd::vectorize(simd, kernel);
+    }
+    ARCH.dispatch(kernel)
 }
 
 /// Parts of a sum that are added up independently.

@@ -5,7 +5,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use crate::simd::ARCH;
+use crate::simd::{ARCH, with_eights};
 
 /// Queries side by side.
 pub(super) const LANES: usize = 16;
@@ -17,13 +17,11 @@ pub(super) type Lanes = [f32; LANES];
 /// Eight features of a token, or one feature of eight tokens.
 pub(super) type Block = [f32; BLOCK];
 
-/// A head of some tokens, copied together, one row a token, filled up with zeros.
+/// A head of some tokens, copied together, one row a token; features and tokens are filled up with zeros to whole
+/// blocks.
 pub(super) struct Head {
     tokens: usize,
-    /// Rounded up to whole blocks.
     features: usize,
-    /// The length of a row: rounded up to whole [`Lanes`].
-    stride: usize,
     rows: Vec<f32>,
 }
 
@@ -31,12 +29,11 @@ impl Head {
     /// Copies the head out of a row-major matrix: `rows[t][first..first + size]` for each token t.
     pub(super) fn copied<'a>(rows: impl ExactSizeIterator<Item = &'a [f32]>, first: usize, size: usize) -> Self {
         let (tokens, features) = (rows.len(), size.next_multiple_of(BLOCK));
-        let stride = size.next_multiple_of(LANES);
-        let mut copy = vec![0.0; tokens * stride];
-        for (copy, row) in copy.chunks_exact_mut(stride).zip(rows) {
+        let mut copy = vec![0.0; tokens.next_multiple_of(BLOCK) * features];
+        for (copy, row) in copy.chunks_exact_mut(features).zip(rows) {
             copy[..size].copy_from_slice(&row[first..first + size]);
         }
-        Self { tokens, features, stride, rows: copy }
+        Self { tokens, features, rows: copy }
     }
 
     /// Zeros for as many tokens.
@@ -55,29 +52,39 @@ impl Head {
 
     /// The features of a token.
     pub(super) fn row(&self, token: usize) -> &[f32] {
-        &self.rows[token * self.stride..][..self.features]
+        &self.rows[token * self.features..][..self.features]
     }
 
     /// The same head with eight tokens side by side, and zeros behind the last.
     pub(super) fn transposed(&self) -> Transposed {
-        let mut columns = vec![[0.0; BLOCK]; self.tokens.div_ceil(BLOCK) * self.features];
-        for (columns, rows) in columns.chunks_exact_mut(self.features).zip(self.rows.chunks(BLOCK * self.stride)) {
-            for (i, row) in rows.chunks_exact(self.stride).enumerate() {
-                for (column, feature) in columns.iter_mut().zip(row) {
-                    column[i] = *feature;
-                }
-            }
+        let mut columns = vec![[0.0; BLOCK]; self.rows.len() / BLOCK];
+        let blocks = self.rows.chunks_exact(BLOCK * self.features);
+        for (columns, rows) in columns.chunks_exact_mut(self.features).zip(blocks) {
+            transpose(rows, columns);
         }
         Transposed { features: self.features, columns }
     }
 
     /// The features of sixteen tokens from `first` on, side by side; zeros behind the last.
     pub(super) fn lanes(&self, first: usize, lanes: &mut [Lanes]) {
-        lanes.fill([0.0; LANES]);
-        for (lane, token) in (first..self.tokens.min(first + LANES)).enumerate() {
-            for (lanes, feature) in lanes.iter_mut().zip(self.row(token)) {
-                lanes[lane] = *feature;
+        let rows = &self.rows[first * self.features..];
+        if rows.len() >= LANES * self.features {
+            transpose(&rows[..LANES * self.features], lanes);
+        } else {
+            lanes.fill([0.0; LANES]);
+            for (lane, row) in rows.chunks_exact(self.features).enumerate() {
+                lanes.iter_mut().zip(row).for_each(|(lanes, feature)| lanes[lane] = *feature);
             }
+        }
+    }
+}
+
+/// `columns[feature][token] = rows[token][feature]` for N tokens.
+fn transpose<const N: usize>(rows: &[f32], columns: &mut [[f32; N]]) {
+    let features = columns.len();
+    for (feature, column) in columns.iter_mut().enumerate() {
+        for (number, row) in column.iter_mut().zip(rows.chunks_exact(features)) {
+            *number = row[feature];
         }
     }
 }
@@ -117,37 +124,22 @@ pub(super) fn products(a: &Transposed, first_block: usize, x: &[Lanes], products
     ARCH.dispatch(Kernel(&a.columns[first_block * a.features..], x, products));
 }
 
-/// `sums[d][l] = Σ_j weights[j][l] · a[first + j][d]`, as far as there are tokens in a.
-pub(super) fn weighted_sums(weights: &[Lanes], a: &Head, first: usize, sums: &mut [Lanes]) {
-    struct Kernel<'a>(&'a [Lanes], &'a [f32], usize, &'a mut [[Lanes; BLOCK]]);
-    impl WithSimd for Kernel<'_> {
-        type Output = ();
-
-        #[inline(always)]
-        fn with_simd<S: Simd>(self, simd: S) {
-            let Self(weights, rows, stride, sums) = self;
-            for part in 0..LANES / S::F32_LANES {
-                for (block, sums) in sums.iter_mut().enumerate() {
-                    let mut own = [simd.splat_f32s(0.0); BLOCK];
-                    for (weights, row) in weights.iter().zip(rows.chunks_exact(stride)) {
-                        let weights = S::as_simd_f32s(weights).0[part];
-                        let factors: &Block = row.as_chunks().0.get(block).expect("a block of the row");
-                        for (sum, &factor) in own.iter_mut().zip(factors) {
-                            *sum = simd.mul_add_f32s(weights, simd.splat_f32s(factor), *sum);
-                        }
-                    }
-                    for (sum, own) in sums.iter_mut().zip(own) {
-                        S::as_mut_simd_f32s(sum).0[part] = own;
-                    }
-                }
-            }
-        }
+/// `sums[l][d] = Σ_j weights[j][l] · a[first + j][d]` for the tokens of a as far as there are weights. Those of query l are
+/// zero from `diagonal + l + 1` on, and not all of them are multiplied.
+pub(super) fn weighted_sums(weights: &[Lanes], a: &Head, first: usize, diagonal: usize, sums: &mut [f32]) {
+    assert_eq!(sums.len(), LANES * a.features, "a row for each lane");
+    sums.fill(0.0);
+    let rows = &a.rows[first * a.features..];
+    for (group, sums) in sums.chunks_exact_mut(GROUP * a.features).enumerate() {
+        // What the last query of the group sees.
+        let seen = weights.len().min(diagonal + GROUP * (group + 1));
+        let weights = &weights.as_flattened()[GROUP * group..];
+        with_eights(AddRows::<LANES, 1> { weights, count: seen, features: a.features, rows, sums });
     }
-    assert_eq!(sums.len(), a.features, "as many features");
-    ARCH.dispatch(Kernel(weights, &a.rows[first * a.stride..], a.stride, sums.as_chunks_mut().0));
 }
 
-/// `sums[first + j][d] += Σ_l weights[j][l] · a[first_lane + l][d]`, as far as there are tokens in sums and in a.
+/// `sums[first + j][d] += Σ_l weights[j][l] · a[first_lane + l][d]`, as far as there are tokens in sums and in a. Queries
+/// do not see the keys after them.
 pub(super) fn add_weighted_lanes(
     weights: &[[Lanes; BLOCK]],
     a: &Head,
@@ -155,34 +147,80 @@ pub(super) fn add_weighted_lanes(
     sums: &mut Head,
     first: usize,
 ) {
-    struct Kernel<'a>(&'a [[Lanes; BLOCK]], &'a [f32], usize, &'a mut [f32]);
-    impl WithSimd for Kernel<'_> {
-        type Output = ();
+    assert_eq!(a.features, sums.features, "as many features");
+    let groups = weights.as_flattened().chunks_exact(GROUP);
+    let sums = sums.rows[first * a.features..].chunks_exact_mut(GROUP * a.features);
+    for ((weights, sums), key) in groups.zip(sums).zip((first..).step_by(GROUP)) {
+        // The first query that sees a key of the group.
+        let unseen = key.saturating_sub(first_lane).min(a.rows.len() / a.features - first_lane);
+        let rows = &a.rows[(first_lane + unseen) * a.features..];
+        let weights = &weights.as_flattened()[unseen..];
+        let count = LANES - unseen;
+        with_eights(AddRows::<1, LANES> { weights, count, features: a.features, rows, sums });
+    }
+}
 
-        #[inline(always)]
-        fn with_simd<S: Simd>(self, simd: S) {
-            let Self(weights, rows, stride, sums) = self;
-            for part in 0..stride / S::F32_LANES {
-                let mut lanes = [simd.splat_f32s(0.0); LANES];
-                for (lane, row) in lanes.iter_mut().zip(rows.chunks_exact(stride)) {
-                    *lane = S::as_simd_f32s(row).0[part];
-                }
-                for (weights, sums) in weights.iter().zip(sums.chunks_mut(BLOCK * stride)) {
-                    let mut own = [simd.splat_f32s(0.0); BLOCK];
-                    for (lane, &features) in lanes.iter().enumerate() {
-                        for (sum, weights) in own.iter_mut().zip(weights) {
-                            *sum = simd.mul_add_f32s(features, simd.splat_f32s(weights[lane]), *sum);
-                        }
-                    }
-                    for (sum, own) in sums.chunks_exact_mut(stride).zip(own) {
-                        let sum = &mut S::as_mut_simd_f32s(sum).0[part];
-                        *sum = simd.add_f32s(*sum, own);
-                    }
+/// Sums over rows that are taken at once.
+const GROUP: usize = 4;
+
+/// `sums[i][d] += Σ_j weights[j * NEXT + i * APART] · rows[j][d]` for four i and at most `count` rows.
+struct AddRows<'a, const NEXT: usize, const APART: usize> {
+    weights: &'a [f32],
+    count: usize,
+    features: usize,
+    rows: &'a [f32],
+    sums: &'a mut [f32],
+}
+
+impl<const NEXT: usize, const APART: usize> AddRows<'_, NEXT, APART> {
+    /// N vectors of features from the vector `first` on, whose sums are held in registers.
+    #[inline(always)]
+    fn part<S: Simd, const N: usize>(&mut self, simd: S, first: usize) {
+        let vectors = self.features / S::F32_LANES;
+        let rows = S::as_simd_f32s(self.rows).0.chunks_exact(vectors);
+        let sums = S::as_mut_simd_f32s(self.sums).0;
+        let mut own = [[simd.splat_f32s(0.0); N]; GROUP];
+        for i in 0..GROUP {
+            for n in 0..N {
+                own[i][n] = sums[i * vectors + first + n];
+            }
+        }
+        for (row, j) in rows.zip(0..self.count) {
+            let weights = &self.weights[j * NEXT..][..(GROUP - 1) * APART + 1];
+            let row: &[S::f32s; N] = row[first..].first_chunk().expect("as many vectors");
+            for i in 0..GROUP {
+                let weight = simd.splat_f32s(weights[i * APART]);
+                for n in 0..N {
+                    own[i][n] = simd.mul_add_f32s(row[n], weight, own[i][n]);
                 }
             }
         }
+        for i in 0..GROUP {
+            for n in 0..N {
+                sums[i * vectors + first + n] = own[i][n];
+            }
+        }
     }
-    assert_eq!(a.stride, sums.stride, "as many features");
-    let rows = &a.rows[first_lane * a.stride..];
-    ARCH.dispatch(Kernel(weights, rows, a.stride, &mut sums.rows[first * a.stride..]));
+}
+
+impl<const NEXT: usize, const APART: usize> WithSimd for AddRows<'_, NEXT, APART> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let vectors = self.features / S::F32_LANES;
+        let mut done = 0;
+        while done < vectors {
+            match vectors - done {
+                1 => self.part::<S, 1>(simd, done),
+                2 | 4 => self.part::<S, 2>(simd, done),
+                _ => self.part::<S, 3>(simd, done),
+            }
+            done += match vectors - done {
+                1 => 1,
+                2 | 4 => 2,
+                _ => 3,
+            };
+        }
+    }
 }

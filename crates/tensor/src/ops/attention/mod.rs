@@ -14,7 +14,7 @@ use rayon::prelude::*;
 
 use crate::buffer::filled;
 use crate::matmul::MatMut;
-use crate::simd::{exp, vectorised};
+use crate::simd::{exp, sum2, vectorised};
 use crate::{Activation, Offsets, dims, matrix, values};
 pub use continued::attention_continued;
 use lanes::{BLOCK, Head, LANES, Lanes, add_weighted_lanes, products, weighted_sums};
@@ -177,7 +177,7 @@ impl Task {
         let k = k.transposed();
         let mut log_sums = vec![0.0; q.tokens()];
         let mut lanes = vec![[0.0; LANES]; q.features()];
-        let mut sums = lanes.clone();
+        let mut sums = vec![0.0; LANES * q.features()];
         let mut scores = vec![[[0.0; LANES]; BLOCK]; q.tokens().div_ceil(BLOCK)];
         for tile in self.tiles() {
             let scores = &mut scores[..tile.blocks.len()];
@@ -204,16 +204,14 @@ impl Task {
                     (largest, totals)
                 },
             );
-            weighted_sums(scores, &v, tile.blocks.start * BLOCK, &mut sums);
-            for sum in &mut sums {
-                for (sum, total) in sum.iter_mut().zip(&totals) {
-                    *sum /= total;
-                }
-            }
-            for lane in 0..tile.queries {
+            let first_key = tile.blocks.start * BLOCK;
+            weighted_sums(scores, &v, first_key, tile.first - first_key, &mut sums);
+            for (lane, sums) in sums.chunks_exact_mut(v.features()).enumerate().take(tile.queries) {
+                let scale = 1.0 / totals[lane];
+                sums.iter_mut().for_each(|sum| *sum *= scale);
                 log_sums[tile.first + lane] = totals[lane].ln() + largest[lane];
+                y.write_row(tile.first + lane, &sums[..self.head_size]);
             }
-            self.write_lanes(&tile, &sums, &mut y);
         }
         log_sums
     }
@@ -225,7 +223,7 @@ impl Task {
         let [mut dk, mut dv] = [Head::zeros_like(&k), Head::zeros_like(&v)];
         let [mut dq_part, mut dk_part, mut dv_part] = gradients;
         let mut lanes = vec![[0.0; LANES]; q.features()];
-        let mut sums = lanes.clone();
+        let mut sums = vec![0.0; LANES * q.features()];
         let mut p = vec![[[0.0; LANES]; BLOCK]; q.tokens().div_ceil(BLOCK)];
         let mut ds = p.clone();
         for tile in self.tiles() {
@@ -235,7 +233,10 @@ impl Task {
             for lane in 0..tile.queries {
                 let token = tile.first + lane;
                 log_sum[lane] = log_sums[token];
-                dot[lane] = dy.row(token).iter().zip(y.row(token)).map(|(dy, y)| dy * y).sum();
+                dot[lane] = vectorised(
+                    #[inline(always)]
+                    || sum2(dy.row(token), y.row(token), |dy, y| dy * y),
+                );
             }
             q.lanes(tile.first, &mut lanes);
             products(&k_transposed, tile.blocks.start, &lanes, p);
@@ -254,26 +255,17 @@ impl Task {
                 },
             );
             let first_key = tile.blocks.start * BLOCK;
-            weighted_sums(ds.as_flattened(), &k, first_key, &mut sums);
+            weighted_sums(ds.as_flattened(), &k, first_key, tile.first - first_key, &mut sums);
             add_weighted_lanes(ds, &q, tile.first, &mut dk, first_key);
             add_weighted_lanes(p, &dy, tile.first, &mut dv, first_key);
-            self.write_lanes(&tile, &sums, &mut dq_part);
+            for (token, sums) in (tile.first..tile.first + tile.queries).zip(sums.chunks_exact(q.features())) {
+                dq_part.write_row(token, &sums[..self.head_size]);
+            }
         }
         for (part, gradient) in [(&mut dk_part, dk), (&mut dv_part, dv)] {
             for token in 0..gradient.tokens() {
                 part.write_row(token, &gradient.row(token)[..self.head_size]);
             }
-        }
-    }
-
-    /// Writes the rows of the tile's queries, which stand side by side in `lanes`.
-    fn write_lanes(&self, tile: &Tile, lanes: &[Lanes], part: &mut MatMut<'_>) {
-        let mut row = vec![0.0; self.head_size];
-        for lane in 0..tile.queries {
-            for (feature, lanes) in row.iter_mut().zip(lanes) {
-                *feature = lanes[lane];
-            }
-            part.write_row(tile.first + lane, &row);
         }
     }
 }
