@@ -40,7 +40,8 @@ pub(super) fn train_claimed<'a>(
             }
         }
     }
-    [&folder, &task.experiment].map(|folder| clear_leftovers(folder));
+    clear_leftovers(&folder);
+    clear_leftovers(&task.experiment);
     agree_on_config(&folder, &task.resolved)?;
     task.corpus.vocabulary.save(&folder.join(VOCABULARY_FILE)).map_err(|error| error.to_string())?;
     let mut row = RunRecord { status: Status::Running, tokens: None, steps: None, ..task.planned.clone() };
