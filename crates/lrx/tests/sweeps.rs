@@ -102,6 +102,22 @@ fn a_finished_run_that_has_changed_is_told_and_not_believed() {
 }
 
 #[test]
+fn a_run_stopped_between_its_checksums_and_its_row_is_continued() {
+    let lab = Lab::tiny("");
+    lab.expect(0, "run tiny.toml --out out");
+    let row = lab.only_run("out/tiny").join("run.csv");
+    let finished = fs::read_to_string(&row).unwrap();
+    fs::write(&row, finished.replace(",finished,", ",running,")).unwrap();
+    lab.expect(0, "run tiny.toml --out out");
+    assert_eq!(column(&rows(&lab.read("out/tiny/runs.csv")), "status"), ["finished"]);
+    // Cut to nothing, it was finished once.
+    fs::write(&row, "").unwrap();
+    let done = lab.expect(1, "run tiny.toml --out out");
+    assert!(done.stderr.contains("run.csv has changed since it was written"), "{}", done.stderr);
+    lab.expect(0, "run tiny.toml --out out --retry-failed");
+}
+
+#[test]
 fn a_folder_of_another_config_is_not_mixed_in() {
     let lab = Lab::tiny("");
     let id = lab.expect(0, "plan --ids tiny.toml").stdout.trim().to_string();

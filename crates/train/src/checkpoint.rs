@@ -44,11 +44,6 @@ pub(crate) fn present(folder: &Path) -> Vec<PathBuf> {
     CHECKPOINT_FILES.iter().map(|file| folder.join(file)).filter(|path| path.exists()).collect()
 }
 
-/// Whether there is nothing to continue from.
-pub fn no_checkpoint(folder: &Path) -> bool {
-    present(folder).is_empty()
-}
-
 /// Deletes the checkpoints of a run that has ended.
 ///
 /// # Errors

@@ -13,7 +13,7 @@ mod schedule;
 mod step;
 mod trainer;
 
-pub use checkpoint::{CHECKPOINT_FILES, no_checkpoint, remove_checkpoints};
+pub use checkpoint::{CHECKPOINT_FILES, remove_checkpoints};
 pub use config::{Length, TrainConfig, TrainSpec};
 pub use curve::{CURVE_FILE, CurveRow};
 pub use evaluate::evaluate;

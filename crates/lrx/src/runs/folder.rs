@@ -30,35 +30,23 @@ pub(crate) enum State {
 const DISPENSABLE: [&str; 2] = [WEIGHTS_FILE, VOCABULARY_FILE];
 
 /// Reads how the run in `folder` stands.
+///
+/// A run that was stopped between its checksums and its row says `running` and is continued; a row that says nothing
+/// whole, beside checksums, is one that was finished and has changed.
 pub(crate) fn read_state(folder: &Path) -> State {
-    let path = folder.join(RECORD_FILE);
-    let content = match fs::read(&path) {
-        Ok(content) => content,
-        // A finished run's row is gone, its checksums are not.
-        Err(_) if finished_once(folder) => return State::Damaged(format!("{RECORD_FILE} is missing")),
-        Err(_) => return State::New,
-    };
-    let record = csv::Reader::from_reader(&content[..]).deserialize::<RunRecord>().next().and_then(Result::ok);
-    let whole = verify_checksums(folder);
+    let record = csv::Reader::from_path(folder.join(RECORD_FILE)).ok();
+    let record = record.and_then(|mut reader| reader.deserialize::<RunRecord>().next()?.ok());
     match record {
-        Some(record) if record.status == Status::Finished => match whole {
-            Ok(()) => State::Finished(record),
-            Err(damage) => State::Damaged(damage),
+        Some(record) => match record.status {
+            Status::Finished => verify_checksums(folder).map_or_else(State::Damaged, |()| State::Finished(record)),
+            Status::Failed | Status::Diverged => State::Failed(record),
+            Status::Running | Status::Planned => State::Running(record),
         },
-        _ if finished_once(folder) && !folder.join(WEIGHTS_FILE).exists() && whole.is_err() => {
+        None if folder.join(CHECKSUMS_FILE).exists() => {
             State::Damaged(format!("{RECORD_FILE} has changed since it was written"))
         }
-        _ if finished_once(folder) && lrx_train::no_checkpoint(folder) && whole.is_err() => {
-            State::Damaged(format!("{RECORD_FILE} has changed since it was written"))
-        }
-        Some(record) if matches!(record.status, Status::Failed | Status::Diverged) => State::Failed(record),
-        Some(record) => State::Running(record),
         None => State::New,
     }
-}
-
-fn finished_once(folder: &Path) -> bool {
-    folder.join(CHECKSUMS_FILE).exists()
 }
 
 /// Whether the files that `checksums.txt` lists are what they were; so it is where there is no such file.

@@ -154,7 +154,11 @@ impl<'a> Queue<'a> {
         // It may have been finished between the look and the claim.
         let state = read_state(&folder);
         if self.settled(task, &state) {
-            claim.clear();
+            if matches!(state, State::Finished(_)) {
+                claim.clear()
+            } else {
+                claim.release()
+            }
             return Ok(None);
         }
         let order = || match () {

@@ -18,7 +18,7 @@ pub(crate) struct Task {
     /// The experiment's folder, and the runs of its config in their order.
     pub(crate) experiment: PathBuf,
     pub(crate) order: Arc<[String]>,
-    /// The text of `resolved.toml`.
+    /// The content of `resolved.toml`.
     pub(crate) resolved: toml::Table,
     pub(crate) model: ModelSpec,
     pub(crate) train: TrainSpec,

@@ -119,8 +119,7 @@ pub(super) fn complete(task: &Task, record: &RunRecord) -> Result<(), String> {
     let mut model = task.initial_model()?;
     load_weights(model.parameters_mut(), &weights).map_err(|error| error.to_string())?;
     write_ranks(task, &model)?;
-    seal(&folder, record)?;
-    Ok(())
+    seal(&folder, record)
 }
 
 /// The effective ranks of the matrices before the first step and after the last.
