@@ -13,12 +13,14 @@ pub struct OptionError {
     pub message: String,
     /// Where the key itself is unknown: its name, and the known ones.
     unknown: Option<(String, Vec<String>)>,
+    about_sizes: bool,
+    missing: bool,
 }
 
 impl OptionError {
     /// An error at `key`.
     pub fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { key: key.into(), message: message.into(), unknown: None }
+        Self { key: key.into(), message: message.into(), unknown: None, about_sizes: false, missing: false }
     }
 
     fn unknown_key(key: String, name: &str, known: &[&str]) -> Self {
@@ -30,6 +32,24 @@ impl OptionError {
     /// Whether the key itself is wrong, not its value.
     pub fn is_about_the_key(&self) -> bool {
         self.message.starts_with("unknown key")
+    }
+
+    /// The same error, with the layer kind that wants the key where one is missing.
+    pub fn wanted_by(mut self, kind: &str) -> Self {
+        if std::mem::take(&mut self.missing) {
+            self.message = format!("{}; `{kind}` needs it", self.message);
+        }
+        self
+    }
+
+    /// The same error as one about sizes that do not fit together: not worth telling where another size is wrong.
+    pub fn about_sizes(self) -> Self {
+        Self { about_sizes: true, ..self }
+    }
+
+    /// Whether this is about sizes that do not fit together.
+    pub fn is_about_sizes(&self) -> bool {
+        self.about_sizes
     }
 
     /// The name of the key where it is one that its table does not know.
@@ -95,7 +115,7 @@ fn explain(path: &str, message: &str) -> OptionError {
         return OptionError::new(path, format!("unknown value \"{unknown}\"{}", known_names(unknown, known)));
     }
     if message.starts_with("missing field") {
-        return OptionError::new(path, format!("the key `{}` is missing", quoted[0]));
+        return OptionError { missing: true, ..OptionError::new(path, format!("the key `{}` is missing", quoted[0])) };
     }
     OptionError::new(path, wrong_value(path, message).unwrap_or_else(|| message.to_string()))
 }
@@ -162,7 +182,8 @@ pub fn layer_table(table: &Table, layer: usize, layers: usize) -> Result<Table, 
             Value::Array(list) => {
                 if list.len() != layers {
                     let (values, layers) = (plural(list.len(), "value"), plural(layers, "layer"));
-                    return Err(OptionError::new(key, format!("the list has {values}, but the model has {layers}")));
+                    let message = format!("the list has {values}, but the model has {layers}");
+                    return Err(OptionError::new(key, message).about_sizes());
                 }
                 match &list[layer] {
                     Value::String(text) if text.is_empty() => continue,
@@ -217,7 +238,8 @@ mod tests {
         assert_eq!(error("rank = 0"), OptionError::new("rank", "`rank` is 0; expected a whole number of at least 1"));
         let text = error("rank = \"three\"");
         assert_eq!(text, OptionError::new("rank", "`rank` is \"three\"; expected a whole number of at least 1"));
-        assert_eq!(error("[inner]\nscale = 1.0"), OptionError::new("", "the key `rank` is missing"));
+        let missing = error("[inner]\nscale = 1.0").wanted_by("it");
+        assert_eq!(missing, OptionError::new("", "the key `rank` is missing; `it` needs it"));
     }
 
     #[test]

@@ -157,10 +157,11 @@ impl<K: LinearKind> ErasedLinear for K {
     }
 
     fn resolve(self: Arc<Self>, options: Table, shape: LinearShape) -> Result<LinearSpec, OptionError> {
-        let options: K::Options = deserialize(options)?;
-        self.check(&options, &shape)?;
+        let name = LinearKind::about(&*self).name;
+        let options: K::Options = deserialize(options).map_err(|error| error.wanted_by(name))?;
+        self.check(&options, &shape).map_err(OptionError::about_sizes)?;
         Ok(LinearSpec {
-            kind: LinearKind::about(&*self).name,
+            kind: name,
             shape,
             cost: self.cost(&options, &shape),
             rank: self.rank(&options),
@@ -194,9 +195,9 @@ impl<K: BlockKind> ErasedBlock for K {
     }
 
     fn resolve(self: Arc<Self>, options: Table, shape: BlockShape) -> Result<BlockSpec, OptionError> {
-        let options: K::Options = deserialize(options)?;
-        self.check(&options, &shape)?;
         let name = BlockKind::about(&*self).name;
+        let options: K::Options = deserialize(options).map_err(|error| error.wanted_by(name))?;
+        self.check(&options, &shape).map_err(OptionError::about_sizes)?;
         let mut table = to_table(&options);
         table.insert("kind".into(), name.into());
         Ok(BlockSpec {

@@ -26,7 +26,7 @@ impl Corpora {
     pub(crate) fn of(&mut self, run: &RunSpec, out: &Path) -> Result<Arc<Corpus>, ConfigError> {
         let spec = match &run.data {
             DataState::Ready(spec) => spec,
-            DataState::Missing(error) => return Err(error.again()),
+            DataState::Missing(errors) => return Err(errors.iter().next().expect("a file is missing").again()),
         };
         if let Some((_, corpus)) = self.0.iter().find(|(known, _)| **known == **spec) {
             return Ok(corpus.clone());

@@ -2,7 +2,9 @@
 
 mod common;
 
-use common::{Bad, check};
+use std::path::Path;
+
+use common::{Bad, Lab, check, refuse};
 
 const KEYS: &[Bad] = &[
     (
@@ -64,7 +66,13 @@ const KEYS: &[Bad] = &[
         "train_bep",
         "unknown key `train_bep`; did you mean `train_bpe`? (known: train_bpe)",
     ),
-    ("no rank", "[model.attention]\nkind = 'low-rank'", "1:8", "attention", "the key `rank` is missing"),
+    (
+        "no rank",
+        "[model.attention]\nkind = 'low-rank'",
+        "1:8",
+        "attention",
+        "the key `rank` is missing; `low-rank` needs it",
+    ),
 ];
 
 const VALUES: &[Bad] = &[
@@ -321,23 +329,87 @@ const SWEEPS: &[Bad] = &[
         "[sweep]\n'train.steps' = [5, 5]",
         "1:2",
         "sweep",
-        "two runs are the same: FullSA-FullMLP-4L steps=5",
+        "two runs are the same: FullSA-FullMLP-4L steps=5 with seed 0",
     ),
     ("several names", "[sweep]\nname = ['a', 'b']", "2:8", "['a', 'b']", "`name` cannot be swept"),
     ("a name in a case", "[[sweep.case]]\nname = 'a'", "2:1", "name", "`name` cannot be swept"),
 ];
 
-#[test]
-fn unknown_keys_are_named_with_the_nearest_known_one() {
-    check(KEYS);
+/// Several mistakes in one file: all are told, and none that only follows from another.
+const SEVERAL: &[(&str, &str, &[&str])] = &[
+    (
+        "in every section",
+        "nmae = 'x'\nseeds = [0, -1, 2, -2]\n[data]\nstoreis = 1\nvalid_fraction = 2.0\n[model]\nlayers = 0\nheads = 5\n\
+         [train]\nsteps = 0\nlerning_rate = 1e-3\nclip_norm = -1.0\n",
+        // Whether five heads divide `hidden` is told once no size is wrong by itself.
+        &["1:1", "2:13", "2:20", "4:1", "5:18", "7:10", "10:9", "11:1", "12:13"],
+    ),
+    (
+        "in the layers",
+        "[model]\nhidden = 32\nheads = 2\nlayers = 3\n[model.attention]\nkind = 'low-rank'\nrank = [0, 8, 33]\nwindwo = 3\n\
+         [model.mlp]\nkind = 'lowrank'\nrank = 4\n",
+        &["7:9", "7:15", "8:1", "10:8"],
+    ),
+    (
+        "sizes that follow from a wrong one",
+        "[model]\nhiden = 1024\nlayers = 8\n[model.attention]\nkind = 'low-rank'\nrank = [500, 500, 0]\n",
+        // That 500 is too large for the default of `hidden` is no news, nor is the list's length.
+        &["2:1"],
+    ),
+    (
+        "in a sweep",
+        "[sweep]\n'model.hiden' = [8, 16]\n'model.layers' = 3\n'train.steps' = [1, -1]\nname = ['a']\n",
+        &["2:1", "3:18", "4:21", "5:8"],
+    ),
+    ("in the TOML itself", "[model]\nhidden =\nlayers = two\nheads = 4\n", &["2:9", "3:10"]),
+];
+
+/// What is said of a config with several mistakes, each at its place.
+fn check_several() -> String {
+    let lab = Lab::new();
+    let mut transcript = String::new();
+    for (name, config, places) in SEVERAL {
+        lab.write("bad.toml", config);
+        let error = refuse(&lab, name, &["bad.toml"]);
+        let told: Vec<&str> = error.split(" --> bad.toml:").skip(1).map(|rest| rest.lines().next().unwrap()).collect();
+        assert_eq!(told, *places, "{name}: {error}");
+        transcript += &format!("# {name}\n{config}\n{error}\n\n");
+    }
+    transcript
 }
 
 #[test]
-fn wrong_values_are_named_with_what_was_expected() {
-    check(VALUES);
+fn several_files_tell_all_of_their_mistakes() {
+    let lab = Lab::new();
+    lab.write("bad.toml", "model.hiden = 8\n");
+    lab.write("worse.toml", "extends = 'bad.toml'\ntrain.steps = 0\n");
+    lab.write("none.toml", "data.train = 'storys.txt'\ndata.tokenizer = 'tokeniser.json'\n");
+    lab.write("stories.txt", "");
+    let error = refuse(&lab, "three", &["bad.toml", "worse.toml", "qiuckstart.toml", "--set", "train.epochs=x"]);
+    for said in ["bad.toml:1:7", "worse.toml:2:15", "cannot read the config qiuckstart.toml", "--set train.epochs=x: "]
+    {
+        assert_eq!(error.matches(said).count(), 1, "{said}: {error}");
+    }
+    lab.write("quickstart.toml", "");
+    let error = refuse(&lab, "files", &["qiuckstart.toml"]);
+    assert!(error.contains("; did you mean `quickstart.toml`?"), "{error}");
+    let error = refuse(&lab, "a folder", &["cnfigs/a.toml"]);
+    assert!(error.contains("; there is no folder cnfigs"), "{error}");
+    let error = refuse(&lab, "data", &["none.toml"]);
+    for said in ["storys.txt: No such file or directory (os error 2); did you mean `stories.txt`?", "none.toml:2:18"] {
+        assert!(error.contains(said), "{said}: {error}");
+    }
 }
 
+/// Every message as it was read by a person, beside its config. To read and keep new ones: `LRX_KEEP_MESSAGES=1`.
 #[test]
-fn wrong_sweeps_point_into_the_sweep() {
-    check(SWEEPS);
+fn the_messages_are_those_that_were_read() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bad_configs.txt");
+    let now = [check(KEYS), check(VALUES), check(SWEEPS), check_several()].concat();
+    if std::env::var_os("LRX_KEEP_MESSAGES").is_some() {
+        std::fs::write(&file, &now).unwrap();
+    }
+    let kept = std::fs::read_to_string(&file).unwrap();
+    let different = now.lines().zip(kept.lines()).find(|(now, kept)| now != kept);
+    assert_eq!((different, now.len()), (None, kept.len()));
 }

@@ -193,7 +193,7 @@ fn extends_is_followed_with_care() {
 }
 
 #[test]
-fn every_section_tells_its_first_mistake() {
+fn every_section_tells_its_mistake() {
     let lab = Lab::new();
     lab.write("bad.toml", "[data]\nstoreis = 1\n[model]\nheads = 5\n[train]\nsteps = 0\n");
     let error = refuse(&lab, "three", &["bad.toml"]);

@@ -101,7 +101,7 @@ impl ModelConfig {
         vocabulary.map_or(Ok(()), |vocabulary| check_size("vocabulary", vocabulary, 1, MOST_ROWS))?;
         if hidden % heads != 0 {
             let message = format!("{heads} heads do not divide hidden = {hidden}; the head size would not be whole");
-            return Err(OptionError::new("heads", message));
+            return Err(OptionError::new("heads", message).about_sizes());
         }
         let layers = (0..layers)
             .map(|layer| {

@@ -178,7 +178,7 @@ impl TrainSpec {
         }
         let s = if steps == 1 { "" } else { "s" };
         let message = format!("`warmup_steps` is {}, more than the {steps} step{s} of the run", self.warmup_steps);
-        Err(OptionError::new("warmup_steps", message))
+        Err(OptionError::new("warmup_steps", message).about_sizes())
     }
 
     /// How much goes into a batch.

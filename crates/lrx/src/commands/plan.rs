@@ -43,8 +43,8 @@ pub(crate) fn plan(args: &PlanArgs, registry: &Registry) -> Result<ExitCode, Fai
 
 fn row(run: &RunSpec, corpora: &mut Corpora, args: &PlanArgs) -> Result<RunRecord, ConfigError> {
     // Without its data, a run can be planned as far as its vocabulary is given.
-    if let (DataState::Missing(error), Some(given)) = (&run.data, run.model.vocabulary) {
-        eprintln!("warning: planned without data: {}", error.message);
+    if let (DataState::Missing(errors), Some(given)) = (&run.data, run.model.vocabulary) {
+        errors.iter().for_each(|error| eprintln!("warning: planned without data: {}", error.message));
         return Ok(record(run, given, None));
     }
     let corpus = corpora.of(run, &args.common.out)?;

@@ -6,9 +6,13 @@ use std::process::ExitCode;
 use lrx_analysis::{Format, ReportOptions};
 
 use crate::cli::{Failure, ReportArgs, ReportFormat};
+use crate::config::hint;
 use crate::runs::verify_checksums;
 
 pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
+    if let Some(missing) = args.dirs.iter().find(|dir| !dir.exists()) {
+        return Err(Failure::Usage(format!("{}: there is no such folder{}", missing.display(), hint(missing))));
+    }
     for folder in args.dirs.iter().flat_map(|dir| with_folders_inside(dir)) {
         if let Err(damage) = verify_checksums(&folder) {
             eprintln!("warning: {}: {damage}; the figures may be wrong (`lrx run` writes them anew)", folder.display());

@@ -10,7 +10,7 @@ use lrx_train::Checkpoints;
 
 use super::plan::{record, sampler};
 use crate::cli::{Failure, RunArgs, use_threads};
-use crate::config::{Experiment, load_experiments};
+use crate::config::{Experiment, load_experiments, missing_files};
 use crate::corpus::{Corpora, vocabulary};
 use crate::progress::Lines;
 use crate::results::{about, assemble};
@@ -23,6 +23,7 @@ pub(crate) fn run(args: &RunArgs, registry: &Registry) -> Result<ExitCode, Failu
     }
     use_threads(args.common.threads)?;
     let experiments = load_experiments(&args.common.configs, &args.common.set, registry)
+        .and_then(|experiments| missing_files(&experiments).map(|()| experiments))
         .map_err(|errors| Failure::Usage(errors.to_string()))?;
     check_only(&experiments, &args.only)?;
     let signals = Signals::watch().map_err(|error| Failure::Failed(format!("cannot watch for signals: {error}")))?;

@@ -28,8 +28,11 @@ pub struct ConfigError {
 }
 
 /// Everything that was found wrong.
-#[derive(Debug)]
-pub struct ConfigErrors(pub Vec<ConfigError>);
+#[derive(Debug, Default)]
+pub struct ConfigErrors(Vec<ConfigError>);
+
+/// So many are told; who has more has one reason for them.
+const MOST_TOLD: usize = 20;
 
 impl ConfigError {
     pub(crate) fn new(message: impl Into<String>, place: Option<Place>) -> Self {
@@ -43,15 +46,62 @@ impl From<ConfigError> for ConfigErrors {
     }
 }
 
+impl ConfigErrors {
+    /// Adds an error, unless it is known: the points of a sweep share most of their keys.
+    pub(crate) fn add(&mut self, error: ConfigError) {
+        let told = error.to_string();
+        if !self.0.iter().any(|known| known.to_string() == told) {
+            self.0.push(error);
+        }
+    }
+
+    /// Adds each of `errors`.
+    pub(crate) fn add_all(&mut self, errors: ConfigErrors) {
+        errors.0.into_iter().for_each(|error| self.add(error));
+    }
+
+    /// The value of a result; of an error, the errors are kept.
+    pub(crate) fn keep<T>(&mut self, result: Result<T, impl Into<ConfigErrors>>) -> Option<T> {
+        result.map_err(|errors| self.add_all(errors.into())).ok()
+    }
+
+    /// `value`, where nothing was wrong.
+    pub(crate) fn unless_any<T>(self, value: T) -> Result<T, Self> {
+        if self.0.is_empty() { Ok(value) } else { Err(self) }
+    }
+
+    /// In the order of the text, document by document as they came.
+    pub(crate) fn sorted(mut self) -> Self {
+        let mut documents: Vec<String> = Vec::new();
+        self.0.sort_by_cached_key(|error| {
+            let name = error.place.as_ref().map_or("", |place| &place.document.name);
+            let known = documents.iter().position(|document| document == name);
+            let document = known.unwrap_or_else(|| {
+                documents.push(name.to_string());
+                documents.len() - 1
+            });
+            (document, error.place.as_ref().map(|place| place.span.start))
+        });
+        self
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &ConfigError> {
+        self.0.iter()
+    }
+}
+
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, error) in self.0.iter().enumerate() {
+        for (i, error) in self.0.iter().take(MOST_TOLD).enumerate() {
             if i > 0 {
                 writeln!(f)?;
             }
             write!(f, "{error}")?;
         }
-        Ok(())
+        match self.0.len().saturating_sub(MOST_TOLD) {
+            0 => Ok(()),
+            more => writeln!(f, "\nand {more} more"),
+        }
     }
 }
 

@@ -11,8 +11,10 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::error::{ConfigError, ConfigErrors, Place};
+use super::files::hint;
+use super::recover::resolve_all;
 use super::sweep::{Point, points};
-use super::tree::Tree;
+use super::tree::{EXTENDS, Tree};
 
 /// One config file: its runs.
 pub struct Experiment {
@@ -45,8 +47,8 @@ pub struct RunSpec {
 pub enum DataState {
     /// The files are there.
     Ready(Rc<DataSpec>),
-    /// They are not.
-    Missing(Rc<ConfigError>),
+    /// They are not: which.
+    Missing(Rc<ConfigErrors>),
 }
 
 /// The keys beside the sections.
@@ -75,13 +77,15 @@ fn default_seeds() -> Vec<u64> {
 /// Reads and resolves `files`, each with `set` on top.
 ///
 /// # Errors
-/// All that is wrong with the first file that has something wrong.
+/// All that is wrong with them.
 pub fn load_experiments(
     files: &[PathBuf],
     set: &[String],
     registry: &Registry,
 ) -> Result<Vec<Experiment>, ConfigErrors> {
-    files.iter().map(|file| load(file, set, registry)).collect()
+    let mut errors = ConfigErrors::default();
+    let experiments = files.iter().filter_map(|file| errors.keep(load(file, set, registry))).collect();
+    errors.unless_any(experiments)
 }
 
 fn load(file: &Path, set: &[String], registry: &Registry) -> Result<Experiment, ConfigErrors> {
@@ -97,50 +101,67 @@ pub fn load_builtin(name: &str, text: &str, set: &[String], registry: &Registry)
     resolve(Tree::parse(format!("built-in {name}"), text.into(), PathBuf::new())?, name.into(), set, registry)
 }
 
+/// A configuration of a sweep: all but the seed.
+struct Configuration {
+    label: String,
+    /// What the sweep set.
+    point: String,
+    seeds: Vec<u64>,
+    data: DataState,
+    model: ModelSpec,
+    train: TrainSpec,
+    tree: Rc<Tree>,
+}
+
 fn resolve(mut tree: Tree, mut name: String, set: &[String], registry: &Registry) -> Result<Experiment, ConfigErrors> {
+    let mut errors = ConfigErrors::default();
     for argument in set {
-        tree = tree.overridden(Tree::from_set(argument)?);
+        if let Some(over) = errors.keep(Tree::from_set(argument)) {
+            tree = tree.overridden(over);
+        }
     }
     let mut known_data: Vec<(Table, DataState)> = Vec::new();
     let mut configurations = Vec::new();
-    for Point { tree, name: point } in points(tree)? {
+    for Point { tree, name: point } in points(tree, &mut errors) {
         let tree = Rc::new(tree);
-        let top: Top = deserialize(tree.table.clone()).map_err(|error| at(&tree, error))?;
-        if let Some(given) = &top.name {
-            check_name(given).map_err(|message| ConfigError::new(message, tree.value_place("name")))?;
-            name = given.clone();
+        let (top, wrong) = resolve_all(tree.table.clone(), deserialize::<Top>);
+        wrong.into_iter().for_each(|error| errors.add(at(&tree, error.also_known(&[EXTENDS]))));
+        let Some(top) = top else { continue };
+        if let Err(message) = top.name.as_deref().map_or(Ok(()), check_name) {
+            errors.add(ConfigError::new(message, tree.value_place("name")));
         }
+        name = top.name.unwrap_or(name);
         if top.label.as_ref().is_some_and(|label| label.trim().is_empty()) {
             let message = "`label` is empty; expected a name for the configuration, or no `label` to derive one";
-            return Err(ConfigError::new(message, tree.value_place("label")).into());
+            errors.add(ConfigError::new(message, tree.value_place("label")));
         }
         if top.seeds.is_empty() {
             let message = "`seeds` is an empty list: there would be no run";
-            return Err(ConfigError::new(message, tree.value_place("seeds")).into());
+            errors.add(ConfigError::new(message, tree.value_place("seeds")));
         }
-        let mut errors = Vec::new();
-        let data = known_data.iter().find(|(table, _)| *table == top.data).map(|(_, state)| Ok(state.clone()));
-        let data = data.unwrap_or_else(|| resolve_data(&tree, top.data.clone()));
-        let model = resolve_section(&tree, "model", top.model, |config: ModelConfig| {
+        let data = match known_data.iter().find(|(table, _)| *table == top.data) {
+            Some((_, state)) => Some(state.clone()),
+            None => errors.keep(resolve_data(&tree, &top.data)),
+        };
+        let model = errors.keep(resolve_section(&tree, "model", top.model, |config: ModelConfig| {
             config.resolve(registry, &|key, written| tree.locate(&format!("model.{key}"), written))
-        });
-        let train = resolve_section(&tree, "train", top.train, TrainConfig::resolve);
-        let mut keep = |error| errors.push(error);
-        match (data.map_err(&mut keep), model.map_err(&mut keep), train.map_err(&mut keep)) {
-            (Ok(data), Ok(model), Ok(train)) => {
-                known_data.push((top.data, data.clone()));
-                let label = top.label.unwrap_or_else(|| model.label());
-                configurations.push((label, point, top.seeds, data, model, train, tree));
-            }
-            _ => return Err(ConfigErrors(errors)),
+        }));
+        let train = errors.keep(resolve_section(&tree, "train", top.train, TrainConfig::resolve));
+        if let Some(data) = &data {
+            known_data.push((top.data, data.clone()));
+        }
+        if let (Some(data), Some(model), Some(train)) = (data, model, train) {
+            let label = top.label.unwrap_or_else(|| model.label());
+            configurations.push(Configuration { label, point, seeds: top.seeds, data, model, train, tree });
         }
     }
+    errors.sorted().unless_any(())?;
 
     // Where labels do not tell the points of a sweep apart, what the sweep set does.
-    let labels: Vec<String> = configurations.iter().map(|configuration| configuration.0.clone()).collect();
+    let labels: Vec<String> = configurations.iter().map(|configuration| configuration.label.clone()).collect();
     let ambiguous = |label: &String| labels.iter().filter(|other| *other == label).count() > 1;
     let mut runs: Vec<RunSpec> = Vec::new();
-    for (label, point, seeds, data, model, train, tree) in configurations {
+    for Configuration { label, point, seeds, data, model, train, tree } in configurations {
         let label = if ambiguous(&label) { format!("{label} {point}") } else { label };
         for seed in seeds {
             let (label, data) = (label.clone(), data.clone());
@@ -155,7 +176,8 @@ fn resolve(mut tree: Tree, mut name: String, set: &[String], registry: &Registry
             };
             run.run_id = run.identify();
             if let Some(twin) = runs.iter().find(|other| other.run_id.is_some() && other.run_id == run.run_id) {
-                let message = format!("two runs are the same: {} with seed {seed} ({})", run.label, twin.label);
+                let other = if twin.label == run.label { String::new() } else { format!(" and {}", twin.label) };
+                let message = format!("two runs are the same: {}{other} with seed {seed}", run.label);
                 return Err(ConfigError::new(message, tree.key_place("sweep").or(tree.value_place("seeds"))).into());
             }
             runs.push(run);
@@ -164,30 +186,26 @@ fn resolve(mut tree: Tree, mut name: String, set: &[String], registry: &Registry
     Ok(Experiment { name, runs })
 }
 
-fn resolve_data(tree: &Tree, table: Table) -> Result<DataState, ConfigError> {
-    let config: DataConfig = deserialize(table).map_err(|error| at(tree, error.inside("data")))?;
+fn resolve_data(tree: &Tree, table: &Table) -> Result<DataState, ConfigErrors> {
     let locate = |key: &str, written: &str| tree.locate(&format!("data.{key}"), written);
-    let files =
-        [("train", Some(&config.train).filter(|train| *train != "synthetic")), ("valid", config.valid.as_ref())];
-    let tokenizer = match &config.tokenizer {
-        lrx_data::TokenizerConfig::File(path) => Some(path),
-        lrx_data::TokenizerConfig::TrainBpe(_) => None,
-    };
-    let files = files.into_iter().chain([("tokenizer", tokenizer)]);
-    let missing: Vec<&str> = files
-        .filter(|(key, written)| written.is_some_and(|written| !locate(key, written).exists()))
-        .map(|(key, _)| key)
-        .collect();
-    match config.clone().resolve(&locate) {
-        Ok(spec) => Ok(DataState::Ready(Rc::new(spec))),
-        Err(data_error) => {
-            let key = data_error.key().map_or("data".to_string(), |key| format!("data.{key}"));
-            let error = ConfigError::new(data_error.to_string(), tree.value_place(&key));
-            match data_error.key() {
-                Some(key) if missing.contains(&key) => Ok(DataState::Missing(Rc::new(error))),
-                _ => Err(error),
-            }
-        }
+    let (spec, wrong) = resolve_all(table.clone(), |table| {
+        let config: DataConfig = deserialize(table)?;
+        let resolved = config.resolve(&locate);
+        resolved.map_err(|error| OptionError::new(error.key().unwrap_or_default(), error.to_string()))
+    });
+    let mut errors = ConfigErrors::default();
+    let mut only_missing = true;
+    for mut error in wrong {
+        let missing = missing_file(tree, "data", table, &error.key);
+        only_missing &= missing.is_some();
+        error.message += &missing.map(|path| hint(&path)).unwrap_or_default();
+        errors.add(at(tree, error.inside("data")));
+    }
+    match (errors.unless_any(()), spec) {
+        (Ok(()), Some(spec)) => Ok(DataState::Ready(Rc::new(spec))),
+        (Err(errors), _) if only_missing => Ok(DataState::Missing(Rc::new(errors))),
+        (Err(errors), _) => Err(errors),
+        (Ok(()), None) => unreachable!("what cannot be resolved has something wrong"),
     }
 }
 
@@ -195,9 +213,39 @@ fn resolve_section<C: serde::de::DeserializeOwned, S>(
     tree: &Tree,
     section: &str,
     table: Table,
-    resolve: impl FnOnce(C) -> Result<S, OptionError>,
-) -> Result<S, ConfigError> {
-    deserialize(table).and_then(resolve).map_err(|error| at(tree, error.inside(section)))
+    resolve: impl Fn(C) -> Result<S, OptionError>,
+) -> Result<S, ConfigErrors> {
+    let (resolved, wrong) = resolve_all(table.clone(), |table| deserialize(table).and_then(&resolve));
+    let mut errors = ConfigErrors::default();
+    for mut error in wrong {
+        error.message += &missing_file(tree, section, &table, &error.key).map(|path| hint(&path)).unwrap_or_default();
+        errors.add(at(tree, error.inside(section)));
+    }
+    errors.unless_any(())?;
+    Ok(resolved.expect("nothing was wrong"))
+}
+
+/// The path of the file that `key` of a section names, if it names one that is not there.
+fn missing_file(tree: &Tree, section: &str, table: &Table, key: &str) -> Option<PathBuf> {
+    if !["train", "valid", "tokenizer", "init_from"].contains(&key) {
+        return None;
+    }
+    let written = table.get(key)?.as_str()?;
+    Some(tree.locate(&format!("{section}.{key}"), written)).filter(|path| !path.exists())
+}
+
+/// Whether the files that runs need are there.
+///
+/// # Errors
+/// Those that are not.
+pub fn missing_files(experiments: &[Experiment]) -> Result<(), ConfigErrors> {
+    let mut errors = ConfigErrors::default();
+    for run in experiments.iter().flat_map(|experiment| &experiment.runs) {
+        if let DataState::Missing(missing) = &run.data {
+            missing.iter().for_each(|error| errors.add(error.again()));
+        }
+    }
+    errors.unless_any(())
 }
 
 /// An error at the place where its key was written.

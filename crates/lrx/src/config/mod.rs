@@ -7,8 +7,11 @@
 
 mod error;
 mod experiment;
+mod files;
+mod recover;
 mod sweep;
 mod tree;
 
 pub use error::ConfigError;
-pub use experiment::{DataState, Experiment, RunSpec, load_builtin, load_experiments};
+pub use experiment::{DataState, Experiment, RunSpec, load_builtin, load_experiments, missing_files};
+pub(crate) use files::hint;

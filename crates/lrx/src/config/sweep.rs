@@ -5,7 +5,7 @@
 
 use toml::{Table, Value};
 
-use super::error::ConfigError;
+use super::error::{ConfigError, ConfigErrors};
 use super::tree::Tree;
 
 /// A point of a sweep.
@@ -18,46 +18,58 @@ pub(super) struct Point {
 
 const CASE: &str = "case";
 
-/// The points of `tree`; one that changes nothing when there is no `[sweep]`.
-pub(super) fn points(mut tree: Tree) -> Result<Vec<Point>, ConfigError> {
+/// More runs than anybody trains; a few lists of a thousand values would otherwise fill the memory.
+const MOST_POINTS: usize = 100_000;
+
+/// The points of `tree`; one that changes nothing when there is no `[sweep]`. What is wrong with the sweep goes to
+/// `errors`, and is left out of the points.
+pub(super) fn points(mut tree: Tree, errors: &mut ConfigErrors) -> Vec<Point> {
     let sweep = match tree.table.remove("sweep") {
-        None => return Ok(vec![Point { tree, name: String::new() }]),
+        None => Table::new(),
         Some(Value::Table(sweep)) => sweep,
         Some(other) => {
             let message = format!("`sweep` is {other}; expected a table of keys with lists of values");
-            return Err(ConfigError::new(message, tree.value_place("sweep")));
+            errors.add(ConfigError::new(message, tree.value_place("sweep")));
+            Table::new()
         }
     };
-    let mut points = vec![Point { tree, name: String::new() }];
-    let start = |key: &str| points[0].tree.key_place(&format!("sweep.{key}")).map_or(0, |place| place.span.start);
+    let start = |key: &str| tree.key_place(&format!("sweep.{key}")).map_or(0, |place| place.span.start);
     let mut keys: Vec<(usize, String, Value)> =
         flatten(&sweep, "").into_iter().map(|(key, values)| (start(&key), key, values)).collect();
     keys.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+    let mut points = vec![Point { tree, name: String::new() }];
     for (_, key, values) in keys {
-        let error = |message: String| ConfigError::new(message, points[0].tree.value_place(&format!("sweep.{key}")));
-        if key.starts_with(&format!("{CASE}.")) {
-            return Err(error(format!(
-                "`sweep.{CASE}` is a table; expected a list of tables, each as [[sweep.{CASE}]]"
-            )));
+        match with_values(&points, &key, values) {
+            Ok(more) => points = more,
+            Err(error) => errors.add(error),
         }
-        check_key(&key).map_err(error)?;
-        let Value::Array(values) = values else {
-            return Err(error(format!("`{key}` of the sweep is {values}; expected a list of values")));
-        };
-        if values.is_empty() {
-            return Err(error(format!("`{key}` of the sweep is an empty list: there would be no run")));
-        }
-        points = points
-            .iter()
-            .flat_map(|point| values.iter().enumerate().map(move |(i, value)| (point, i, value)))
-            .map(|(point, i, value)| match (key.as_str(), value) {
-                (CASE, Value::Table(case)) => with_case(point, i, case),
-                (CASE, other) => Err(error(format!("a case of the sweep is {other}; expected a table"))),
-                (key, value) => Ok(with_value(point, key, i, value)),
-            })
-            .collect::<Result<_, _>>()?;
     }
-    Ok(points)
+    points
+}
+
+/// Each of `points` with each of the values that the sweep has for `key`.
+fn with_values(points: &[Point], key: &str, values: Value) -> Result<Vec<Point>, ConfigError> {
+    let error = |message: String| ConfigError::new(message, points[0].tree.value_place(&format!("sweep.{key}")));
+    if key.starts_with(&format!("{CASE}.")) {
+        return Err(error(format!("`sweep.{CASE}` is a table; expected a list of tables, each as [[sweep.{CASE}]]")));
+    }
+    check_key(key).map_err(error)?;
+    let Value::Array(values) = values else {
+        return Err(error(format!("`{key}` of the sweep is {values}; expected a list of values")));
+    };
+    if values.is_empty() {
+        return Err(error(format!("`{key}` of the sweep is an empty list: there would be no run")));
+    }
+    if points.len().saturating_mul(values.len()) > MOST_POINTS {
+        return Err(error(format!("the sweep has more than {MOST_POINTS} points from `{key}` on")));
+    }
+    let each = points.iter().flat_map(|point| values.iter().enumerate().map(move |(i, value)| (point, i, value)));
+    each.map(|(point, i, value)| match (key, value) {
+        (CASE, Value::Table(case)) => with_case(point, i, case),
+        (CASE, other) => Err(error(format!("a case of the sweep is {other}; expected a table"))),
+        (key, value) => Ok(with_value(point, key, i, value)),
+    })
+    .collect()
 }
 
 fn with_value(point: &Point, key: &str, index: usize, value: &Value) -> Point {

@@ -7,7 +7,8 @@ use std::rc::Rc;
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 
-use super::error::{ConfigError, Document, Place};
+use super::error::{ConfigError, ConfigErrors, Document, Place};
+use super::files::hint;
 
 /// Where a key and its value were written.
 #[derive(Clone, Debug)]
@@ -36,22 +37,23 @@ const EXCLUSIVE: [(&str, &str); 3] = [
 ];
 
 /// The file that a config extends, if any.
-const EXTENDS: &str = "extends";
+pub(super) const EXTENDS: &str = "extends";
 
 impl Tree {
     /// Reads a file and the files that it extends.
-    pub(super) fn read(path: &Path) -> Result<Tree, ConfigError> {
+    pub(super) fn read(path: &Path) -> Result<Tree, ConfigErrors> {
         let mut chain: Vec<(PathBuf, Tree)> = Vec::new();
         let mut next = Some((path.to_path_buf(), None));
         while let Some((path, named_at)) = next {
             let text = std::fs::read(&path).map_err(|error| {
-                ConfigError::new(format!("cannot read the config {}: {error}", path.display()), named_at.clone())
+                let message = format!("cannot read the config {}: {error}{}", path.display(), hint(&path));
+                ConfigError::new(message, named_at.clone())
             })?;
             let text = String::from_utf8(text).map_err(|error| not_utf8(&path, &error))?;
             let identity = path.canonicalize().unwrap_or_else(|_| path.clone());
             if chain.iter().any(|(known, _)| *known == identity) {
                 let message = format!("{} extends itself, directly or through others", path.display());
-                return Err(ConfigError::new(message, named_at));
+                return Err(ConfigError::new(message, named_at).into());
             }
             let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
             let mut tree = Tree::parse(path.display().to_string(), text, folder.clone())?;
@@ -60,7 +62,7 @@ impl Tree {
                 Some(Value::String(base)) => Some((folder.join(base), tree.value_place(EXTENDS))),
                 Some(other) => {
                     let message = format!("`extends` is {other}; expected the path of a config file");
-                    return Err(ConfigError::new(message, tree.value_place(EXTENDS)));
+                    return Err(ConfigError::new(message, tree.value_place(EXTENDS)).into());
                 }
             };
             chain.push((identity, tree));
@@ -70,8 +72,9 @@ impl Tree {
     }
 
     /// `dotted.key=VALUE` of the command line.
-    pub(super) fn from_set(argument: &str) -> Result<Tree, ConfigError> {
-        let error = |message: String| ConfigError::new(format!("--set {argument}: {message}"), None);
+    pub(super) fn from_set(argument: &str) -> Result<Tree, ConfigErrors> {
+        let error =
+            |message: String| ConfigErrors::from(ConfigError::new(format!("--set {argument}: {message}"), None));
         let (key, value) = argument.split_once('=').map_or(("", ""), |(key, value)| (key.trim(), value.trim()));
         if key.is_empty() || key.split('.').any(|part| part.is_empty() || part.contains(char::is_whitespace)) {
             return Err(error("expected dotted.key=VALUE, such as train.learning_rate=1e-3".into()));
@@ -91,15 +94,19 @@ impl Tree {
     }
 
     /// Reads a text that errors call `name`; relative paths in it are relative to `folder`.
-    pub(super) fn parse(name: String, text: String, folder: PathBuf) -> Result<Tree, ConfigError> {
+    pub(super) fn parse(name: String, text: String, folder: PathBuf) -> Result<Tree, ConfigErrors> {
         let document = Rc::new(Document { name, text });
         let not_toml = |error: toml::de::Error| {
             let place = error.span().map(|span| Place { document: document.clone(), span });
             let at = place.as_ref().and_then(|place| document.text.get(place.span.clone())).unwrap_or_default();
             ConfigError::new(format!("not valid TOML: {}", syntax_message(&error, at)), place)
         };
+        let (spanned, wrong) = DeTable::parse_recoverable(&document.text);
+        let mut errors = ConfigErrors::default();
+        wrong.into_iter().for_each(|error| errors.add(not_toml(error)));
+        errors.unless_any(())?;
+        // Some values, such as numbers that are too large, are only read here.
         let table: Table = document.text.parse().map_err(not_toml)?;
-        let spanned = DeTable::parse(&document.text).map_err(not_toml)?;
         let mut origins = BTreeMap::new();
         collect_origins(spanned.get_ref(), "", &document, &folder, &mut origins);
         Ok(Tree { table, origins })

@@ -186,9 +186,10 @@ pub fn shown(file: &str, config: &str, place: &str, marked: &str) -> String {
     format!(" --> {file}:{place}\n  |\n{line} | {text}\n  | {:before$}{mark}\n", "")
 }
 
-/// Checks that each config of the table is refused with its message, at its place.
-pub fn check(table: &[Bad]) {
+/// Checks that each config of the table is refused with its message, at its place; each config with all that is said.
+pub fn check(table: &[Bad]) -> String {
     let lab = Lab::new();
+    let mut transcript = String::new();
     for (name, config, place, marked, message) in table {
         lab.write("bad.toml", config);
         let error = refuse(&lab, name, &["bad.toml"]);
@@ -196,5 +197,7 @@ pub fn check(table: &[Bad]) {
         assert!(error.ends_with(&shown("bad.toml", config, place, marked)), "{name}: {error}");
         assert_eq!(error.matches("error: ").count(), 1, "{name}: {error}");
         assert!(!lab.path("out").exists(), "{name}: nothing is written");
+        transcript += &format!("# {name}\n{config}\n\n{error}\n\n");
     }
+    transcript
 }
