@@ -16,10 +16,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tempfile::NamedTempFile;
+use lrx_files::{NamedTempFile, temporary_in};
 
 use crate::error::DataError;
-use crate::replace::temporary_in;
 
 const MAGIC: &[u8; 16] = b"lrx-data cache1\n";
 const HASH: usize = blake3::OUT_LEN;
@@ -140,9 +139,8 @@ pub(crate) struct Writer {
 
 impl Writer {
     fn create(dir: &Path, key: &str) -> Result<Self, DataError> {
-        let file = fs::create_dir_all(dir)
-            .and_then(|()| temporary_in(dir, ".building-"))
-            .map_err(|error| cannot_write(dir, &error))?;
+        let file =
+            fs::create_dir_all(dir).and_then(|()| temporary_in(dir)).map_err(|error| cannot_write(dir, &error))?;
         let path = file.path().to_owned();
         let file = BufWriter::with_capacity(1 << 18, file);
         let mut writer = Self { file, path, hasher: blake3::Hasher::new(), lengths: Vec::new(), length: 0 };

@@ -2,16 +2,16 @@
 
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// `[data]` as written: nothing is checked yet but the types and the names of the keys.
 /// [`resolve`](DataConfig::resolve) does the rest.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
-    /// A file of stories, or `"synthetic"` for generated ones (see [`synthetic`](crate::synthetic)), which need no
-    /// file. The name tells the format: `.jsonl`, `.ndjson` and `.json` hold one JSON object a line with the story
+    /// A file of stories, or `"synthetic"` for generated ones, which need no file. The name tells the format: `.jsonl`, `.ndjson` and `.json` hold one JSON object a line with the story
     /// under `text` or `story`, any other is text with `<|endoftext|>` between stories. Default `"synthetic"`.
     pub train: String,
     /// A file of stories to evaluate on. Without one, `valid_fraction` of the training stories is held out.
@@ -22,7 +22,7 @@ pub struct DataConfig {
     pub stories: usize,
     /// Where the tokenizer comes from. Default `{ train_bpe = 8192 }`.
     pub tokenizer: TokenizerConfig,
-    /// Which tokens the model knows. Default [`VocabularyKind::Full`].
+    /// Which tokens the model knows. Default `"full"`.
     pub vocabulary: VocabularyKind,
     /// True, the default: held-out stories are drawn at random and each epoch has its own order. False: the file's
     /// order everywhere, and the last stories are held out.
@@ -51,7 +51,7 @@ impl Default for DataConfig {
 }
 
 /// Which tokens of the tokenizer a model knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum VocabularyKind {
     /// All of them.
@@ -73,6 +73,26 @@ pub enum TokenizerConfig {
 impl<'de> Deserialize<'de> for TokenizerConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(TokenizerVisitor)
+    }
+}
+
+impl JsonSchema for TokenizerConfig {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Tokenizer".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let size = json_schema!({"type": "integer", "minimum": 257, "description": "Tokens, at most."});
+        json_schema!({"anyOf": [
+            {"type": "string", "description": "A Hugging Face tokenizer file."},
+            {
+                "type": "object",
+                "description": "A byte-level BPE trained on the training stories.",
+                "properties": {"train_bpe": size},
+                "required": ["train_bpe"],
+                "additionalProperties": false,
+            },
+        ]})
     }
 }
 

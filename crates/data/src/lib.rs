@@ -43,7 +43,6 @@ mod corpus;
 mod error;
 mod progress;
 mod random;
-mod replace;
 mod sampler;
 mod source;
 mod spec;

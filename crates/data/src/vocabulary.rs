@@ -1,15 +1,14 @@
 //! The tokens that a model knows, and the text behind them.
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
+use lrx_files::write_whole;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::error::DataError;
-use crate::replace::temporary_in;
 use crate::tokenizer::{Facts, Tokenizer};
 
 /// What a saved vocabulary calls its format.
@@ -152,14 +151,7 @@ impl Vocabulary {
             tokenizer: RawValue::from_string(self.tokenizer.json().to_owned()).map_err(|error| cannot(&error))?,
         };
         let json = serde_json::to_vec(&saved).map_err(|error| cannot(&error))?;
-        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let write = || {
-            let mut file = temporary_in(dir, ".vocabulary-")?;
-            file.write_all(&json)?;
-            file.as_file().sync_all()?;
-            file.persist(path).map(drop).map_err(|error| error.error)
-        };
-        write().map_err(|error| cannot(&error))
+        write_whole(path, &json).map_err(|error| cannot(&error))
     }
 
     /// Reads what [`save`](Self::save) wrote.

@@ -19,6 +19,7 @@ mod linear;
 mod options;
 mod parameters;
 mod registry;
+mod schema;
 
 pub use block::{Block, BlockKind, BlockShape, BlockSpec, Past, Place};
 pub use linear::{About, Cost, Linear, LinearKind, LinearShape, LinearSpec};

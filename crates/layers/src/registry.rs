@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use schemars::{Schema, SchemaGenerator};
+use schemars::Schema;
 use toml::{Table, Value};
 
 use crate::blocks::{standard_attention, standard_mlp, take_kind};
+use crate::schema::options_schema;
 use crate::{
     About, Block, BlockKind, BlockShape, BlockSpec, Builder, Linear, LinearKind, LinearShape, LinearSpec, OptionError,
     Place, deserialize, kinds, known_names,
@@ -153,7 +154,7 @@ impl<K: LinearKind> ErasedLinear for K {
     }
 
     fn schema(&self) -> Schema {
-        SchemaGenerator::default().into_root_schema_for::<K::Options>()
+        options_schema::<K::Options>()
     }
 
     fn resolve(self: Arc<Self>, options: Table, shape: LinearShape) -> Result<LinearSpec, OptionError> {
@@ -191,7 +192,7 @@ impl<K: BlockKind> ErasedBlock for K {
     }
 
     fn schema(&self) -> Schema {
-        SchemaGenerator::default().into_root_schema_for::<K::Options>()
+        options_schema::<K::Options>()
     }
 
     fn resolve(self: Arc<Self>, options: Table, shape: BlockShape) -> Result<BlockSpec, OptionError> {

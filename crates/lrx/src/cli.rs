@@ -1,12 +1,14 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use lrx_layers::Registry;
 
 use crate::commands;
+use crate::terminal::tell;
 
 /// Train small language models whose attention and MLP matrices are low-rank or otherwise structured, and find out what
 /// that does.
@@ -40,6 +42,17 @@ enum Command {
     Generate(GenerateArgs),
     /// How fast a training step is on this machine, where its time goes, and what the machine could do at best
     Bench(BenchArgs),
+    /// The JSON schema of configs, for completion and checks in an editor
+    #[command(after_help = "\
+Write it to a file:  lrx schema > lrx.schema.json
+and name that in the first line of a config, for editors that know Taplo:  #:schema lrx.schema.json")]
+    Schema,
+    /// Completions for a shell: bash, zsh, fish, …
+    #[command(after_help = "For bash, in ~/.bashrc:  source <(lrx completions bash)")]
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
 }
 
 /// What `run` and `plan` share.
@@ -225,6 +238,11 @@ pub(crate) fn run(registry: &Registry) -> ExitCode {
         Command::Layers { name } => commands::layers::layers(name.as_deref(), registry),
         Command::Generate(args) => commands::generate::generate(&args, registry),
         Command::Bench(args) => commands::bench::bench(&args, registry),
+        Command::Schema => commands::schema::schema_of_configs(registry),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), binary_name(), &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
     };
     match result {
         Ok(code) => code,
@@ -233,9 +251,15 @@ pub(crate) fn run(registry: &Registry) -> ExitCode {
     }
 }
 
+/// What this program is called: not `lrx` where others have built it with kinds of their own.
+fn binary_name() -> String {
+    let path = std::env::args_os().next().map(PathBuf::from);
+    path.as_deref().and_then(Path::file_stem).map_or("lrx".into(), |name| name.to_string_lossy().into_owned())
+}
+
 fn fail(message: &str, code: u8) -> ExitCode {
     let prefix = if message.starts_with("error:") { "" } else { "error: " };
-    eprintln!("{prefix}{}", message.trim_end());
+    tell!("{prefix}{}", message.trim_end());
     ExitCode::from(code)
 }
 

@@ -13,16 +13,19 @@ mod cli;
 mod commands;
 mod config;
 mod corpus;
+mod memory;
 mod progress;
 mod results;
 mod runs;
 mod signals;
+mod terminal;
 
 use std::process::ExitCode;
 
 use lrx_layers::{DuplicateKind, Registry};
 use lrx_tensor::allocator::Allocator;
 
+use crate::terminal::tell;
 pub use lrx_layers as layers;
 pub use lrx_tensor as tensor;
 
@@ -33,7 +36,7 @@ static ALLOCATOR: Allocator = Allocator;
 pub fn main_with(register: impl FnOnce(&mut Registry) -> Result<(), DuplicateKind>) -> ExitCode {
     let mut registry = Registry::builtin();
     if let Err(error) = register(&mut registry) {
-        eprintln!("error: {error}");
+        tell!("error: {error}");
         return ExitCode::from(2);
     }
     cli::run(&registry)

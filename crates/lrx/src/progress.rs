@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use crate::terminal::tell;
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use lrx_data::Unit;
 use lrx_train::{CurveRow, Observer, Report};
@@ -22,7 +23,7 @@ impl lrx_data::Progress for DataProgress {
             Unit::Stories => "{msg}  {bar:30} {human_pos}/{human_len} stories  {eta} left",
         };
         if !std::io::stderr().is_terminal() {
-            eprintln!("{what}");
+            tell!("{what}");
         }
         let bar = ProgressBar::new(total).with_message(what.to_string());
         bar.set_style(ProgressStyle::with_template(template).expect("a valid template"));
@@ -43,6 +44,7 @@ impl lrx_data::Progress for DataProgress {
 }
 
 /// What is shown of all runs: a line for each that goes on, and messages above them.
+#[derive(Clone)]
 pub(crate) struct Lines {
     bars: MultiProgress,
     /// With several runs at once, plain lines say which.
@@ -58,9 +60,9 @@ impl Lines {
     /// A message of its own.
     pub(crate) fn print(&self, message: &str) {
         if std::io::stderr().is_terminal() {
-            self.bars.suspend(|| eprintln!("{message}"));
+            self.bars.suspend(|| tell!("{message}"));
         } else {
-            eprintln!("{message}");
+            tell!("{message}");
         }
     }
 
@@ -92,7 +94,7 @@ impl<'a> RunProgress<'a> {
         bar.set_style(style);
         let plain = !std::io::stderr().is_terminal();
         if plain {
-            eprintln!("{title}");
+            tell!("{title}");
         }
         let indent = if lines.side_by_side { format!("{title}  ") } else { "  ".to_string() };
         let (eval, last_line) = (String::new(), Instant::now());
@@ -107,7 +109,7 @@ impl<'a> RunProgress<'a> {
             return;
         }
         if self.plain {
-            eprintln!("{}{message}", self.indent);
+            tell!("{}{message}", self.indent);
         } else {
             self.lines.print(&format!("{title}  {message}"));
         }
@@ -148,7 +150,7 @@ impl Observer for RunProgress<'_> {
         let message = self.message(report);
         if self.plain && (row.split == "eval" || self.last_line.elapsed() >= PLAIN_EVERY) {
             self.last_line = Instant::now();
-            eprintln!("{}step {}/{}  {message}", self.indent, report.step, report.steps);
+            tell!("{}step {}/{}  {message}", self.indent, report.step, report.steps);
         }
         if let (Some(then), "eval") = (&self.after_eval, row.split) {
             then();
@@ -157,7 +159,7 @@ impl Observer for RunProgress<'_> {
 
     fn warned(&mut self, message: &str) {
         if self.plain {
-            eprintln!("{}{message}", self.indent);
+            tell!("{}{message}", self.indent);
         } else {
             self.lines.print(&format!("{}  {message}", self.bar.prefix()));
         }

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use lrx_files::{TEMPORARY_PREFIX, write_whole};
 use lrx_model::EffectiveRank;
 use lrx_train::{CURVE_FILE, Status, csv_text};
 use serde::Serialize;
@@ -61,7 +62,7 @@ pub(crate) fn write_csv_text<R: Serialize>(path: &Path, rows: &[R]) -> Result<()
 pub(crate) fn clear_leftovers(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let age = entry.metadata().and_then(|file| file.modified()).map(|time| time.elapsed().unwrap_or_default());
-        let temporary = entry.file_name().to_string_lossy().starts_with(".tmp");
+        let temporary = entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX);
         if temporary && age.is_ok_and(|age| age > Duration::from_secs(60)) {
             let _ = fs::remove_file(entry.path());
         }
@@ -74,14 +75,7 @@ pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), String> {
 }
 
 fn write_bytes(path: &Path, content: &[u8]) -> Result<(), String> {
-    let write = || -> io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
-        io::Write::write_all(&mut file, content)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
-    };
-    write().map_err(about(path))
+    write_whole(path, content).map_err(about(path))
 }
 
 /// Writes `runs.csv`, `curves.csv` and `ranks.csv` of an experiment anew from its runs' folders: those of `order` first, in

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
+use signal_hook::{flag, iterator};
 
 /// The signals that this process has got.
 #[derive(Clone, Default)]
@@ -26,6 +26,20 @@ impl Signals {
             flag::register_usize(signal, got.clone(), signal as usize)?;
         }
         Ok(Self(got))
+    }
+
+    /// Calls `tell` when the first signal comes: the step that goes on may take a while.
+    ///
+    /// # Errors
+    /// When the system lets no handler be set.
+    pub(crate) fn on_first(&self, tell: impl FnOnce(&str) + Send + 'static) -> io::Result<()> {
+        let mut signals = iterator::Signals::new([SIGINT, SIGTERM])?;
+        std::thread::spawn(move || {
+            if signals.forever().next().is_some() {
+                tell("stopping with a checkpoint after this step; Ctrl-C again stops at once");
+            }
+        });
+        Ok(())
     }
 
     /// The exit code that a signal asks for: 130 for SIGINT, 143 for SIGTERM.

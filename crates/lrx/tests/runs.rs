@@ -229,3 +229,39 @@ fn init_from_starts_where_another_run_ended() {
     let second = rows(&lab.read("more/tiny/runs.csv"));
     assert!((loss(&first[0]) - loss(&second[0])).abs() < 1e-5, "{first:?} {second:?}");
 }
+
+#[test]
+fn a_model_that_cannot_fit_is_refused_before_anything_is_made() {
+    let lab = Lab::tiny("");
+    let huge = "tiny.toml --set model.hidden=65536 --set model.heads=1 --set model.layers=256";
+    let error = lab.expect(2, &format!("run {huge}")).stderr;
+    assert!(error.contains("error: not enough memory: weights, gradients and moments of [1/1] "), "{error}");
+    assert!(!lab.path("results/tiny").exists());
+    let planned = lab.expect(0, &format!("plan {huge}")).stderr;
+    assert!(planned.contains("warning: not enough memory: "), "{planned}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_goes_away_ends_no_run() {
+    let lab = Lab::tiny("");
+    let ended = std::process::Command::new("sh")
+        .args(["-c", "{ \"$0\" run tiny.toml; echo $? > code; } 2>&1 | true", env!("CARGO_BIN_EXE_lrx")])
+        .current_dir(lab.path(""))
+        .status();
+    assert!(ended.unwrap().success());
+    assert_eq!(lab.read("code"), "0\n");
+    assert!(lab.read("results/tiny/runs.csv").contains(",finished,"));
+}
+
+#[cfg(unix)]
+#[test]
+fn results_can_be_read_by_whoever_may_read_the_folder() {
+    use std::os::unix::fs::PermissionsExt;
+    let lab = Lab::tiny("");
+    lab.expect(0, "run tiny.toml");
+    let permissions = |name: &str| std::fs::metadata(lab.path(name)).unwrap().permissions().mode();
+    for file in files(&lab.path("results/tiny")).iter().filter(|file| !file.contains("claim")) {
+        assert_eq!(permissions(&format!("results/tiny/{file}")), permissions("tiny.toml"), "{file}");
+    }
+}

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use lrx_layers::{BlockShape, BlockSpec, Cost, OptionError, Place, Registry, layer_table};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::{Table, Value};
 
 /// `[model]` as written. Defaults are the seed experiment's.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
     /// Features of a token.
@@ -22,9 +23,11 @@ pub struct ModelConfig {
     pub vocabulary: Option<usize>,
     /// Weights to start from.
     pub init_from: Option<String>,
-    /// `[model.attention]`
+    /// The attention of every layer: a layer kind and its options.
+    #[schemars(skip)] // What it may hold depends on the registered kinds.
     pub attention: Table,
-    /// `[model.mlp]`
+    /// The MLP of every layer: a layer kind and its options.
+    #[schemars(skip)]
     pub mlp: Table,
 }
 

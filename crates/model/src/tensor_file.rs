@@ -1,12 +1,13 @@
 //! Named f32 tensors in a safetensors file, written whole or not at all, with a checksum of all that it says.
 
 use std::collections::HashMap;
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use safetensors::tensor::{TensorView, serialize_to_file};
-use safetensors::{Dtype, SafeTensors};
+use lrx_files::{folder_of, temporary_in};
+use safetensors::tensor::{Metadata, TensorInfo};
+use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
 
 /// Why a tensor file could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -51,19 +52,44 @@ const SEAL: &str = "lrx";
 /// When the file cannot be written; what stood at `path` before is then untouched.
 pub fn write_tensors(path: &Path, tensors: &[NamedTensor<'_>], note: Option<String>) -> Result<(), TensorFileError> {
     let error = |message: &dyn std::fmt::Display| TensorFileError::new(path, format!("cannot write: {message}"));
-    let views = tensors.iter().map(|tensor| {
-        let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytemuck::cast_slice(tensor.values));
-        (&tensor.name, view.expect("as many numbers as the shape says"))
-    });
     let parts = tensors.iter().map(|t| (t.name.as_str(), t.shape.as_slice(), bytemuck::cast_slice(t.values)));
     let seal = Seal { blake3: checksum(note.as_deref(), parts.collect()), note };
     let seal = HashMap::from([(SEAL.to_string(), serde_json::to_string(&seal).expect("text"))]);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let temporary = NamedTempFile::new_in(folder).map_err(|e| error(&e))?;
-    serialize_to_file(views, Some(seal), temporary.path()).map_err(|e| error(&e))?;
-    temporary.as_file().sync_all().map_err(|e| error(&e))?;
-    temporary.persist(path).map_err(|e| error(&e.error))?;
-    Ok(())
+    let header = header(tensors, seal).map_err(|e| error(&e))?;
+    // The library's own way to a file neither flushes it to the disk nor lets others read it.
+    let write = || -> io::Result<()> {
+        let mut file = BufWriter::with_capacity(1 << 20, temporary_in(folder_of(path))?);
+        file.write_all(&(header.len() as u64).to_le_bytes())?;
+        file.write_all(&header)?;
+        for tensor in by_name(tensors) {
+            file.write_all(bytemuck::cast_slice(tensor.values))?;
+        }
+        let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map(drop).map_err(|error| error.error)
+    };
+    write().map_err(|e| error(&e))
+}
+
+fn by_name<'t>(tensors: &'t [NamedTensor<'t>]) -> Vec<&'t NamedTensor<'t>> {
+    let mut sorted: Vec<&NamedTensor<'_>> = tensors.iter().collect();
+    sorted.sort_by_key(|tensor| &tensor.name);
+    sorted
+}
+
+/// The header of a safetensors file: where each tensor lies behind it, padded so that the first begins at a multiple of 8.
+fn header(tensors: &[NamedTensor<'_>], metadata: HashMap<String, String>) -> Result<Vec<u8>, SafeTensorError> {
+    let mut end = 0;
+    let entries = by_name(tensors).into_iter().map(|tensor| {
+        let start = end;
+        end += size_of_val(tensor.values);
+        let info = TensorInfo { dtype: Dtype::F32, shape: tensor.shape.clone(), data_offsets: (start, end) };
+        (tensor.name.clone(), info)
+    });
+    let metadata = Metadata::new(Some(metadata), entries.collect())?;
+    let mut header = serde_json::to_vec(&metadata).expect("names and numbers");
+    header.resize(header.len().next_multiple_of(8), b' ');
+    Ok(header)
 }
 
 /// See [`Seal`].

@@ -2,12 +2,13 @@
 
 use lrx_data::{BatchSize, Sampler};
 use lrx_layers::OptionError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Schedule;
 
 /// `[train]` as written. Defaults are the seed experiment's.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
     /// Stories in a batch; 4 unless `batch_tokens` is given.

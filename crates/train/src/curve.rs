@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use lrx_files::{folder_of, temporary_in};
 use serde::Serialize;
-use tempfile::NamedTempFile;
 
 /// The curve in a run's folder.
 pub const CURVE_FILE: &str = "curve.csv";
@@ -75,7 +75,7 @@ impl CurveWriter {
     /// A new file in the place of the old: should another process believe that it still trains this run, its rows go
     /// to a file that has no name any more.
     fn with(path: &Path, content: &[u8], rows: usize) -> io::Result<Self> {
-        let mut file = NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
+        let mut file = temporary_in(folder_of(path))?;
         file.write_all(content)?;
         let file = file.persist(path).map_err(|error| error.error)?;
         let mut hasher = blake3::Hasher::new();

@@ -18,6 +18,9 @@ fn the_binary_knows_the_kind_and_trains_it() {
     let listed = String::from_utf8_lossy(&listed.get_output().stdout).into_owned();
     assert!(listed.contains("diagonal-low-rank") && listed.contains("dense"), "{listed}");
 
+    let schema = binary().arg("schema").assert().success();
+    assert!(String::from_utf8_lossy(&schema.get_output().stdout).contains("diagonal-low-rank"));
+
     let out = tempfile::tempdir().unwrap();
     let config = concat!(env!("CARGO_MANIFEST_DIR"), "/config.toml");
     let small = ["--set", "data.stories=60", "--set", "train.steps=4", "--out"];

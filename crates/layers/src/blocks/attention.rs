@@ -47,6 +47,9 @@ impl Block for Attention {
     }
 }
 
+/// The slots of the standard attention, as a config names them.
+pub(crate) const ATTENTION_SLOTS: [&str; 4] = ["q", "k", "v", "out"];
+
 /// Standard attention whose four matrices are of a linear kind.
 pub(crate) fn standard_attention(
     registry: &Registry,
@@ -55,16 +58,13 @@ pub(crate) fn standard_attention(
     shape: &BlockShape,
 ) -> Result<BlockSpec, OptionError> {
     let &BlockShape { hidden, heads, window, .. } = shape;
+    let [q, k, v, out] = ATTENTION_SLOTS;
     let slot = |key, weights, bias| {
         let shape = LinearShape { inputs: hidden, outputs: hidden, bias };
         Slot { key, weights, shape }
     };
-    let slots = [
-        slot("q", "q_proj", false),
-        slot("k", "k_proj", false),
-        slot("v", "v_proj", false),
-        slot("out", "out_proj", true),
-    ];
+    let slots =
+        [slot(q, "q_proj", false), slot(k, "k_proj", false), slot(v, "v_proj", false), slot(out, "out_proj", true)];
     let Slots { specs, kind, rank, options, cost } = resolve_slots(registry, kind, options, &slots)?;
     let build = move |builder: &mut Builder<'_>| -> Box<dyn Block> {
         let mut layers = specs.iter().zip(&slots).map(|(spec, slot)| spec.build(&mut builder.scope(slot.weights)));

@@ -32,6 +32,9 @@ impl Block for Mlp {
     }
 }
 
+/// The slots of the standard MLP, as a config names them.
+pub(crate) const MLP_SLOTS: [&str; 2] = ["c_fc", "c_proj"];
+
 /// The standard MLP whose two matrices are of a linear kind.
 pub(crate) fn standard_mlp(
     registry: &Registry,
@@ -40,9 +43,10 @@ pub(crate) fn standard_mlp(
     shape: &BlockShape,
 ) -> Result<BlockSpec, OptionError> {
     let &BlockShape { hidden, inner, .. } = shape;
+    let [c_fc, c_proj] = MLP_SLOTS;
     let slots = [
-        Slot { key: "c_fc", weights: "c_fc", shape: LinearShape { inputs: hidden, outputs: inner, bias: true } },
-        Slot { key: "c_proj", weights: "c_proj", shape: LinearShape { inputs: inner, outputs: hidden, bias: true } },
+        Slot { key: c_fc, weights: c_fc, shape: LinearShape { inputs: hidden, outputs: inner, bias: true } },
+        Slot { key: c_proj, weights: c_proj, shape: LinearShape { inputs: inner, outputs: hidden, bias: true } },
     ];
     let Slots { specs, kind, rank, options, cost } = resolve_slots(registry, kind, options, &slots)?;
     let build = move |builder: &mut Builder<'_>| -> Box<dyn Block> {

@@ -3,8 +3,8 @@
 mod attention;
 mod mlp;
 
-pub(crate) use attention::standard_attention;
-pub(crate) use mlp::standard_mlp;
+pub(crate) use attention::{ATTENTION_SLOTS, standard_attention};
+pub(crate) use mlp::{MLP_SLOTS, standard_mlp};
 
 use toml::{Table, Value};
 

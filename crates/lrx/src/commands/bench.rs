@@ -16,6 +16,7 @@ use crate::cli::{BenchArgs, BenchFormat, BenchVocabulary, Failure, use_threads};
 use crate::config::{Experiment, RunSpec, load_builtin, load_experiments};
 use crate::corpus::{Corpora, vocabulary};
 use crate::progress::thousands;
+use crate::terminal::say;
 
 const BUILT_IN: &str = include_str!("bench.toml");
 /// Of random tokens where the config does not say: GPT-2's.
@@ -276,12 +277,15 @@ fn median(times: &mut dyn Iterator<Item = Duration>) -> f64 {
 }
 
 fn print_header(row: &Row) {
-    println!(
+    say!(
         "{} threads; at best: multiply-adds in registers {:.0} GFLOP/s, large matrix products {:.0} GFLOP/s, memory {:.1} GB/s",
-        row.threads, row.multiply_add_gflop_per_second, row.matrix_product_gflop_per_second, row.memory_gb_per_second
+        row.threads,
+        row.multiply_add_gflop_per_second,
+        row.matrix_product_gflop_per_second,
+        row.memory_gb_per_second
     );
-    println!("Milliseconds are medians over {} steps; fwd, bwd: forward and backward pass.\n", row.steps);
-    println!(
+    say!("Milliseconds are medians over {} steps; fwd, bwd: forward and backward pass.\n", row.steps);
+    say!(
         "{:<20} {:>8} {:>6} {:>7} {:>8} {:>8} {:>7} {:>5} {:>13} {:>13} {:>13} {:>13} {:>5} {:>7} {:>7}",
         "",
         "",
@@ -299,7 +303,7 @@ fn print_header(row: &Row) {
         "page",
         "peak"
     );
-    println!(
+    say!(
         "{:<20} {:>8} {:>6} {:>7} {:>8} {:>8} {:>7} {:>5} {:>13} {:>13} {:>13} {:>13} {:>5} {:>7} {:>7}",
         "configuration",
         "batch",
@@ -322,7 +326,7 @@ fn print_header(row: &Row) {
 fn print_row(row: &Row) {
     let pair = |forward: f64, backward: f64| format!("{forward:.1} {backward:.1}");
     let number = |number: Option<f64>| number.map_or("?".into(), thousands);
-    println!(
+    say!(
         "{:<20} {:>8} {:>6} {:>7} {:>8.1} {:>8} {:>7.1} {:>4.0}% {:>13} {:>13} {:>13} {:>13} {:>5.1} {:>7} {:>7}",
         row.label,
         row.batch,

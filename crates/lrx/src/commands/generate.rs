@@ -11,6 +11,7 @@ use toml::{Table, Value};
 
 use crate::cli::{Failure, GenerateArgs, use_threads};
 use crate::results::{RESOLVED_FILE, VOCABULARY_FILE, about, find_run};
+use crate::terminal::{say, write_out};
 
 pub(crate) fn generate(args: &GenerateArgs, registry: &Registry) -> Result<ExitCode, Failure> {
     if !(args.temperature >= 0.0 && args.temperature.is_finite()) {
@@ -49,7 +50,7 @@ pub(crate) fn generate(args: &GenerateArgs, registry: &Registry) -> Result<ExitC
         let text = vocabulary.decode(tokens).unwrap_or_default();
         let whole = text.trim_end_matches('\u{fffd}');
         if let Some(new) = whole.strip_prefix(shown.as_str()) {
-            print!("{new}");
+            write_out(format_args!("{new}"));
             let _ = std::io::stdout().flush();
             shown = whole.to_string();
         }
@@ -62,7 +63,7 @@ pub(crate) fn generate(args: &GenerateArgs, registry: &Registry) -> Result<ExitC
             print(&tokens);
         }
     });
-    println!();
+    say!("");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -6,6 +6,7 @@ use lrx_layers::{About, Place, Registry};
 use serde_json::Value;
 
 use crate::cli::Failure;
+use crate::terminal::say;
 
 pub(crate) fn layers(name: Option<&str>, registry: &Registry) -> Result<ExitCode, Failure> {
     match name {
@@ -23,19 +24,19 @@ fn list(registry: &Registry) {
             Some(Place::Attention) => "the attention",
             Some(Place::Mlp) => "the MLP",
         };
-        println!("{:width$}  {}; stands in for {replaces}", about.name, about.summary);
+        say!("{:width$}  {}; stands in for {replaces}", about.name, about.summary);
     }
-    println!("\nUse one in a config as [model.attention] kind = \"NAME\"; lrx layers NAME tells more.");
+    say!("\nUse one in a config as [model.attention] kind = \"NAME\"; lrx layers NAME tells more.");
 }
 
 fn describe(name: &str, registry: &Registry) -> Result<(), Failure> {
     let (About { name, summary, description, example }, schema) =
         registry.describe(name).map_err(|error| Failure::Usage(error.message))?;
-    println!("{name}: {summary}\n\n{description}\n\nOptions:");
+    say!("{name}: {summary}\n\n{description}\n\nOptions:");
     let schema = schema.as_value();
     let options = schema["properties"].as_object();
     if options.is_none_or(|options| options.is_empty()) {
-        println!("  none");
+        say!("  none");
     }
     for (key, option) in options.into_iter().flatten() {
         let default = match option.get("default") {
@@ -43,15 +44,15 @@ fn describe(name: &str, registry: &Registry) -> Result<(), Failure> {
             None => "required".to_string(),
         };
         let text = option["description"].as_str().unwrap_or("").replace('\n', " ");
-        println!("  {key} ({default})  {text}");
+        say!("  {key} ({default})  {text}");
         let definition = option["$ref"].as_str().and_then(|reference| schema.pointer(reference.strip_prefix('#')?));
         for (value, text) in variants(definition.unwrap_or(option)) {
-            println!("    {value}  {}", text.replace('\n', " "));
+            say!("    {value}  {}", text.replace('\n', " "));
         }
     }
-    println!("\nIn a config:\n  [model.attention]\n  kind = \"{name}\"");
-    example.lines().for_each(|line| println!("  {line}"));
-    println!("\nEach option may be a list with a value for every layer.");
+    say!("\nIn a config:\n  [model.attention]\n  kind = \"{name}\"");
+    example.lines().for_each(|line| say!("  {line}"));
+    say!("\nEach option may be a list with a value for every layer.");
     Ok(())
 }
 

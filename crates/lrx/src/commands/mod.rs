@@ -6,3 +6,4 @@ pub(crate) mod layers;
 pub(crate) mod plan;
 pub(crate) mod report;
 pub(crate) mod run;
+pub(crate) mod schema;

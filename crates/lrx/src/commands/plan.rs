@@ -12,7 +12,9 @@ use lrx_train::{RunRecord, Status};
 use crate::cli::{Failure, PlanArgs, PlanFormat, use_threads};
 use crate::config::{ConfigError, DataState, RunSpec, load_experiments};
 use crate::corpus::{Corpora, vocabulary};
+use crate::memory::{self, Verdict, needed};
 use crate::progress::thousands;
+use crate::terminal::{say, tell};
 
 pub(crate) fn plan(args: &PlanArgs, registry: &Registry) -> Result<ExitCode, Failure> {
     use_threads(args.common.threads)?;
@@ -27,7 +29,7 @@ pub(crate) fn plan(args: &PlanArgs, registry: &Registry) -> Result<ExitCode, Fai
         }
     }
     if args.ids {
-        rows.iter().for_each(|(_, row)| println!("{}", row.run_id));
+        rows.iter().for_each(|(_, row)| say!("{}", row.run_id));
         return Ok(ExitCode::SUCCESS);
     }
     match args.format {
@@ -38,13 +40,17 @@ pub(crate) fn plan(args: &PlanArgs, registry: &Registry) -> Result<ExitCode, Fai
         }
         PlanFormat::Text => print_table(&rows),
     }
+    match memory::check(rows.iter().map(|(run, row)| (row.label.as_str(), needed(run, row))), 1) {
+        Verdict::Enough => {}
+        Verdict::Doubtful(message) | Verdict::Impossible(message) => tell!("warning: {message}"),
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 fn row(run: &RunSpec, corpora: &mut Corpora, args: &PlanArgs) -> Result<RunRecord, ConfigError> {
     // Without its data, a run can be planned as far as its vocabulary is given.
     if let (DataState::Missing(errors), Some(given)) = (&run.data, run.model.vocabulary) {
-        errors.iter().for_each(|error| eprintln!("warning: planned without data: {}", error.message));
+        errors.iter().for_each(|error| tell!("warning: planned without data: {}", error.message));
         return Ok(record(run, given, None));
     }
     let corpus = corpora.of(run, &args.common.out)?;
@@ -103,23 +109,26 @@ fn tokens(run: &RunSpec, corpus: &Corpus, steps: usize) -> u64 {
     epochs as u64 * sampler.targets_per_epoch() + begun.sum::<u64>()
 }
 
-/// Tokens of a batch whose activations the memory estimate counts: the mean batch, times two for a long one.
-fn batch_tokens(row: &RunRecord) -> f64 {
-    row.tokens.zip(row.steps).map_or(1024.0, |(tokens, steps)| 2.0 * tokens as f64 / steps.max(1) as f64)
-}
-
 fn print_table(rows: &[(&RunSpec, RunRecord)]) {
     let rate = limits::square_product_rate(768);
     let label_width = rows.iter().map(|(_, row)| row.label.len()).max().unwrap_or(5).max(5);
-    println!(
+    say!(
         "{:label_width$}  {:>4}  {:>12}  {:>12}  {:>11}  {:>7}  {:>12}  {:>8}  {:>12}",
-        "label", "seed", "params", "body", "MFLOP/token", "steps", "tokens", "memory", "time, about"
+        "label",
+        "seed",
+        "params",
+        "body",
+        "MFLOP/token",
+        "steps",
+        "tokens",
+        "memory",
+        "time, about"
     );
     let mut total = Duration::ZERO;
     for (run, row) in rows {
         let time = row.tokens.map(|tokens| estimated_time(row, tokens, rate));
         total += time.unwrap_or_default();
-        println!(
+        say!(
             "{:label_width$}  {:>4}  {:>12}  {:>12}  {:>11.2}  {:>7}  {:>12}  {:>5} MB  {:>12}",
             row.label,
             row.seed,
@@ -128,23 +137,15 @@ fn print_table(rows: &[(&RunSpec, RunRecord)]) {
             row.flops_per_token as f64 / 1e6,
             row.steps.map_or("?".into(), |steps| thousands(steps as f64)),
             row.tokens.map_or("?".into(), |tokens| thousands(tokens as f64)),
-            (estimated_bytes(run, row) / 1e6).round(),
+            (needed(run, row).about / 1e6).round(),
             time.map_or("?".into(), |time| HumanDuration(time).to_string()),
         );
     }
-    println!("\n{} runs, about {} on this machine at {:.0} GFLOP/s", rows.len(), HumanDuration(total), rate / 1e9);
+    say!("\n{} runs, about {} on this machine at {:.0} GFLOP/s", rows.len(), HumanDuration(total), rate / 1e9);
 }
 
 /// Forward and backward passes take three times the forward's operations; three quarters of the rate of a large matrix
 /// product is what a training step reaches.
 fn estimated_time(row: &RunRecord, tokens: u64, rate: f64) -> Duration {
     Duration::from_secs_f64(3.0 * row.flops_per_token as f64 * tokens as f64 / (0.75 * rate))
-}
-
-/// Weights, gradients and two moments; the activations that the backward pass needs; a block of logits.
-fn estimated_bytes(run: &RunSpec, row: &RunRecord) -> f64 {
-    let per_layer = 16 * run.model.hidden + 3 * run.model.layers[0].shape.inner;
-    let activations = batch_tokens(row) * (run.model.layers.len() * per_layer) as f64;
-    let logits = (1 << 24) as f64;
-    4.0 * (4.0 * row.params as f64 + activations + logits)
 }

@@ -8,6 +8,7 @@ use lrx_analysis::{Format, ReportOptions};
 use crate::cli::{Failure, ReportArgs, ReportFormat};
 use crate::config::hint;
 use crate::runs::verify_checksums;
+use crate::terminal::{say, tell, write_out};
 
 pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
     if let Some(missing) = args.dirs.iter().find(|dir| !dir.exists()) {
@@ -15,7 +16,7 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
     }
     for folder in args.dirs.iter().flat_map(|dir| with_folders_inside(dir)) {
         if let Err(damage) = verify_checksums(&folder) {
-            eprintln!("warning: {}: {damage}; the figures may be wrong (`lrx run` writes them anew)", folder.display());
+            tell!("warning: {}: {damage}; the figures may be wrong (`lrx run` writes them anew)", folder.display());
         }
     }
     let format = match args.format {
@@ -24,9 +25,9 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
     };
     let options = ReportOptions { out: args.out.clone(), baseline: args.baseline.clone(), format };
     let report = lrx_analysis::report(&args.dirs, &options).map_err(|error| Failure::Usage(error.to_string()))?;
-    print!("{}", report.text);
+    write_out(format_args!("{}", report.text));
     if let [page, others @ ..] = report.files.as_slice() {
-        println!("\nwrote {} and {} files beside it", page.display(), others.len());
+        say!("\nwrote {} and {} files beside it", page.display(), others.len());
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -12,10 +12,12 @@ use super::plan::{record, sampler};
 use crate::cli::{Failure, RunArgs, use_threads};
 use crate::config::{Experiment, load_experiments, missing_files};
 use crate::corpus::{Corpora, vocabulary};
+use crate::memory::{self, Verdict};
 use crate::progress::Lines;
 use crate::results::{about, assemble};
 use crate::runs::{Policy, Task, Totals, initial_model, work};
 use crate::signals::Signals;
+use crate::terminal::{say, tell};
 
 pub(crate) fn run(args: &RunArgs, registry: &Registry) -> Result<ExitCode, Failure> {
     if args.jobs == 0 {
@@ -29,6 +31,11 @@ pub(crate) fn run(args: &RunArgs, registry: &Registry) -> Result<ExitCode, Failu
     let signals = Signals::watch().map_err(|error| Failure::Failed(format!("cannot watch for signals: {error}")))?;
     // Everything that can be wrong with the data shows before the first hour is spent.
     let tasks = tasks(args, &experiments)?;
+    match memory::check(tasks.iter().map(|task| (task.title.as_str(), task.needed)), args.jobs) {
+        Verdict::Enough => {}
+        Verdict::Doubtful(message) => tell!("warning: {message}"),
+        Verdict::Impossible(message) => return Err(Failure::Usage(message)),
+    }
     let threads = rayon::current_num_threads();
     let policy = Policy {
         jobs: args.jobs,
@@ -46,6 +53,10 @@ pub(crate) fn run(args: &RunArgs, registry: &Registry) -> Result<ExitCode, Failu
         let folder = folder(args, experiment);
         std::fs::create_dir_all(&folder).map_err(|error| Failure::Failed(about(&folder)(error)))?;
     }
+    let at_signal = lines.clone();
+    signals
+        .on_first(move |what| at_signal.print(what))
+        .map_err(|error| Failure::Failed(format!("cannot watch for signals: {error}")))?;
     let totals = work(&tasks, &policy, &signals, &lines);
     for experiment in &experiments {
         let folder = folder(args, experiment);
@@ -55,7 +66,7 @@ pub(crate) fn run(args: &RunArgs, registry: &Registry) -> Result<ExitCode, Failu
         }
     }
     if let Some(code) = signals.stop() {
-        eprintln!("stopped; the same command goes on from here");
+        tell!("stopped; the same command goes on from here");
         return Ok(ExitCode::from(code));
     }
     tell(&totals);
@@ -100,6 +111,7 @@ fn tasks(args: &RunArgs, experiments: &[Experiment]) -> Result<Vec<Task>, Failur
             if !args.only.is_empty() && !args.only.contains(&run_id) {
                 continue;
             }
+            let planned = record(run, size, Some(&corpus));
             if run.model.init_from.is_some() {
                 initial_model(&run.model, size, run.seed)
                     .map_err(|error| usage(run.error_at("model.init_from", error)))?;
@@ -114,7 +126,8 @@ fn tasks(args: &RunArgs, experiments: &[Experiment]) -> Result<Vec<Task>, Failur
                 model: run.model.clone(),
                 train: run.train.clone(),
                 sampler: sampler(run, &corpus),
-                planned: record(run, size, Some(&corpus)),
+                needed: memory::needed(run, &planned),
+                planned,
                 corpus,
             });
         }
@@ -126,8 +139,8 @@ fn summary(folder: &Path) -> Result<(), Failure> {
     let failed = |error: lrx_analysis::Error| Failure::Failed(error.to_string());
     let experiment = lrx_analysis::read_experiment(folder).map_err(failed)?;
     let summary = lrx_analysis::Summary::new(&experiment, None).map_err(failed)?;
-    println!("{}", lrx_analysis::text_table(&summary));
-    println!("{}: runs.csv, curves.csv; lrx report {0} draws them", folder.display());
+    say!("{}", lrx_analysis::text_table(&summary));
+    say!("{}: runs.csv, curves.csv; lrx report {0} draws them", folder.display());
     Ok(())
 }
 
@@ -137,13 +150,13 @@ fn tell(totals: &Totals) {
         return;
     }
     let others = totals.with_others.len();
-    eprintln!(
+    tell!(
         "\n{} finished, {} failed, {others} left to others, {} not tried",
         totals.finished,
         totals.failed.len(),
         totals.left
     );
     for (title, reason) in &totals.failed {
-        eprintln!("  {title}: {reason}");
+        tell!("  {title}: {reason}");
     }
 }

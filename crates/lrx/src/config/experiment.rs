@@ -7,6 +7,7 @@ use lrx_data::{DataConfig, DataSpec};
 use lrx_layers::{OptionError, Registry, deserialize};
 use lrx_model::{ModelConfig, ModelSpec};
 use lrx_train::{TrainConfig, TrainSpec};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -52,20 +53,27 @@ pub enum DataState {
 }
 
 /// The keys beside the sections.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Top {
+pub(super) struct Top {
+    /// Results go to a folder of this name. Default: the name of the file.
     name: Option<String>,
+    /// The name of the configuration in tables and plots. Default: derived from kinds and ranks.
     label: Option<String>,
+    /// A run for each. Default [0].
     #[serde(default = "default_seeds")]
     seeds: Vec<u64>,
     #[serde(default)]
+    #[schemars(skip)] // The crates that own the sections describe them.
     data: Table,
     #[serde(default)]
+    #[schemars(skip)]
     model: Table,
     #[serde(default)]
+    #[schemars(skip)]
     train: Table,
     #[serde(default)]
+    #[schemars(skip)]
     #[allow(dead_code)] // Taken out of the tree before; named here so that the list of known keys is whole.
     sweep: Table,
 }

@@ -9,9 +9,11 @@ mod error;
 mod experiment;
 mod files;
 mod recover;
+mod schema;
 mod sweep;
 mod tree;
 
 pub use error::ConfigError;
 pub use experiment::{DataState, Experiment, RunSpec, load_builtin, load_experiments, missing_files};
 pub(crate) use files::hint;
+pub(crate) use schema::schema;

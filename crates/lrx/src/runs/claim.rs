@@ -15,8 +15,8 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use lrx_files::{NamedTempFile, temporary_in};
 use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
 
 /// How often an owner renews its claim.
 const RENEW: Duration = Duration::from_secs(10);
@@ -192,7 +192,7 @@ fn highest(folder: &Path) -> io::Result<Option<u64>> {
 }
 
 fn temporary(folder: &Path, owner: &Owner) -> io::Result<NamedTempFile> {
-    let mut file = NamedTempFile::new_in(folder)?;
+    let mut file = temporary_in(folder)?;
     file.write_all(&serde_json::to_vec(owner).expect("text and numbers"))?;
     Ok(file)
 }

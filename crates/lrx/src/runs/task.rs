@@ -7,6 +7,8 @@ use lrx_data::{Corpus, Sampler};
 use lrx_model::{GptNeo, ModelSpec, load_weights};
 use lrx_train::{RunRecord, TrainSpec};
 
+use crate::memory::Needed;
+
 /// One run, ready to be trained by any thread.
 pub(crate) struct Task {
     /// `[2/10] MedSA-FullMLP-4L seed 1`
@@ -26,6 +28,8 @@ pub(crate) struct Task {
     pub(crate) sampler: Sampler,
     /// The row before the run has begun.
     pub(crate) planned: RunRecord,
+    /// The memory that it takes.
+    pub(crate) needed: Needed,
 }
 
 impl Task {

@@ -1,0 +1,90 @@
+//! The JSON schema of a config, from the types that read it and the registered layer kinds.
+
+use lrx_data::DataConfig;
+use lrx_layers::{Place, Registry};
+use lrx_model::ModelConfig;
+use lrx_train::TrainConfig;
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde_json::{Value, json};
+
+use super::experiment::Top;
+
+/// The schema: draft 7, which editors of TOML understand, and without references.
+///
+/// Nothing is required in it: what a file leaves out may come from the one that it extends, or has a default.
+pub(crate) fn schema(registry: &Registry) -> Value {
+    let mut model = of::<ModelConfig>();
+    let count =
+        |least: usize, description: &str| json!({"type": "integer", "minimum": least, "description": description});
+    let window = count(0, "Positions that a token sees, itself included; 0 for all.");
+    let inner = count(1, "Features between c_fc and c_proj. Default 4 · hidden.");
+    model["properties"]["attention"] = registry.block_schema(Place::Attention, &[("window", window)]);
+    model["properties"]["mlp"] = registry.block_schema(Place::Mlp, &[("inner", inner)]);
+
+    let mut config = of::<Top>();
+    config["title"] = json!("The config of an lrx experiment");
+    config["description"] = json!("One file is one experiment. `lrx plan` lists the runs that it describes.");
+    let sections = [
+        ("data", of::<DataConfig>(), "The stories, their tokenizer, and what is held out."),
+        ("model", model, "A GPT-Neo with a layer kind in each place."),
+        ("train", of::<TrainConfig>(), "AdamW: batches, length, learning rate, and how often is measured."),
+    ];
+    for (section, mut schema, description) in sections {
+        schema["description"] = json!(description);
+        for key in ["$schema", "title"] {
+            schema.as_object_mut().expect("a schema").remove(key);
+        }
+        config["properties"][section] = schema;
+    }
+    // A case sets keys of the config, as tables or as dotted keys in quotes.
+    let mut case = json!({
+        "type": "object",
+        "properties": config["properties"],
+        "patternProperties": {DOTTED: {}},
+        "additionalProperties": false,
+    });
+    case["properties"].as_object_mut().expect("properties").remove("name");
+    config["properties"]["extends"] =
+        json!({"type": "string", "description": "A config that this one overrides, key by key."});
+    config["properties"]["sweep"] = json!({
+        "type": "object",
+        "description": "The cross product of lists of values, each point a run; with cases, each of them at each point.",
+        "properties": {"case": {"type": "array", "minItems": 1, "items": case}},
+        "patternProperties": {DOTTED: {"type": "array", "minItems": 1}},
+        "propertyNames": {"pattern": "^(case|label|seeds|data|model|train)"},
+    });
+    config
+}
+
+/// A key of a section in quotes: "model.hidden".
+const DOTTED: &str = r"^(data|model|train)\.";
+
+fn of<T: JsonSchema>() -> Value {
+    let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
+    let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
+    for (_, property) in schema["properties"].as_object_mut().into_iter().flatten() {
+        without_null(property);
+    }
+    schema
+}
+
+/// TOML has no null; a key without a value is left out.
+fn without_null(schema: &mut Value) {
+    let Value::Object(schema) = schema else { return };
+    schema.remove("format"); // Of numbers in Rust: editors do not know those.
+    if schema.get("default").is_some_and(Value::is_null) {
+        schema.remove("default");
+    }
+    if let Some(Value::Array(types)) = schema.get_mut("type") {
+        types.retain(|name| name != "null");
+        if let [one] = &types[..] {
+            let one = one.clone();
+            schema.insert("type".into(), one);
+        }
+    }
+    schema.values_mut().for_each(|inner| match inner {
+        Value::Array(several) => several.iter_mut().for_each(without_null),
+        one => without_null(one),
+    });
+}
