@@ -20,7 +20,7 @@ use lrx_files::{NamedTempFile, temporary_in};
 
 use crate::error::DataError;
 
-const MAGIC: &[u8; 16] = b"lrx-data cache1\n";
+pub(crate) const MAGIC: &[u8] = b"lrx-data cache1\n";
 const HASH: usize = blake3::OUT_LEN;
 
 /// The content of a file, in memory or mapped into it.
@@ -79,7 +79,7 @@ impl Cache<'_> {
 }
 
 /// Where the sections of `bytes` lie, if they are a whole and undamaged entry of `key`.
-fn check(bytes: &[u8], key: &str) -> Option<Vec<Range<usize>>> {
+pub(crate) fn check(bytes: &[u8], key: &str) -> Option<Vec<Range<usize>>> {
     let (body, hash) = bytes.split_at_checked(bytes.len().checked_sub(HASH)?)?;
     if !body.starts_with(MAGIC) || blake3::Hasher::new().update_rayon(body).finalize().as_bytes() != hash {
         return None;

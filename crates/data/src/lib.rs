@@ -41,6 +41,8 @@ mod cache;
 mod config;
 mod corpus;
 mod error;
+#[doc(hidden)]
+pub mod fuzz;
 mod progress;
 mod random;
 mod sampler;

@@ -32,6 +32,16 @@ pub use lrx_tensor as tensor;
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
 
+/// How many runs a config with the built-in kinds describes, given as text; files that it names are looked for in the
+/// current folder.
+///
+/// # Errors
+/// All that is wrong with it, as `lrx plan` would say.
+pub fn check_config(text: &str) -> Result<usize, String> {
+    let experiment = config::load_builtin("config", text, &[], &Registry::builtin());
+    experiment.map(|experiment| experiment.runs.len()).map_err(|errors| errors.to_string())
+}
+
 /// The `lrx` command with the built-in kinds and those that `register` adds.
 pub fn main_with(register: impl FnOnce(&mut Registry) -> Result<(), DuplicateKind>) -> ExitCode {
     let mut registry = Registry::builtin();

@@ -1,6 +1,7 @@
 //! The `[model]` section of a config: as written ([`ModelConfig`]) and resolved against the registry ([`ModelSpec`]).
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use lrx_layers::{BlockShape, BlockSpec, Cost, OptionError, Place, Registry, layer_table};
 use schemars::JsonSchema;
@@ -128,13 +129,18 @@ impl ModelConfig {
         let init_from = init_from
             .map(|written| {
                 let path = locate("init_from", &written);
-                let bytes = std::fs::read(&path)
+                let bytes = read_regular(&path)
                     .map_err(|error| OptionError::new("init_from", format!("cannot read {written:?}: {error}")))?;
                 Ok(InitFrom { blake3: blake3::hash(&bytes).to_hex().to_string(), written, path })
             })
             .transpose()?;
         Ok(ModelSpec { hidden, heads, context, vocabulary, init_from, layers })
     }
+}
+
+/// The content of a file, not of a device that never ends.
+fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+    if std::fs::metadata(path)?.is_file() { std::fs::read(path) } else { Err(io::Error::other("not a file")) }
 }
 
 /// The largest sizes: far beyond any machine, and products of them still fit a machine's integer.

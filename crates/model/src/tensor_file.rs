@@ -128,9 +128,17 @@ impl TensorFile {
     /// checksum that lrx wrote into it. A file of another program has none, and is taken as it is.
     pub fn read(path: &Path) -> Result<Self, TensorFileError> {
         let bytes = std::fs::read(path).map_err(|e| TensorFileError::new(path, format!("cannot read: {e}")))?;
+        Self::parse(&bytes, path)
+    }
+
+    /// The content of a file, given by its bytes; errors call it `path`.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read).
+    pub fn parse(bytes: &[u8], path: &Path) -> Result<Self, TensorFileError> {
         let not_tensors = |e| TensorFileError::new(path, format!("not a safetensors file: {e}"));
-        let content = SafeTensors::deserialize(&bytes).map_err(not_tensors)?;
-        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(not_tensors)?;
+        let content = SafeTensors::deserialize(bytes).map_err(not_tensors)?;
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(not_tensors)?;
         let seal = match metadata.metadata().as_ref().and_then(|entries| entries.get(SEAL)) {
             None => None,
             Some(seal) => Some(serde_json::from_str::<Seal>(seal).map_err(|_| damaged(path))?),
@@ -159,6 +167,11 @@ impl TensorFile {
     /// The note written with the tensors.
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()
+    }
+
+    /// How many numbers the tensors that have not been taken hold.
+    pub fn numbers(&self) -> usize {
+        self.tensors.values().map(|(_, values)| values.len()).sum()
     }
 
     /// The names of the tensors that have not been taken.

@@ -158,6 +158,16 @@ impl Iterator for StoryReader<'_> {
     }
 }
 
+/// All stories of `bytes`.
+pub(crate) fn read_all(format: Format, bytes: &[u8]) -> Result<Vec<String>, String> {
+    let mut reader = Reader::new(bytes);
+    let next = || match format {
+        Format::Text => text::next_story(&mut reader).transpose(),
+        Format::Lines => lines::next_story(&mut reader).transpose(),
+    };
+    std::iter::from_fn(next).collect()
+}
+
 /// Reads a file in pieces and keeps count of where it is.
 struct Reader<R> {
     input: BufReader<R>,

@@ -1,5 +1,6 @@
 //! From trees to runs: every section resolved by the crate that owns it.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -169,6 +170,7 @@ fn resolve(mut tree: Tree, mut name: String, set: &[String], registry: &Registry
     let labels: Vec<String> = configurations.iter().map(|configuration| configuration.label.clone()).collect();
     let ambiguous = |label: &String| labels.iter().filter(|other| *other == label).count() > 1;
     let mut runs: Vec<RunSpec> = Vec::new();
+    let mut known: HashMap<String, usize> = HashMap::new();
     for Configuration { label, point, seeds, data, model, train, tree } in configurations {
         let label = if ambiguous(&label) { format!("{label} {point}") } else { label };
         for seed in seeds {
@@ -183,7 +185,8 @@ fn resolve(mut tree: Tree, mut name: String, set: &[String], registry: &Registry
                 tree: tree.clone(),
             };
             run.run_id = run.identify();
-            if let Some(twin) = runs.iter().find(|other| other.run_id.is_some() && other.run_id == run.run_id) {
+            let twin = run.run_id.clone().and_then(|run_id| known.insert(run_id, runs.len()));
+            if let Some(twin) = twin.map(|twin| &runs[twin]) {
                 let other = if twin.label == run.label { String::new() } else { format!(" and {}", twin.label) };
                 let message = format!("two runs are the same: {}{other} with seed {seed}", run.label);
                 return Err(ConfigError::new(message, tree.key_place("sweep").or(tree.value_place("seeds"))).into());

@@ -19,7 +19,7 @@ pub(super) struct Point {
 const CASE: &str = "case";
 
 /// More runs than anybody trains; a few lists of a thousand values would otherwise fill the memory.
-const MOST_POINTS: usize = 100_000;
+const MOST_POINTS: usize = 10_000;
 
 /// The points of `tree`; one that changes nothing when there is no `[sweep]`. What is wrong with the sweep goes to
 /// `errors`, and is left out of the points.

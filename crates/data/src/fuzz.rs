@@ -1,0 +1,35 @@
+//! For the fuzz targets: the readers of files, given bytes.
+
+use std::ops::Range;
+
+use crate::cache;
+use crate::source::{Format, read_all};
+
+/// The stories of a text file.
+///
+/// # Errors
+/// What is wrong, and where.
+pub fn stories_of_text(bytes: &[u8]) -> Result<Vec<String>, String> {
+    read_all(Format::Text, bytes)
+}
+
+/// The stories of a file of JSON lines.
+///
+/// # Errors
+/// What is wrong, and where.
+pub fn stories_of_lines(bytes: &[u8]) -> Result<Vec<String>, String> {
+    read_all(Format::Lines, bytes)
+}
+
+/// Where the sections of a cache file lie, if it is one of `key`.
+pub fn cache_sections(bytes: &[u8], key: &str) -> Option<Vec<Range<usize>>> {
+    cache::check(bytes, key)
+}
+
+/// `body` between the beginning and the checksum of a cache file.
+pub fn sealed(body: &[u8]) -> Vec<u8> {
+    let mut file = [cache::MAGIC, body].concat();
+    let hash = blake3::hash(&file);
+    file.extend(hash.as_bytes());
+    file
+}
