@@ -8,13 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::LazyLock;
 
-use common::{Lab, rows, wait_until};
+use common::{Lab, Numbers, numbers, rows, wait_until};
 
 /// Enough steps that a run is still going after a few of them are seen.
 const LONG: &str = "--set train.steps=500 --set train.eval_every=7 --set train.log_every=3";
-
-/// All numbers of a finished run but its times, and its weights.
-type Numbers = (Vec<String>, Vec<u8>);
 
 /// Those of an undisturbed run.
 static UNDISTURBED: LazyLock<Numbers> = LazyLock::new(|| {
@@ -22,22 +19,6 @@ static UNDISTURBED: LazyLock<Numbers> = LazyLock::new(|| {
     lab.expect(0, &format!("run tiny.toml {LONG} --out out"));
     numbers(&lab, "out")
 });
-
-fn numbers(lab: &Lab, out: &str) -> Numbers {
-    let mut texts = Vec::new();
-    for (file, timed) in [
-        ("runs.csv", &["tokens_per_second", "wall_seconds", "peak_rss_mb"][..]),
-        ("curves.csv", &["elapsed_seconds"][..]),
-    ] {
-        for mut row in rows(&lab.read(&format!("{out}/tiny/{file}"))) {
-            assert!(timed.iter().all(|column| row.remove(*column).is_some()));
-            let mut cells: Vec<String> = row.into_iter().map(|(name, cell)| format!("{name}={cell}")).collect();
-            cells.sort();
-            texts.push(cells.join(" "));
-        }
-    }
-    (texts, fs::read(lab.only_run(&format!("{out}/tiny")).join("model.safetensors")).unwrap())
-}
 
 /// Starts the run, and waits until a checkpoint is there and the curve has more lines than before.
 fn start_and_progress(lab: &Lab, out: &str, checkpoint_every: &str) -> Child {

@@ -128,6 +128,36 @@ pub fn rows(csv: &str) -> Vec<Row> {
     csv::Reader::from_reader(csv.as_bytes()).deserialize().map(Result::unwrap).collect()
 }
 
+/// All numbers of finished runs but their times, and the weights of each.
+pub type Numbers = (Vec<String>, Vec<Vec<u8>>);
+
+/// The numbers of the experiment `tiny` in the folder `out`.
+pub fn numbers(lab: &Lab, out: &str) -> Numbers {
+    let mut texts = Vec::new();
+    for (file, timed) in [
+        ("runs.csv", &["tokens_per_second", "wall_seconds", "peak_rss_mb"][..]),
+        ("curves.csv", &["elapsed_seconds"][..]),
+    ] {
+        for mut row in rows(&lab.read(&format!("{out}/tiny/{file}"))) {
+            assert!(timed.iter().all(|column| row.remove(*column).is_some()));
+            let mut cells: Vec<String> = row.into_iter().map(|(name, cell)| format!("{name}={cell}")).collect();
+            cells.sort();
+            texts.push(cells.join(" "));
+        }
+    }
+    let weights = lab.runs(&format!("{out}/tiny")).into_iter().map(|run| run.join("model.safetensors"));
+    (texts, weights.map(|file| fs::read(file).unwrap()).collect())
+}
+
+/// Copies a folder with all that is in it.
+pub fn copy(from: &Path, to: &Path) {
+    for file in files(from) {
+        let to = to.join(&file);
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(from.join(file), to).unwrap();
+    }
+}
+
 /// A column of rows.
 pub fn column<'r>(rows: &'r [Row], name: &str) -> Vec<&'r str> {
     rows.iter().map(|row| row[name].as_str()).collect()
