@@ -16,7 +16,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lrx_files::{NamedTempFile, temporary_in};
+use lrx_files::{NamedTempFile, temporary_in, without_path};
 
 use crate::error::DataError;
 
@@ -140,7 +140,7 @@ pub(crate) struct Writer {
 impl Writer {
     fn create(dir: &Path, key: &str) -> Result<Self, DataError> {
         let file =
-            fs::create_dir_all(dir).and_then(|()| temporary_in(dir)).map_err(|error| cannot_write(dir, &error))?;
+            fs::create_dir_all(dir).and_then(|()| temporary_in(dir)).map_err(|error| cannot_write(dir, error))?;
         let path = file.path().to_owned();
         let file = BufWriter::with_capacity(1 << 18, file);
         let mut writer = Self { file, path, hasher: blake3::Hasher::new(), lengths: Vec::new(), length: 0 };
@@ -155,7 +155,7 @@ impl Writer {
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), DataError> {
         self.hasher.update(bytes);
         self.length += bytes.len() as u64;
-        self.file.write_all(bytes).map_err(|error| cannot_write(&self.path, &error))
+        self.file.write_all(bytes).map_err(|error| cannot_write(&self.path, error))
     }
 
     /// Ends the current section; what follows is the next.
@@ -172,13 +172,13 @@ impl Writer {
         self.write(&(lengths.len() as u64).to_le_bytes())?;
         let hash = self.hasher.finalize();
         self.write(hash.as_bytes())?;
-        let file = self.file.into_inner().map_err(|error| cannot_write(&self.path, error.error()))?;
-        file.persist(path).map(drop).map_err(|error| cannot_write(path, &error.error))
+        let file = self.file.into_inner().map_err(|error| cannot_write(&self.path, error.into_error()))?;
+        file.persist(path).map(drop).map_err(|error| cannot_write(path, error.error))
     }
 }
 
-fn cannot_write(path: &Path, error: &io::Error) -> DataError {
-    DataError::new(format!("the data cache cannot be written: {}: {error}", path.display()))
+fn cannot_write(path: &Path, error: io::Error) -> DataError {
+    DataError::new(format!("the data cache cannot be written: {}: {}", path.display(), without_path(error)))
 }
 
 #[cfg(test)]

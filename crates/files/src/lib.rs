@@ -22,7 +22,13 @@ pub fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(std::fs::Permissions::from_mode(0o666)); // Less the umask.
     }
-    builder.tempfile_in(folder)
+    builder.tempfile_in(folder).map_err(without_path)
+}
+
+/// The error of the system alone, without the name of the temporary file, which says nothing to a user.
+pub fn without_path(error: io::Error) -> io::Error {
+    let cause = error.get_ref().and_then(|error| error.source()).and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.and_then(io::Error::raw_os_error).map_or(error, io::Error::from_raw_os_error)
 }
 
 /// The folder that `path` lies in.
@@ -35,10 +41,13 @@ pub fn folder_of(path: &Path) -> &Path {
 /// # Errors
 /// When one of these fails; what stood at `path` before is then untouched.
 pub fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = temporary_in(folder_of(path))?;
-    file.write_all(content)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map(drop).map_err(|error| error.error)
+    let write = || {
+        let mut file = temporary_in(folder_of(path))?;
+        file.write_all(content)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map(drop).map_err(|error| error.error)
+    };
+    write().map_err(without_path)
 }
 
 #[cfg(test)]
@@ -67,6 +76,7 @@ mod tests {
         fs::write(folder.path().join("taken/by"), "another").unwrap();
         write_whole(&folder.path().join("taken"), b"x").unwrap_err();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        write_whole(&folder.path().join("nowhere/a"), b"x").unwrap_err();
+        let error = write_whole(&folder.path().join("nowhere/a"), b"x").unwrap_err();
+        assert_eq!(error.to_string(), io::Error::from_raw_os_error(2).to_string());
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use lrx_data::{Cache, Corpus, DataSpec, prepare};
 use lrx_tensor::map_file;
 
+use crate::cli::Failure;
 use crate::commands::plan::sampler;
 use crate::config::{ConfigError, DataState, RunSpec};
 use crate::progress::DataProgress;
@@ -22,11 +23,11 @@ impl Corpora {
     /// The corpus of a run.
     ///
     /// # Errors
-    /// What is wrong with the data, at its place in the config.
-    pub(crate) fn of(&mut self, run: &RunSpec, out: &Path) -> Result<Arc<Corpus>, ConfigError> {
+    /// What is wrong with the data, at its place in the config; or that the cache cannot be written.
+    pub(crate) fn of(&mut self, run: &RunSpec, out: &Path) -> Result<Arc<Corpus>, Failure> {
         let spec = match &run.data {
             DataState::Ready(spec) => spec,
-            DataState::Missing(errors) => return Err(errors.iter().next().expect("a file is missing").again()),
+            DataState::Missing(errors) => return Err(Failure::Usage(errors.to_string())),
         };
         if let Some((_, corpus)) = self.0.iter().find(|(known, _)| **known == **spec) {
             return Ok(corpus.clone());
@@ -34,8 +35,10 @@ impl Corpora {
         let folder = out.join(CACHE_FOLDER);
         let cache = Cache { dir: &folder, map: &map_file };
         let corpus = prepare(spec, &cache, &DataProgress::default()).map_err(|error| {
-            let key = error.key().map_or("data".to_string(), |key| format!("data.{key}"));
-            run.error_at(&key, error.to_string())
+            // What no key is to blame for has gone wrong on this machine.
+            error.key().map_or(Failure::Failed(error.to_string()), |key| {
+                Failure::Usage(run.error_at(&format!("data.{key}"), error.to_string()).to_string())
+            })
         })?;
         let corpus = Arc::new(corpus);
         self.0.push((spec.clone(), corpus.clone()));

@@ -71,11 +71,7 @@ pub(crate) fn clear_leftovers(folder: &Path) {
 
 /// Writes `text` to `path`, whole or not at all.
 pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), String> {
-    write_bytes(path, text.as_bytes())
-}
-
-fn write_bytes(path: &Path, content: &[u8]) -> Result<(), String> {
-    write_whole(path, content).map_err(about(path))
+    write_whole(path, text.as_bytes()).map_err(about(path))
 }
 
 /// Writes `runs.csv`, `curves.csv` and `ranks.csv` of an experiment anew from its runs' folders: those of `order` first, in
@@ -89,10 +85,14 @@ pub(crate) fn assemble(experiment: &Path, order: &[String]) -> Result<(), String
         let files = [("runs.csv", &tables.runs), ("curves.csv", &tables.curves), (RANKS_FILE, &tables.ranks)];
         let files = files.into_iter().filter(|(file, text)| *file != RANKS_FILE || !text.is_empty());
         let files: Vec<(&str, &[u8])> = files.map(|(file, text)| (file, text.as_bytes())).collect();
-        for (file, text) in &files {
-            write_bytes(&experiment.join(file), text)?;
+        let checksums = checksum_lines(files.iter().copied());
+        for (file, text) in files.into_iter().chain([(CHECKSUMS_FILE, checksums.as_bytes())]) {
+            let path = experiment.join(file);
+            // Where nothing is new, nothing is written: finished results may lie where nobody can.
+            if fs::read(&path).ok().as_deref() != Some(text) {
+                write_whole(&path, text).map_err(about(&path))?;
+            }
         }
-        write_text(&experiment.join(CHECKSUMS_FILE), &checksum_lines(files.iter().copied()))?;
         let now = self::tables(experiment, order)?;
         if now.runs == tables.runs {
             return Ok(());

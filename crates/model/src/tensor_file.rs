@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use lrx_files::{folder_of, temporary_in};
+use lrx_files::{folder_of, temporary_in, without_path};
 use safetensors::tensor::{Metadata, TensorInfo};
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use serde::{Deserialize, Serialize};
@@ -68,7 +68,7 @@ pub fn write_tensors(path: &Path, tensors: &[NamedTensor<'_>], note: Option<Stri
         file.as_file().sync_all()?;
         file.persist(path).map(drop).map_err(|error| error.error)
     };
-    write().map_err(|e| error(&e))
+    write().map_err(|e| error(&without_path(e)))
 }
 
 fn by_name<'t>(tensors: &'t [NamedTensor<'t>]) -> Vec<&'t NamedTensor<'t>> {

@@ -151,7 +151,7 @@ fn measure(
     let count = args.warm_up + args.steps;
     let (vocabulary, batches) = match *workload {
         Workload::Stories => {
-            let corpus = corpora.of(run, &args.out).map_err(usage)?;
+            let corpus = corpora.of(run, &args.out)?;
             let size = vocabulary(run, &corpus).map_err(usage)?;
             let sampler = sampler(run, &corpus);
             (size, (0..count).map(|step| sampler.batch(step)).collect())

@@ -10,7 +10,7 @@ use lrx_tensor::limits;
 use lrx_train::{RunRecord, Status};
 
 use crate::cli::{Failure, PlanArgs, PlanFormat, use_threads};
-use crate::config::{ConfigError, DataState, RunSpec, load_experiments};
+use crate::config::{DataState, RunSpec, load_experiments};
 use crate::corpus::{Corpora, vocabulary};
 use crate::memory::{self, Verdict, needed};
 use crate::progress::thousands;
@@ -24,7 +24,7 @@ pub(crate) fn plan(args: &PlanArgs, registry: &Registry) -> Result<ExitCode, Fai
     let mut rows = Vec::new();
     for experiment in &experiments {
         for run in &experiment.runs {
-            let row = row(run, &mut corpora, args).map_err(|error| Failure::Usage(error.to_string()))?;
+            let row = row(run, &mut corpora, args)?;
             rows.push((run, row));
         }
     }
@@ -47,14 +47,15 @@ pub(crate) fn plan(args: &PlanArgs, registry: &Registry) -> Result<ExitCode, Fai
     Ok(ExitCode::SUCCESS)
 }
 
-fn row(run: &RunSpec, corpora: &mut Corpora, args: &PlanArgs) -> Result<RunRecord, ConfigError> {
+fn row(run: &RunSpec, corpora: &mut Corpora, args: &PlanArgs) -> Result<RunRecord, Failure> {
     // Without its data, a run can be planned as far as its vocabulary is given.
     if let (DataState::Missing(errors), Some(given)) = (&run.data, run.model.vocabulary) {
         errors.iter().for_each(|error| tell!("warning: planned without data: {}", error.message));
         return Ok(record(run, given, None));
     }
     let corpus = corpora.of(run, &args.common.out)?;
-    Ok(record(run, vocabulary(run, &corpus)?, Some(&corpus)))
+    let size = vocabulary(run, &corpus).map_err(|error| Failure::Usage(error.to_string()))?;
+    Ok(record(run, size, Some(&corpus)))
 }
 
 /// The row of a run before it has begun.

@@ -24,7 +24,10 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
         ReportFormat::Text => Format::Text,
     };
     let options = ReportOptions { out: args.out.clone(), baseline: args.baseline.clone(), format };
-    let report = lrx_analysis::report(&args.dirs, &options).map_err(|error| Failure::Usage(error.to_string()))?;
+    let report = lrx_analysis::report(&args.dirs, &options).map_err(|error| match error {
+        lrx_analysis::Error::Write { .. } => Failure::Failed(error.to_string()),
+        _ => Failure::Usage(error.to_string()),
+    })?;
     write_out(format_args!("{}", report.text));
     if let [page, others @ ..] = report.files.as_slice() {
         say!("\nwrote {} and {} files beside it", page.display(), others.len());

@@ -105,7 +105,7 @@ fn tasks(args: &RunArgs, experiments: &[Experiment]) -> Result<Vec<Task>, Failur
     for experiment in experiments {
         let order = order(experiment);
         for (i, run) in experiment.runs.iter().enumerate() {
-            let corpus = corpora.of(run, &args.common.out).map_err(usage)?;
+            let corpus = corpora.of(run, &args.common.out)?;
             let size = vocabulary(run, &corpus).map_err(usage)?;
             let run_id = run.run_id.clone().expect("data that is there");
             if !args.only.is_empty() && !args.only.contains(&run_id) {
