@@ -116,13 +116,17 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "error: {}", self.message)?;
         let Some(Place { document, span }) = &self.place else { return Ok(()) };
-        let start = span.start.min(document.text.len());
+        // The parser may point behind the end of a line, at the line break or the end of the text.
+        let boundary =
+            |at: usize| (0..=at.min(document.text.len())).rev().find(|&at| document.text.is_char_boundary(at));
+        let start = boundary(span.start).unwrap_or(0);
         let before = &document.text[..start];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let line = document.text[line_start..].lines().next().unwrap_or("");
         let number = before.matches('\n').count() + 1;
         let column = document.text[line_start..start].chars().count();
-        let width = document.text[start..span.end.clamp(start, line_start + line.len()).max(start)].chars().count();
+        let end = boundary(span.end.min(line_start + line.len())).unwrap_or(0).max(start);
+        let width = document.text[start..end].chars().count();
         let gutter = number.to_string().len();
         writeln!(f, "{:gutter$}--> {}:{number}:{}", "", document.name, column + 1)?;
         writeln!(f, "{:gutter$} |", "")?;
