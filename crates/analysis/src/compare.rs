@@ -51,6 +51,15 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// What the interval of a difference says.
+    pub fn of(interval: Interval) -> Self {
+        match interval.excludes_zero() {
+            true if interval.estimate < 0.0 => Self::Better,
+            true => Self::Worse,
+            false => Self::NotDistinguishable,
+        }
+    }
+
     /// The words that stand in `summary.csv`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -82,12 +91,7 @@ pub struct Comparison {
 impl Comparison {
     /// Whether `a` is better or worse than `b`; `None` without an interval.
     pub fn verdict(&self) -> Option<Verdict> {
-        let interval = self.interval?;
-        Some(match interval.excludes_zero() {
-            true if interval.estimate < 0.0 => Verdict::Better,
-            true => Verdict::Worse,
-            false => Verdict::NotDistinguishable,
-        })
+        self.interval.map(Verdict::of)
     }
 }
 

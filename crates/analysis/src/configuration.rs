@@ -7,9 +7,9 @@ use crate::{RunRow, stats};
 
 /// The finished runs of one configuration.
 ///
-/// Runs belong together when label, layers, hidden size, kinds, ranks and parameters are the same. If a seed occurs
-/// twice among them they differ in something that `runs.csv` does not tell (a learning rate, say): then each run is a
-/// configuration of its own.
+/// Runs belong together when label, layers, hidden size, kinds, ranks and parameters are the same, and the hash of the
+/// configuration where `runs.csv` has it. If a seed occurs twice among them they differ in something that it does not tell
+/// (a learning rate, say): then each run is a configuration of its own.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Configuration {
     /// What tables and plots call it: the label, with what sets it apart if another configuration has the same one.
@@ -93,6 +93,7 @@ fn same_configuration(a: &RunRow, b: &RunRow) -> bool {
         && a.mlp == b.mlp
         && a.mlp_ranks == b.mlp_ranks
         && a.params == b.params
+        && (a.configuration == b.configuration || a.configuration.is_empty() || b.configuration.is_empty())
 }
 
 fn repeats_a_seed(runs: &[RunRow]) -> bool {

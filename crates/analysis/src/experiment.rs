@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::configuration::group;
-use crate::{Comparison, Configuration, CurveRow, Error, RunRow, compare, read_curves, read_runs};
+use crate::{Comparison, Configuration, CurveRow, Error, RankRow, RunRow, compare, read_curves, read_ranks, read_runs};
 
 /// What one experiment folder holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +19,8 @@ pub struct Experiment {
     pub unfinished: Vec<RunRow>,
     /// The rows of `curves.csv`; empty if there is no such file.
     pub curves: Vec<CurveRow>,
+    /// The rows of `ranks.csv`; empty if there is no such file.
+    pub ranks: Vec<RankRow>,
 }
 
 impl Experiment {
@@ -30,6 +32,7 @@ impl Experiment {
             configurations: group(runs),
             unfinished: runs.iter().filter(|run| run.final_loss().is_none()).cloned().collect(),
             curves,
+            ranks: Vec::new(),
         }
     }
 
@@ -70,6 +73,38 @@ impl Experiment {
     }
 }
 
+/// Experiments that trained on as many stories, tokens and steps, as one: their losses can be compared. Runs that several
+/// of them hold count once. Empty unless at least two belong together.
+pub fn merged(experiments: &[Experiment]) -> Vec<Experiment> {
+    type Training = (Option<u64>, Option<u64>, Option<u64>);
+    let training = |run: &RunRow| -> Training { (run.stories, run.tokens, run.steps) };
+    let of_all = |experiment: &Experiment| {
+        let mut runs = experiment.configurations.iter().flat_map(|one| &one.runs).map(training);
+        let first = runs.next().filter(|(stories, _, steps)| stories.is_some() && steps.is_some())?;
+        runs.all(|other| other == first).then_some(first)
+    };
+    let mut groups: Vec<(Training, Vec<&Experiment>)> = Vec::new();
+    for experiment in experiments {
+        let Some(training) = of_all(experiment) else { continue };
+        match groups.iter_mut().find(|(known, _)| *known == training) {
+            Some((_, group)) => group.push(experiment),
+            None => groups.push((training, vec![experiment])),
+        }
+    }
+    groups.into_iter().filter(|(_, group)| group.len() > 1).map(|(_, group)| merge(&group)).collect()
+}
+
+fn merge(experiments: &[&Experiment]) -> Experiment {
+    let mut runs: Vec<RunRow> = Vec::new();
+    for run in experiments.iter().flat_map(|one| one.configurations.iter().flat_map(|one| &one.runs)) {
+        if run.run_id.is_empty() || !runs.iter().any(|known| known.run_id == run.run_id) {
+            runs.push(run.clone());
+        }
+    }
+    let names: Vec<&str> = experiments.iter().map(|experiment| experiment.name.as_str()).collect();
+    Experiment { name: names.join(" + "), ..Experiment::new(&experiments[0].dir, &runs, Vec::new()) }
+}
+
 /// Reads one experiment folder: its `runs.csv`, and its `curves.csv` if there is one.
 ///
 /// # Errors
@@ -78,7 +113,9 @@ pub fn read_experiment(dir: &Path) -> Result<Experiment, Error> {
     let runs = read_runs(&dir.join("runs.csv"))?;
     let curves = dir.join("curves.csv");
     let curves = if curves.is_file() { read_curves(&curves)? } else { Vec::new() };
-    Ok(Experiment::new(dir, &runs, curves))
+    let ranks = dir.join("ranks.csv");
+    let ranks = if ranks.is_file() { read_ranks(&ranks)? } else { Vec::new() };
+    Ok(Experiment { ranks, ..Experiment::new(dir, &runs, curves) })
 }
 
 /// Reads a results folder: an experiment's (it has a `runs.csv`), or one that holds folders of experiments, which come

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::plot::{DARK_STYLE, Plot};
 use crate::prose::{NAME_BEGIN, NAME_END, findings};
 use crate::table::{Align, Column, Table};
-use crate::tables::{notes, page_table, unfinished_table};
+use crate::tables::{TWINS_NOTE, notes, page_table, twins_table, unfinished_table};
 use crate::{Summary, Verdict};
 
 const STYLE: &str = include_str!("style.css");
@@ -54,6 +54,11 @@ fn push_section(html: &mut String, Section { summary, plots }: &Section) {
     if !summary.unfinished.is_empty() {
         *html += "<h3>Runs that are not counted</h3>\n";
         push_table(html, &unfinished_table(summary));
+    }
+    if let Some(frontier) = summary.frontier.as_ref().filter(|frontier| !frontier.twins.is_empty()) {
+        *html += "<h3>Beside dense models of as many body parameters</h3>\n";
+        push_table(html, &twins_table(frontier));
+        *html += &format!("<p class=\"note\">{}</p>\n", escape(TWINS_NOTE));
     }
     for plot in plots {
         let (title, caption) = (escape(&plot.title), escape(&plot.caption));

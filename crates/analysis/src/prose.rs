@@ -2,7 +2,7 @@
 
 use crate::format::{plural, signed};
 use crate::stats::{CONFIDENCE, with_spread_of};
-use crate::{Configuration, Summary, SummaryRow, Verdict};
+use crate::{Configuration, Frontier, Summary, SummaryRow, Verdict, Way};
 
 /// Begins a name in a sentence (Unicode's first strong isolate).
 pub(crate) const NAME_BEGIN: char = '\u{2068}';
@@ -25,6 +25,7 @@ pub(crate) fn findings(summary: &Summary) -> Vec<String> {
         None => sentences.push("It has no baseline: no configuration is dense in attention and MLP.".to_owned()),
     }
     sentences.extend(tied_groups(summary));
+    sentences.extend(summary.frontier.as_ref().into_iter().flat_map(beside_dense));
     sentences.extend(missing(summary));
     sentences
 }
@@ -83,6 +84,33 @@ fn tied_groups(summary: &Summary) -> Option<String> {
         [] => None,
         groups => Some(format!("These cannot be told apart from each other: {}.", groups.join("; "))),
     }
+}
+
+/// `Beside dense models of as many body parameters, made smaller by hidden size: a (−0.026) is better; b (+0.171) is worse.`
+fn beside_dense(frontier: &Frontier) -> Vec<String> {
+    let sentence = |way: Way| {
+        let of = |verdict: Option<Verdict>, are: [&str; 2]| {
+            let twins: Vec<_> =
+                frontier.twins.iter().filter(|twin| twin.way == way && twin.verdict() == verdict).collect();
+            let names: Vec<String> = twins
+                .iter()
+                .map(|twin| format!("{} ({})", name(twin.configuration), signed(twin.difference, 3)))
+                .collect();
+            (!names.is_empty()).then(|| format!("{} {}", list(&names), are[usize::from(names.len() > 1)]))
+        };
+        let parts: Vec<String> = [
+            of(Some(Verdict::Better), ["is better", "are better"]),
+            of(Some(Verdict::Worse), ["is worse", "are worse"]),
+            of(Some(Verdict::NotDistinguishable), ["cannot be told apart", "cannot be told apart"]),
+            of(None, ["differs by as much, of unknown spread", "differ by as much, of unknown spread"]),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let dense = format!("Beside dense models of as many body parameters, made smaller by {way}");
+        (!parts.is_empty()).then(|| format!("{dense}: {}.", parts.join("; ")))
+    };
+    [Way::Hidden, Way::Width].into_iter().filter_map(sentence).collect()
 }
 
 fn missing(summary: &Summary) -> Vec<String> {

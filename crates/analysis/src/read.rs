@@ -9,7 +9,7 @@ use std::path::Path;
 
 use csv::StringRecord;
 
-use crate::{CurveRow, Error, RunRow, Split, Status};
+use crate::{CurveRow, Error, Moment, RankRow, RunRow, Split, Status};
 
 /// Reads a `runs.csv`.
 ///
@@ -43,6 +43,33 @@ pub fn read_curves(path: &Path) -> Result<Vec<CurveRow>, Error> {
     sheet.records.iter().map(|record| curve_row(&Cells { sheet: &sheet, record })).collect()
 }
 
+/// Reads a `ranks.csv`.
+///
+/// # Errors
+/// As [`read_curves`].
+pub fn read_ranks(path: &Path) -> Result<Vec<RankRow>, Error> {
+    let sheet = Sheet::read(path, &["run_id", "moment", "layer", "slot", "max_rank", "entropy_rank", "stable_rank"])?;
+    sheet.records.iter().map(|record| rank_row(&Cells { sheet: &sheet, record })).collect()
+}
+
+fn rank_row(cell: &Cells) -> Result<RankRow, Error> {
+    let moment = match cell.text("moment") {
+        "initial" => Moment::Initial,
+        "final" => Moment::Final,
+        _ => return Err(cell.bad("moment", "`initial` or `final`")),
+    };
+    let number = |column| cell.number(column)?.ok_or_else(|| cell.bad(column, "a number"));
+    Ok(RankRow {
+        run_id: cell.text("run_id").to_owned(),
+        moment,
+        layer: cell.count("layer")?.ok_or_else(|| cell.bad("layer", "a whole number"))?,
+        slot: cell.text("slot").to_owned(),
+        max_rank: number("max_rank")?,
+        entropy_rank: number("entropy_rank")?,
+        stable_rank: number("stable_rank")?,
+    })
+}
+
 fn run_row(cell: &Cells) -> Result<RunRow, Error> {
     let eval_loss = cell.number("eval_loss")?;
     let status = match cell.text("status") {
@@ -73,6 +100,7 @@ fn run_row(cell: &Cells) -> Result<RunRow, Error> {
         tokens_per_second: cell.number("tokens_per_second")?,
         wall_seconds: cell.number("wall_seconds")?,
         peak_rss_mb: cell.number("peak_rss_mb")?,
+        configuration: cell.text("configuration").to_owned(),
     })
 }
 

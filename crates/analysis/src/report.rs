@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::file::write_whole;
 use crate::html::{Section, page};
-use crate::plot::plots;
-use crate::{Error, Experiment, Summary, read_results, text_table, write_summary_csv};
+use crate::plot::{frontier_plots, plots};
+use crate::{Error, Experiment, Summary, merged, read_results, text_table, write_summary_csv};
 
 /// What a report consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,13 +51,22 @@ pub fn report(dirs: &[PathBuf], options: &ReportOptions) -> Result<Report, Error
     for dir in dirs {
         experiments.extend(read_results(dir)?);
     }
+    let together = merged(&experiments);
     let summaries = summaries(&experiments, options.baseline.as_deref())?;
-    let text = summaries.iter().map(text_table).collect::<Vec<_>>().join("\n\n");
+    let overview = self::summaries(&together, options.baseline.as_deref().filter(|label| has(&together, label)))?;
+    let text = overview.iter().chain(&summaries).map(text_table).collect::<Vec<_>>().join("\n\n");
     let files = match options.format {
         Format::Text => Vec::new(),
-        Format::Html => write_files(options.out.as_deref().unwrap_or(first), &experiments, summaries)?,
+        Format::Html => {
+            let out = options.out.as_deref().unwrap_or(first);
+            write_files(out, &experiments, summaries, overview)?
+        }
     };
     Ok(Report { text, files })
+}
+
+fn has(experiments: &[Experiment], label: &str) -> bool {
+    experiments.iter().any(|experiment| experiment.baseline(Some(label)).is_ok())
 }
 
 fn summaries<'a>(experiments: &'a [Experiment], baseline: Option<&str>) -> Result<Vec<Summary<'a>>, Error> {
@@ -69,19 +78,32 @@ fn summaries<'a>(experiments: &'a [Experiment], baseline: Option<&str>) -> Resul
     experiments.iter().map(own).collect()
 }
 
-fn write_files(out: &Path, experiments: &[Experiment], summaries: Vec<Summary>) -> Result<Vec<PathBuf>, Error> {
+fn write_files(
+    out: &Path,
+    experiments: &[Experiment],
+    summaries: Vec<Summary>,
+    overview: Vec<Summary>,
+) -> Result<Vec<PathBuf>, Error> {
     fs::create_dir_all(out).map_err(|source| Error::Write { path: out.to_owned(), source })?;
     let csv = out.join("summary.csv");
     write_summary_csv(&csv, &summaries)?;
-    let with_plots = |(experiment, summary)| Section { plots: plots(experiment, &summary), summary };
-    let sections: Vec<_> = experiments.iter().zip(summaries).map(with_plots).collect();
+    let mut names = Vec::new();
+    let mut sections = Vec::new();
+    for summary in overview.into_iter().filter(|summary| summary.frontier.is_some()) {
+        let plots = summary.frontier.as_ref().map(frontier_plots).unwrap_or_default();
+        names.push("together".to_owned());
+        sections.push(Section { plots, summary });
+    }
+    for (experiment, summary) in experiments.iter().zip(summaries) {
+        names.push(experiment.name.clone());
+        sections.push(Section { plots: plots(experiment, &summary), summary });
+    }
     let html = out.join("report.html");
     write_whole(&html, &page(&sections))?;
     let mut files = vec![html, csv];
-    for (index, section) in sections.iter().enumerate() {
-        let name = section.summary.experiment;
+    for (index, (name, section)) in names.iter().zip(&sections).enumerate() {
         // Folders of the same name in different places.
-        let twin = sections[..index].iter().filter(|other| other.summary.experiment == name).count();
+        let twin = names[..index].iter().filter(|other| *other == name).count();
         let suffix = if twin == 0 { String::new() } else { format!("-{}", twin + 1) };
         for plot in &section.plots {
             let path = out.join(format!("{name}{suffix}-{}.svg", plot.name));

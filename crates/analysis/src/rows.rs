@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The columns of `runs.csv`, in their order.
-pub const RUN_COLUMNS: [&str; 22] = [
+pub const RUN_COLUMNS: [&str; 24] = [
     "run_id",
     "label",
     "seed",
@@ -26,6 +26,8 @@ pub const RUN_COLUMNS: [&str; 22] = [
     "tokens_per_second",
     "wall_seconds",
     "peak_rss_mb",
+    "note",
+    "configuration",
 ];
 
 /// The columns of `curves.csv`, in their order.
@@ -130,6 +132,8 @@ pub struct RunRow {
     pub wall_seconds: Option<f64>,
     /// Peak resident memory, MB.
     pub peak_rss_mb: Option<f64>,
+    /// Hash of all that its numbers depend on but the seed; empty where the file does not tell.
+    pub configuration: String,
 }
 
 impl RunRow {

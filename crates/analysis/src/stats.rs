@@ -96,3 +96,35 @@ pub fn with_spread_of(reference: &[f64], a: &[f64], b: &[f64], confidence: f64) 
     let t = t_quantile(confidence, (reference.len() - 1) as f64);
     Some(Interval { estimate, half_width: t * sd * runs.sqrt() })
 }
+
+/// A spread that several groups of values share.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spread {
+    /// Standard deviation.
+    pub sd: f64,
+    /// Degrees of freedom that it rests on.
+    pub freedom: f64,
+}
+
+/// The pooled standard deviation of groups with means of their own, `√(Σ(nᵢ − 1)·sdᵢ² / Σ(nᵢ − 1))`; `None` unless a
+/// group has two values.
+pub fn pooled_spread<'v>(groups: impl IntoIterator<Item = &'v [f64]>) -> Option<Spread> {
+    let (mut squares, mut freedom) = (0.0, 0.0);
+    for values in groups {
+        if let Some(sd) = sample_sd(values) {
+            squares += (values.len() - 1) as f64 * sd.powi(2);
+            freedom += (values.len() - 1) as f64;
+        }
+    }
+    (freedom > 0.0).then(|| Spread { sd: (squares / freedom).sqrt(), freedom })
+}
+
+/// Interval of a weighted sum of means, `Σ wᵢ·x̄ᵢ ± t(ν)·sd·√(Σ wᵢ²/nᵢ)`, all with one spread; `None` if a group is empty.
+pub fn contrast(parts: &[(f64, &[f64])], spread: Spread, confidence: f64) -> Option<Interval> {
+    let (mut estimate, mut squares) = (0.0, 0.0);
+    for (weight, values) in parts {
+        estimate += weight * mean(values)?;
+        squares += weight.powi(2) / values.len() as f64;
+    }
+    Some(Interval { estimate, half_width: t_quantile(confidence, spread.freedom) * spread.sd * squares.sqrt() })
+}

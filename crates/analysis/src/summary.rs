@@ -1,7 +1,7 @@
 //! One row a configuration: what the tables, `summary.csv` and the report show.
 
 use crate::ties::ties;
-use crate::{Comparison, Configuration, Error, Experiment, RunRow, Verdict, compare, stats};
+use crate::{Comparison, Configuration, Error, Experiment, Frontier, RunRow, Verdict, compare, stats};
 
 /// The configurations of an experiment beside its baseline.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,6 +12,8 @@ pub struct Summary<'a> {
     pub baseline: Option<&'a Configuration>,
     /// The configurations by rising mean evaluation loss.
     pub rows: Vec<SummaryRow<'a>>,
+    /// Loss by size, where there are enough sizes.
+    pub frontier: Option<Frontier<'a>>,
     /// The runs that do not count.
     pub unfinished: &'a [RunRow],
 }
@@ -52,7 +54,8 @@ impl<'a> Summary<'a> {
         for (row, letters) in rows.iter_mut().zip(ties(&sorted, baseline)) {
             row.ties = letters;
         }
-        Ok(Self { experiment: &experiment.name, baseline, rows, unfinished: &experiment.unfinished })
+        let frontier = baseline.and_then(|baseline| Frontier::new(&experiment.configurations, baseline));
+        Ok(Self { experiment: &experiment.name, baseline, rows, frontier, unfinished: &experiment.unfinished })
     }
 }
 

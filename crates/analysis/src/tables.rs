@@ -3,7 +3,7 @@
 use crate::compare::Method;
 use crate::format::{duration, percent_change, plural, signed, thousands, three_digits};
 use crate::table::{Align, Column, Table};
-use crate::{Comparison, RunRow, Summary, SummaryRow, Verdict};
+use crate::{Comparison, Frontier, RunRow, Summary, SummaryRow, Twin, Verdict};
 
 /// Losses: mean ± sd, the difference from the baseline with its interval, the verdict.
 pub(crate) fn loss_table(summary: &Summary) -> Table {
@@ -83,6 +83,43 @@ pub(crate) fn unfinished_table(summary: &Summary) -> Table {
         Column::new("run", Align::Left, each(|run| Some(run.run_id.clone()))),
     ])
 }
+
+/// Substituted configurations beside the dense models of as many body parameters.
+pub(crate) fn twins_table(frontier: &Frontier) -> Table {
+    let decimals = 3;
+    let each = |cell: &dyn Fn(&Twin) -> Option<String>| -> Vec<String> {
+        frontier.twins.iter().map(|twin| cell(twin).unwrap_or_default()).collect()
+    };
+    let interval = |twin: &Twin| {
+        let interval = twin.interval?;
+        Some(format!("{} … {}", signed(interval.low(), decimals), signed(interval.high(), decimals)))
+    };
+    let between = |twin: &Twin| {
+        let [smaller, larger] = twin.between.map(|one| one.name.as_str());
+        Some(format!("{smaller} … {larger}"))
+    };
+    Table::new([
+        Column::new("configuration", Align::Left, each(&|twin| Some(twin.configuration.name.clone()))),
+        Column::new(
+            "parameters,\nbody",
+            Align::Right,
+            each(&|twin| twin.configuration.first().params_body.map(thousands)),
+        ),
+        Column::new("eval\nloss", Align::Right, each(&|twin| Some(format!("{:.3}", twin.configuration.mean_loss())))),
+        Column::new("dense\nby", Align::Left, each(&|twin| Some(twin.way.to_string()))),
+        Column::new("its\nloss", Align::Right, each(&|twin| Some(format!("{:.3}", twin.loss)))),
+        Column::new("difference", Align::Right, each(&|twin| Some(signed(twin.difference, decimals)))),
+        Column::new("95 % interval", Align::Right, each(&interval)),
+        Column::new("verdict", Align::Left, each(&|twin| twin.verdict().map(|verdict| verdict.to_string()))),
+        Column::new("interpolated between", Align::Left, each(&between)),
+    ])
+}
+
+/// How to read [`twins_table`].
+pub(crate) const TWINS_NOTE: &str = "The dense model has as many parameters outside the embeddings; its loss is interpolated \
+    between two that were trained, linearly in the logarithm of that number. Intervals: the spread of the seeds pooled over \
+    all configurations; what the straight line gets wrong is not in them. A smaller hidden size makes the embeddings smaller, \
+    too, which body parameters do not tell.";
 
 /// What stands under the losses: their unit, how the intervals were found, what the letters mean.
 pub(crate) fn notes(summary: &Summary) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! The tables of a summary for a terminal.
 
 use crate::format::plural;
-use crate::tables::{cost_table, loss_table, notes, unfinished_table};
+use crate::tables::{TWINS_NOTE, cost_table, loss_table, notes, twins_table, unfinished_table};
 use crate::{Configuration, Summary};
 
 /// The tables of one experiment as text: losses and verdicts, sizes and speeds, then the runs that do not count.
@@ -17,6 +17,10 @@ pub fn text_table(summary: &Summary) -> String {
         if sizes.columns.len() > 1 {
             blocks.push(sizes.to_text());
         }
+    }
+    if let Some(frontier) = summary.frontier.as_ref().filter(|frontier| !frontier.twins.is_empty()) {
+        let table = twins_table(frontier).to_text();
+        blocks.push(format!("Beside dense models of as many body parameters:\n{table}{TWINS_NOTE}\n"));
     }
     if !summary.unfinished.is_empty() {
         let table = unfinished_table(summary);

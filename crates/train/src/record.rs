@@ -54,6 +54,10 @@ pub struct RunRecord {
     pub peak_rss_mb: Option<f64>,
     /// Why a run diverged or failed.
     pub note: String,
+    /// Hash of all that the numbers depend on but the seed: what has another is another configuration, whatever its
+    /// label. Empty in rows of an earlier lrx.
+    #[serde(default)]
+    pub configuration: String,
 }
 
 /// Rows under their header, as CSV.

@@ -1,11 +1,9 @@
 //! What all plots share: size, inks, text, axes.
 
-use plotters::coord::ranged1d::Ranged;
-use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::Family;
+use super::scale::Scale;
 use crate::format::signed_thousands;
 
 /// Width of every plot, in pixels.
@@ -52,30 +50,62 @@ pub(super) fn text_style(color: RGBColor, scale: f64, horizontal: HPos) -> TextS
     TextStyle { color: color.to_backend_color(), pos: Pos::new(horizontal, VPos::Center), ..font }
 }
 
-/// A linear axis.
+/// An axis.
 pub(super) struct Axis {
     pub(super) title: String,
-    pub(super) low: f64,
-    pub(super) high: f64,
+    pub(super) scale: Scale,
 }
 
+/// From this ratio of the largest to the smallest on, sizes stand on a logarithmic axis.
+const LOGARITHMIC_FROM: f64 = 4.0;
+
 impl Axis {
-    /// An axis that holds all values, with a margin on both sides as a share of their range.
+    /// A linear axis that holds all values, with a margin on both sides as a share of their range.
     pub(super) fn around(title: String, values: impl IntoIterator<Item = f64>, margin: f64) -> Option<Self> {
-        let values = values.into_iter().filter(|value| value.is_finite());
-        let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
-        if low > high {
-            return None;
-        }
+        let (low, high) = range(values)?;
         let spare = if high > low { (high - low) * margin } else { (high.abs() * 0.05).max(1e-3) };
-        Some(Self { title, low: low - spare, high: high + spare })
+        Some(Self { title, scale: Scale { low: low - spare, high: high + spare, logarithmic: false } })
     }
+
+    /// An axis for sizes, of which ratios count: logarithmic where they lie far apart.
+    pub(super) fn of_sizes(title: String, values: impl IntoIterator<Item = f64> + Clone, margin: f64) -> Option<Self> {
+        let (low, high) = range(values.clone())?;
+        if low <= 0.0 || high / low < LOGARITHMIC_FROM {
+            return Self::around(title, values, margin);
+        }
+        let spare = (high / low).powf(margin);
+        let title = format!("{title} (logarithmic)");
+        Some(Self { title, scale: Scale { low: low / spare, high: high * spare, logarithmic: true } })
+    }
+}
+
+fn range(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
+    let values = values.into_iter().filter(|value| value.is_finite());
+    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+    (low <= high).then_some((low, high))
+}
+
+/// An entry of the legend, and how its points are drawn.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) color: RGBColor,
+    pub(super) shape: Shape,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Shape {
+    Disc,
+    /// Its corners around the point.
+    Polygon(&'static [(i32, i32)]),
+    /// Around another marker.
+    Ring,
 }
 
 /// The areas of a plot.
 pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 /// A plot with its axes.
-pub(super) type Chart<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+pub(super) type Chart<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<Scale, Scale>>;
 
 /// Drawing into memory has no reason to fail.
 pub(super) const DRAWS: &str = "memory takes the drawing";
@@ -85,13 +115,13 @@ pub(super) fn draw(
     x: &Axis,
     y: &Axis,
     right: i32,
-    families: &[Family],
+    keys: &[Key],
     content: impl for<'a> FnOnce(&Area<'a>, &mut Chart<'a>),
 ) -> String {
     let mut svg = String::new();
     {
         let root = SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area();
-        legend(&root, families);
+        legend(&root, keys);
         let mut chart = ChartBuilder::on(&root)
             .margin_top(LEGEND)
             .margin_right(right)
@@ -99,7 +129,7 @@ pub(super) fn draw(
             .margin_left(8)
             .x_label_area_size(46)
             .y_label_area_size(64)
-            .build_cartesian_2d(x.low..x.high, y.low..y.high)
+            .build_cartesian_2d(x.scale.clone(), y.scale.clone())
             .expect(DRAWS);
         let title = text_style(INK, 1.08, HPos::Center);
         let ticks = text_style(MUTED, 0.96, HPos::Center);
@@ -111,8 +141,8 @@ pub(super) fn draw(
             .label_style(ticks)
             .x_labels(TICKS)
             .y_labels(TICKS)
-            .x_label_formatter(&tick_format(x))
-            .y_label_formatter(&tick_format(y))
+            .x_label_formatter(&tick_format(&x.scale))
+            .y_label_formatter(&tick_format(&y.scale))
             .bold_line_style(GRID)
             .light_line_style(TRANSPARENT)
             .axis_style(MUTED)
@@ -124,22 +154,25 @@ pub(super) fn draw(
     svg
 }
 
-fn legend(root: &Area, families: &[Family]) {
-    let mut x = 84;
-    for &family in families {
-        marker(root, family, (x, LEGEND / 2), 1.0);
-        let text = Text::new(family.name(), (x + 12, LEGEND / 2), text_style(INK, 1.0, HPos::Left));
+fn legend(root: &Area, keys: &[Key]) {
+    let names: i32 = keys.iter().map(|key| text_width(key.name) as i32).sum();
+    let fits = 84 + names + 36 * keys.len() as i32 <= WIDTH as i32;
+    let (mut x, gap) = if fits { (84, 36) } else { (20, 24) };
+    for key in keys {
+        marker(root, key, (x, LEGEND / 2), 1.0);
+        let text = Text::new(key.name, (x + 12, LEGEND / 2), text_style(INK, 1.0, HPos::Left));
         root.draw(&text).expect(DRAWS);
-        x += 36 + text_width(family.name()) as i32;
+        x += gap + text_width(key.name) as i32;
     }
 }
 
-/// Draws the marker of a family at a pixel.
-pub(super) fn marker(root: &Area, family: Family, (x, y): (i32, i32), opacity: f64) {
-    let style = family.color().mix(opacity).filled();
-    match family.corners() {
-        [] => root.draw(&Circle::new((x, y), 6, style)),
-        corners => {
+/// Draws a marker at a pixel.
+pub(super) fn marker(root: &Area, key: &Key, (x, y): (i32, i32), opacity: f64) {
+    let style = key.color.mix(opacity).filled();
+    match key.shape {
+        Shape::Disc => root.draw(&Circle::new((x, y), 6, style)),
+        Shape::Ring => root.draw(&Circle::new((x, y), 9, key.color.stroke_width(2))),
+        Shape::Polygon(corners) => {
             let corners: Vec<_> = corners.iter().map(|(dx, dy)| (x + dx, y + dy)).collect();
             root.draw(&Polygon::new(corners, style))
         }
@@ -147,21 +180,87 @@ pub(super) fn marker(root: &Area, family: Family, (x, y): (i32, i32), opacity: f
     .expect(DRAWS);
 }
 
+/// Small charts with the same axes, from 0 on.
+pub(super) struct Panels<'a> {
+    /// What each shows.
+    pub(super) titles: &'a [&'a str],
+    /// How many stand beside each other.
+    pub(super) columns: usize,
+    /// The highest whole number on the horizontal axis.
+    pub(super) x: f64,
+    /// The highest value on the vertical axis.
+    pub(super) y: f64,
+    pub(super) keys: &'a [Key],
+}
+
+/// Draws panels: legend, axes and titles, then in each what `content` adds.
+pub(super) fn draw_panels(
+    panels: &Panels,
+    x_title: &str,
+    y_title: &str,
+    mut content: impl for<'a> FnMut(usize, &mut Chart<'a>),
+) -> String {
+    let mut svg = String::new();
+    {
+        let root = SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area();
+        legend(&root, panels.keys);
+        let (_, below) = root.split_vertically(LEGEND);
+        let rows = panels.titles.len().div_ceil(panels.columns);
+        let ticks = text_style(MUTED, 0.92, HPos::Center);
+        for (index, area) in below.split_evenly((rows, panels.columns)).iter().enumerate().take(panels.titles.len()) {
+            let scale = |low: f64, high: f64| Scale { low, high, logarithmic: false };
+            let mut chart = ChartBuilder::on(area)
+                .margin_top(24)
+                .margin_right(14)
+                .margin_left(6)
+                .margin_bottom(4)
+                .x_label_area_size(38)
+                .y_label_area_size(52)
+                .build_cartesian_2d(scale(-0.15, panels.x + 0.15), scale(0.0, panels.y))
+                .expect(DRAWS);
+            chart
+                .configure_mesh()
+                .x_desc(x_title)
+                .y_desc(if index % panels.columns == 0 { y_title } else { "" })
+                .axis_desc_style(text_style(INK, 0.95, HPos::Center))
+                .label_style(ticks.clone())
+                .x_labels((panels.x as usize + 1).min(9))
+                .y_labels(5)
+                .x_label_formatter(&|value| format!("{value:.0}"))
+                .y_label_formatter(&|value| format!("{value:.2}"))
+                .bold_line_style(GRID)
+                .light_line_style(TRANSPARENT)
+                .axis_style(MUTED)
+                .draw()
+                .expect(DRAWS);
+            let title = Text::new(panels.titles[index], (66, 14), text_style(INK, 1.05, HPos::Left));
+            area.draw(&title).expect(DRAWS);
+            content(index, &mut chart);
+        }
+        root.present().expect(DRAWS);
+    }
+    svg
+}
+
 /// Ticks wanted on an axis, at most.
 const TICKS: usize = 9;
 
 /// How to write the ticks of an axis: with the fewest decimals that tell each exactly.
-fn tick_format(axis: &Axis) -> impl Fn(&f64) -> String {
-    let ticks = RangedCoordf64::from(axis.low..axis.high).key_points(TICKS);
-    let spacing = (axis.high - axis.low) / TICKS as f64;
-    let exact = |decimals: &usize| {
-        let unit = 10_f64.powi(*decimals as i32);
-        ticks.iter().all(|tick| ((tick * unit).round() / unit - tick).abs() < 1e-3 * spacing)
+pub(super) fn tick_format(scale: &Scale) -> impl Fn(&f64) -> String + use<> {
+    let ticks = scale.ticks(TICKS);
+    let spacing = if scale.logarithmic { scale.low } else { (scale.high - scale.low) / TICKS as f64 };
+    let exact = move |tick: f64, decimals: usize| {
+        let unit = 10_f64.powi(decimals as i32);
+        ((tick * unit).round() / unit - tick).abs() < 1e-3 * spacing
     };
-    let decimals = (0..6).find(exact).unwrap_or(6);
-    move |value| match value.abs() {
-        size if size >= 1000.0 && decimals == 0 => signed_thousands(*value),
-        _ => format!("{value:.decimals$}").replace('-', "−"),
+    let logarithmic = scale.logarithmic;
+    let for_all = (0..6).find(|&decimals| ticks.iter().all(|&tick| exact(tick, decimals))).unwrap_or(6);
+    move |value| {
+        let decimals = if logarithmic { (0..6).find(|&d| exact(*value, d)).unwrap_or(6) } else { for_all };
+        match value.abs() {
+            size if size >= 1000.0 && decimals == 0 => signed_thousands(*value),
+            _ => format!("{value:.decimals$}").replace('-', "−"),
+        }
     }
 }
 

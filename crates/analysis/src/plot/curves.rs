@@ -38,12 +38,18 @@ struct Measure {
     value: fn(&CurveRow) -> Option<f64>,
 }
 
-const MEASURES: [Measure; 2] = [
+const MEASURES: [Measure; 3] = [
     Measure {
         name: "curves-by-step",
         title: "Loss over the training, by step",
         axis: "optimizer steps",
         value: |row| Some(row.step as f64),
+    },
+    Measure {
+        name: "curves-by-tokens",
+        title: "Loss over the training, by tokens",
+        axis: "target tokens trained on, thousands",
+        value: |row| Some(row.tokens? as f64 / 1e3),
     },
     Measure {
         name: "curves-by-time",
@@ -65,16 +71,14 @@ fn plot(experiment: &Experiment, measure: &Measure) -> Option<Plot> {
     let shown: Vec<_> = all().filter(|point| point.0 >= CUT * last).collect();
     let x = Axis::around(measure.axis.to_owned(), all().map(|point| point.0), 0.0)?;
     let y = Axis::around("loss, nats per target token".to_owned(), shown.iter().map(|point| point.1), 0.05)?;
-    let mut families: Vec<_> = curves.iter().map(|one| one.family).collect();
-    families.sort();
-    families.dedup();
+    let keys = Family::keys(curves.iter().map(|one| one.family));
     let widest = curves.iter().map(|one| canvas::text_width(&one.name) * NAME_SCALE).fold(0.0, f64::max);
     let right = NAME_OFFSET + widest.min(NAMES_AT_MOST) as i32;
-    let svg = canvas::draw(&x, &y, right, &families, |root, chart| {
+    let svg = canvas::draw(&x, &y, right, &keys, |root, chart| {
         for curve in &curves {
-            draw_curve(chart, curve, y.high);
+            draw_curve(chart, curve, y.scale.high);
         }
-        draw_names(root, chart, &curves, y.high);
+        draw_names(root, chart, &curves, y.scale.high);
     });
     let caption = "Strong lines with dots are evaluation losses, faint ones training losses, lightly smoothed; each is the \
                    mean over the seeds. The losses of the first steps lie above the plot.";

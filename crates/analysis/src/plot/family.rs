@@ -1,5 +1,6 @@
 //! The families of the seed's notation, with their colours and markers.
 
+use super::canvas::{Key, Shape};
 use plotters::style::RGBColor;
 
 /// What a label of the seed's notation substitutes: `MedSA-FullMLP-4L` belongs to [`Family::Med`].
@@ -63,16 +64,25 @@ impl Family {
         }
     }
 
-    /// The corners of its marker around the origin, in pixels; none for a disc.
-    pub(crate) fn corners(self) -> &'static [(i32, i32)] {
-        match self {
-            Self::Full => &[],
-            Self::Lg => &[(-5, -5), (5, -5), (5, 5), (-5, 5)],
-            Self::Med => &[(0, -7), (7, 0), (0, 7), (-7, 0)],
-            Self::Inc => &[(-7, 5), (7, 5), (0, -7)],
-            Self::Dec => &[(-7, -5), (7, -5), (0, 7)],
-            Self::Other => &[(-6, -3), (-3, -6), (3, -6), (6, -3), (6, 3), (3, 6), (-3, 6), (-6, 3)],
-        }
+    /// Its entry in legends, and its marker.
+    pub(super) fn key(self) -> Key {
+        let shape = match self {
+            Self::Full => Shape::Disc,
+            Self::Lg => Shape::Polygon(&[(-5, -5), (5, -5), (5, 5), (-5, 5)]),
+            Self::Med => Shape::Polygon(&[(0, -7), (7, 0), (0, 7), (-7, 0)]),
+            Self::Inc => Shape::Polygon(&[(-7, 5), (7, 5), (0, -7)]),
+            Self::Dec => Shape::Polygon(&[(-7, -5), (7, -5), (0, 7)]),
+            Self::Other => Shape::Polygon(&[(-6, -3), (-3, -6), (3, -6), (6, -3), (6, 3), (3, 6), (-3, 6), (-6, 3)]),
+        };
+        Key { name: self.name(), color: self.color(), shape }
+    }
+
+    /// The entries of the families that occur, in their order.
+    pub(super) fn keys(families: impl Iterator<Item = Self>) -> Vec<Key> {
+        let mut families: Vec<Self> = families.collect();
+        families.sort();
+        families.dedup();
+        families.into_iter().map(Self::key).collect()
     }
 }
 

@@ -3,10 +3,13 @@
 mod canvas;
 mod curves;
 mod family;
+mod frontier;
 mod labels;
+mod ranks;
+mod scale;
 mod scatter;
 
-use crate::{Experiment, Summary};
+use crate::{Experiment, Frontier, Summary};
 
 pub use family::Family;
 
@@ -31,13 +34,20 @@ impl Plot {
 }
 
 /// The plots that the figures of an experiment allow: evaluation loss against body parameters, all parameters and
-/// training time, and the loss curves.
+/// training time, the frontier, the loss curves, the effective ranks.
 ///
 /// The summary must be that of the experiment.
 pub fn plots(experiment: &Experiment, summary: &Summary) -> Vec<Plot> {
     let mut plots = scatter::plots(summary);
+    plots.extend(summary.frontier.iter().flat_map(frontier::plots));
     plots.extend(curves::plots(experiment));
+    plots.extend(ranks::plots(experiment));
     plots
+}
+
+/// The plots of a frontier alone: for experiments taken together.
+pub(crate) fn frontier_plots(frontier: &Frontier) -> Vec<Plot> {
+    frontier::plots(frontier)
 }
 
 /// Style rules for the page that a plot stands in: they turn its ink light where the reader prefers dark.

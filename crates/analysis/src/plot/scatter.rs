@@ -64,20 +64,18 @@ fn plot(
 ) -> Option<Plot> {
     let points: Vec<_> = summary.rows.iter().filter_map(|row| point(row, x)).collect();
     let band = baseline_band(summary);
-    let x_axis = Axis::around(x_title.to_owned(), points.iter().map(|point| point.x), 0.09)?;
+    let x_axis = Axis::of_sizes(x_title.to_owned(), points.iter().map(|point| point.x), 0.09)?;
     let losses = points.iter().flat_map(|point| {
         let sd = point.sd.unwrap_or(0.0);
         [point.y - sd, point.y + sd].into_iter().chain(point.runs.iter().copied())
     });
     let losses = losses.chain(band.into_iter().flat_map(|(low, high)| [low, high]));
     let y_axis = Axis::around("evaluation loss, nats per target token".to_owned(), losses, 0.06)?;
-    let mut families: Vec<_> = points.iter().map(|point| point.family).collect();
-    families.sort();
-    families.dedup();
+    let keys = Family::keys(points.iter().map(|point| point.family));
     let mut unlabelled = 0;
-    let svg = canvas::draw(&x_axis, &y_axis, 16, &families, |root, chart| {
+    let svg = canvas::draw(&x_axis, &y_axis, 16, &keys, |root, chart| {
         if let Some((low, high)) = band {
-            draw_band(chart, (x_axis.low, x_axis.high), low, high);
+            draw_band(chart, (x_axis.scale.low, x_axis.scale.high), low, high);
         }
         unlabelled = draw_points(root, chart, &points);
     });
@@ -135,15 +133,17 @@ fn draw_points(root: &Area, chart: &Chart, points: &[Point]) -> usize {
             root.draw(&Circle::new(at, 2, point.family.color().mix(0.7).filled())).expect(DRAWS);
             obstacles.push(Rect::around((f64::from(at.0), f64::from(at.1)), 5.0, 5.0));
         }
-        canvas::marker(root, point.family, (x, y), 0.9);
+        canvas::marker(root, &point.family.key(), (x, y), 0.9);
     }
-    draw_labels(root, chart, points, &obstacles)
+    let labelled: Vec<_> = points.iter().map(|point| (point.label, (point.x, point.y))).collect();
+    draw_labels(root, chart, &labelled, &obstacles)
 }
 
-fn draw_labels(root: &Area, chart: &Chart, points: &[Point], obstacles: &[Rect]) -> usize {
-    let anchor = |point: &Point| {
-        let (x, y) = chart.backend_coord(&(point.x, point.y));
-        Anchor { at: (f64::from(x), f64::from(y)), size: (canvas::text_width(point.label), canvas::TEXT_HEIGHT) }
+/// Writes each label beside its point; returns how many found no room.
+pub(super) fn draw_labels(root: &Area, chart: &Chart, points: &[(&str, (f64, f64))], obstacles: &[Rect]) -> usize {
+    let anchor = |(label, at): &(&str, (f64, f64))| {
+        let (x, y) = chart.backend_coord(at);
+        Anchor { at: (f64::from(x), f64::from(y)), size: (canvas::text_width(label), canvas::TEXT_HEIGHT) }
     };
     let anchors: Vec<_> = points.iter().map(anchor).collect();
     let (horizontal, vertical) = chart.plotting_area().get_pixel_range();
@@ -155,7 +155,7 @@ fn draw_labels(root: &Area, chart: &Chart, points: &[Point], obstacles: &[Rect])
     };
     let places = place(&anchors, obstacles, &bounds);
     let pixel = |(x, y): (f64, f64)| (x.round() as i32, y.round() as i32);
-    for ((point, anchor), place) in points.iter().zip(&anchors).zip(&places) {
+    for (((label, _), anchor), place) in points.iter().zip(&anchors).zip(&places) {
         let Some(place) = place else { continue };
         if let Some((from, to)) = leader(anchor.at, place) {
             root.draw(&PathElement::new(vec![pixel(from), pixel(to)], MUTED.mix(0.7))).expect(DRAWS);
@@ -167,7 +167,7 @@ fn draw_labels(root: &Area, chart: &Chart, points: &[Point], obstacles: &[Rect])
             at if at >= place.right => (HPos::Right, place.right),
             _ => (HPos::Center, middle),
         };
-        let text = Text::new(point.label, pixel((x, y)), canvas::text_style(canvas::INK, 1.0, side));
+        let text = Text::new(*label, pixel((x, y)), canvas::text_style(canvas::INK, 1.0, side));
         root.draw(&text).expect(DRAWS);
     }
     places.iter().filter(|place| place.is_none()).count()

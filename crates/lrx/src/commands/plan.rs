@@ -87,6 +87,7 @@ pub(crate) fn record(run: &RunSpec, vocabulary: usize, corpus: Option<&Corpus>) 
         wall_seconds: None,
         peak_rss_mb: None,
         note: String::new(),
+        configuration: run.configuration.clone(),
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Experiment {
 pub struct RunSpec {
     /// A readable slug and a hash of all that the numbers depend on; `None` where the data is not there.
     pub run_id: Option<String>,
+    /// The hash of all that the numbers depend on but the seed; empty where the data is not there.
+    pub configuration: String,
     /// The configuration's label.
     pub label: String,
     /// The seed of weights and order.
@@ -177,6 +179,7 @@ fn resolve(mut tree: Tree, mut name: String, set: &[String], registry: &Registry
             let (label, data) = (label.clone(), data.clone());
             let mut run = RunSpec {
                 run_id: None,
+                configuration: String::new(),
                 label,
                 seed,
                 data,
@@ -184,7 +187,7 @@ fn resolve(mut tree: Tree, mut name: String, set: &[String], registry: &Registry
                 train: train.clone(),
                 tree: tree.clone(),
             };
-            run.run_id = run.identify();
+            run.identify();
             let twin = run.run_id.clone().and_then(|run_id| known.insert(run_id, runs.len()));
             if let Some(twin) = twin.map(|twin| &runs[twin]) {
                 let other = if twin.label == run.label { String::new() } else { format!(" and {}", twin.label) };
@@ -306,21 +309,23 @@ impl RunSpec {
         table
     }
 
-    /// All that the numbers depend on, hashed: the same on every machine, whatever files and experiment are called.
-    fn identify(&self) -> Option<String> {
-        let DataState::Ready(data) = &self.data else { return None };
+    /// Gives the run its id and its configuration's hash, where its data is there: from all that the numbers depend on,
+    /// the same on every machine, whatever files and experiment are called.
+    fn identify(&mut self) {
+        let DataState::Ready(data) = &self.data else { return };
         let mut model = self.model.resolved();
         if let Some(Value::Table(file)) = model.get_mut("init_from") {
             file.remove("file");
         }
-        let identity = Table::from_iter([
-            ("seed".to_string(), Value::Integer(self.seed as i64)),
+        let mut identity = Table::from_iter([
             ("data".to_string(), to_value(&data.identity())),
             ("model".to_string(), Value::Table(model)),
             ("train".to_string(), to_value(&self.train)),
         ]);
-        let hash = blake3::hash(identity.to_string().as_bytes()).to_hex();
-        Some(format!("{}-s{}-{}", slug(&self.label), self.seed, &hash[..10]))
+        let hash = |identity: &Table| blake3::hash(identity.to_string().as_bytes()).to_hex()[..10].to_string();
+        self.configuration = hash(&identity);
+        identity.insert("seed".to_string(), Value::Integer(self.seed as i64));
+        self.run_id = Some(format!("{}-s{}-{}", slug(&self.label), self.seed, hash(&identity)));
     }
 }
 

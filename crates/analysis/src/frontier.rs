@@ -1,0 +1,205 @@
+//! The frontier: what loss each way of changing a model's size reaches at which size, and how models with substituted
+//! layers stand beside dense ones of as many parameters.
+
+use std::fmt;
+
+use crate::stats::{self, CONFIDENCE, Interval, Spread};
+use crate::{Configuration, Verdict};
+
+/// In what a configuration differs from the baseline, where it is one thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// Kind or rank of the attention.
+    Attention,
+    /// Kind or rank of the MLP.
+    Mlp,
+    /// Kinds or ranks of both.
+    Both,
+    /// The hidden size.
+    Hidden,
+    /// The inner size of the MLP: nothing else that `runs.csv` tells differs, but the number of parameters does.
+    Width,
+    /// The number of layers.
+    Depth,
+}
+
+impl Way {
+    /// All ways, in the order in which legends name them.
+    pub const ALL: [Self; 6] = [Self::Attention, Self::Mlp, Self::Both, Self::Hidden, Self::Width, Self::Depth];
+
+    /// What it is called: `rank of the attention`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Attention => "rank of the attention",
+            Self::Mlp => "rank of the MLP",
+            Self::Both => "rank of both",
+            Self::Hidden => "hidden size",
+            Self::Width => "MLP width",
+            Self::Depth => "depth",
+        }
+    }
+
+    /// The way from `baseline` to `other`; `None` where it is more than one, or none.
+    fn between(baseline: &Configuration, other: &Configuration) -> Option<Self> {
+        let (a, b) = (baseline.first(), other.first());
+        let attention = (&a.attention, &a.attention_ranks) != (&b.attention, &b.attention_ranks);
+        let mlp = (&a.mlp, &a.mlp_ranks) != (&b.mlp, &b.mlp_ranks);
+        match (attention, mlp, a.hidden != b.hidden, a.layers != b.layers) {
+            (true, false, false, false) => Some(Self::Attention),
+            (false, true, false, false) => Some(Self::Mlp),
+            (true, true, false, false) => Some(Self::Both),
+            (false, false, true, false) => Some(Self::Hidden),
+            (false, false, false, true) => Some(Self::Depth),
+            (false, false, false, false) if a.params_body != b.params_body => Some(Self::Width),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// One configuration of the frontier.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Point<'a> {
+    /// The configuration.
+    pub configuration: &'a Configuration,
+    /// How it differs from the baseline; `None` for the baseline, and where it differs in several things.
+    pub way: Option<Way>,
+    /// Parameters outside the embeddings.
+    pub body: f64,
+    /// Forward FLOPs a token, if known.
+    pub flops: Option<f64>,
+    /// Mean evaluation loss.
+    pub loss: f64,
+}
+
+/// A substituted configuration beside the dense model of as many body parameters, which lies between two that were
+/// trained: its loss is interpolated between theirs, linearly in the logarithm of the body parameters.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Twin<'a> {
+    /// The substituted configuration.
+    pub configuration: &'a Configuration,
+    /// How the dense models were made smaller: [`Way::Hidden`] or [`Way::Width`].
+    pub way: Way,
+    /// The next smaller and the next larger dense configuration.
+    pub between: [&'a Configuration; 2],
+    /// The loss of the dense model.
+    pub loss: f64,
+    /// The substituted configuration's loss less the dense model's.
+    pub difference: f64,
+    /// Its 95 % interval; `None` where no configuration has two runs. The spread of the seeds is pooled over all
+    /// configurations, and that the curve between the two dense ones is straight is taken for granted.
+    pub interval: Option<Interval>,
+}
+
+impl Twin<'_> {
+    /// Whether the substituted one is better or worse; `None` without an interval.
+    pub fn verdict(&self) -> Option<Verdict> {
+        self.interval.map(Verdict::of)
+    }
+}
+
+/// The configurations of an experiment by size.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Frontier<'a> {
+    /// What the others differ from.
+    pub baseline: &'a Configuration,
+    /// The configurations whose body parameters are known, by these.
+    pub points: Vec<Point<'a>>,
+    /// Where a dense model of as many body parameters lies between two that were trained.
+    pub twins: Vec<Twin<'a>>,
+}
+
+impl<'a> Frontier<'a> {
+    /// The frontier around `baseline`; `None` where fewer than three sizes are known.
+    ///
+    /// A configuration that differs from the baseline in nothing that `runs.csv` tells, such as its learning rate, is
+    /// left out.
+    pub fn new(configurations: &'a [Configuration], baseline: &'a Configuration) -> Option<Self> {
+        let point = |configuration: &'a Configuration| {
+            let way = Way::between(baseline, configuration);
+            let is_baseline = std::ptr::eq(baseline, configuration);
+            let same =
+                |value: fn(&crate::RunRow) -> Option<u64>| value(baseline.first()) == value(configuration.first());
+            let nothing_told = way.is_none() && configuration.is_dense() && same(|run| run.params);
+            let body = configuration.first().params_body? as f64;
+            let flops = configuration.mean_of(|run| run.flops_per_token);
+            let point = Point { configuration, way, body, flops, loss: configuration.mean_loss() };
+            (is_baseline || !nothing_told).then_some(point)
+        };
+        let mut points: Vec<Point<'a>> = configurations.iter().filter_map(point).collect();
+        points.sort_by(|a, b| a.body.total_cmp(&b.body).then(b.loss.total_cmp(&a.loss)));
+        let mut sizes: Vec<f64> = points.iter().map(|point| point.body).collect();
+        sizes.dedup();
+        if sizes.len() < 3 {
+            return None;
+        }
+        let losses: Vec<Vec<f64>> = configurations.iter().map(Configuration::losses).collect();
+        let spread = stats::pooled_spread(losses.iter().map(Vec::as_slice));
+        let substituted = points.iter().filter(|point| !point.configuration.is_dense());
+        let twins = substituted
+            .flat_map(|point| [Way::Hidden, Way::Width].map(|way| twin(point, way, &points, baseline, spread)))
+            .flatten()
+            .collect();
+        Some(Self { baseline, points, twins })
+    }
+
+    /// The points of one way with the baseline among them, by size; of several of one size the best. Empty where there
+    /// is none but the baseline.
+    pub fn line(&self, way: Way) -> Vec<&Point<'a>> {
+        let line = line(&self.points, way, self.baseline);
+        if line.len() < 2 { Vec::new() } else { line }
+    }
+}
+
+fn line<'p, 'a>(points: &'p [Point<'a>], way: Way, baseline: &Configuration) -> Vec<&'p Point<'a>> {
+    let on_it = |point: &&Point<'_>| point.way == Some(way) || std::ptr::eq(point.configuration, baseline);
+    let mut line: Vec<&Point<'_>> = points.iter().filter(on_it).collect();
+    // Of equal size, the best comes last: keep that.
+    line.reverse();
+    line.dedup_by(|later, kept| later.body == kept.body);
+    line.reverse();
+    line
+}
+
+fn twin<'a>(
+    point: &Point<'a>,
+    way: Way,
+    points: &[Point<'a>],
+    baseline: &Configuration,
+    spread: Option<Spread>,
+) -> Option<Twin<'a>> {
+    let dense = line(points, way, baseline);
+    let pair = dense.windows(2).find(|pair| (pair[0].body..=pair[1].body).contains(&point.body))?;
+    let (smaller, larger) = (pair[0], pair[1]);
+    let part = (point.body / smaller.body).ln() / (larger.body / smaller.body).ln();
+    let loss = (1.0 - part) * smaller.loss + part * larger.loss;
+    let losses = [point, smaller, larger].map(|one| one.configuration.losses());
+    let weighted = [(1.0, &losses[0][..]), (part - 1.0, &losses[1][..]), (-part, &losses[2][..])];
+    let interval = spread.and_then(|spread| stats::contrast(&weighted, spread, CONFIDENCE));
+    let difference = point.loss - loss;
+    let between = [smaller.configuration, larger.configuration];
+    Some(Twin { configuration: point.configuration, way, between, loss, difference, interval })
+}
+
+/// Which of the points (size, loss) no other beats: none is as small and better, or smaller and as good.
+pub fn pareto_front(points: &[(f64, f64)]) -> Vec<bool> {
+    let beats = |a: &(f64, f64), b: &(f64, f64)| a.0 <= b.0 && a.1 <= b.1 && a != b;
+    points.iter().map(|point| !points.iter().any(|other| beats(other, point))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_front_holds_what_nothing_beats() {
+        let points = [(1.0, 4.0), (2.0, 3.0), (2.0, 3.5), (3.0, 3.0), (4.0, 2.0)];
+        assert_eq!(pareto_front(&points), [true, true, false, false, true]);
+        assert_eq!(pareto_front(&[]), [false; 0]);
+    }
+}

@@ -1,0 +1,128 @@
+//! The frontier: evaluation loss against size, one line for each way of changing the size.
+
+use plotters::prelude::*;
+
+use super::Plot;
+use super::canvas::{self, Axis, DRAWS, INK, Key, MUTED, Shape};
+use super::labels::Rect;
+use super::scatter::draw_labels;
+use crate::frontier::{Frontier, Point, Way, pareto_front};
+
+impl Way {
+    /// Its colour, of the palette of Okabe and Ito: substitutions warm, dense models cold.
+    fn color(self) -> RGBColor {
+        match self {
+            Self::Attention => RGBColor(0xE6, 0x9F, 0x00),
+            Self::Mlp => RGBColor(0xCC, 0x79, 0xA7),
+            Self::Both => RGBColor(0xD5, 0x5E, 0x00),
+            Self::Hidden => RGBColor(0x00, 0x72, 0xB2),
+            Self::Width => RGBColor(0x00, 0x9E, 0x73),
+            Self::Depth => RGBColor(0x7A, 0x82, 0x8C),
+        }
+    }
+
+    fn key(self) -> Key {
+        let name = match self {
+            Self::Attention => "attention rank",
+            Self::Mlp => "MLP rank",
+            Self::Both => "both ranks",
+            dense => dense.name(),
+        };
+        let shape = match self {
+            Self::Attention => Shape::Polygon(&[(-7, -5), (7, -5), (0, 7)]),
+            Self::Mlp => Shape::Polygon(&[(-7, 5), (7, 5), (0, -7)]),
+            Self::Both => Shape::Polygon(&[(0, -7), (7, 0), (0, 7), (-7, 0)]),
+            Self::Hidden => Shape::Disc,
+            Self::Width => Shape::Polygon(&[(-5, -5), (5, -5), (5, 5), (-5, 5)]),
+            Self::Depth => Shape::Polygon(&[(-3, -7), (3, -7), (3, 7), (-3, 7)]),
+        };
+        Key { name, color: self.color(), shape }
+    }
+}
+
+const BASELINE: Key = Key { name: "baseline", color: INK, shape: Shape::Disc };
+const SEVERAL: Key =
+    Key { name: "several", color: MUTED, shape: Shape::Polygon(&[(-4, -4), (4, -4), (4, 4), (-4, 4)]) };
+const FRONT: Key = Key { name: "Pareto front", color: INK, shape: Shape::Ring };
+
+/// A way of measuring size.
+struct Measure {
+    name: &'static str,
+    title: &'static str,
+    axis: &'static str,
+    size: fn(&Point) -> Option<f64>,
+}
+
+const MEASURES: [Measure; 2] = [
+    Measure {
+        name: "frontier-by-body-parameters",
+        title: "The frontier: loss against body parameters, by the way of changing the size",
+        axis: "parameters outside the embeddings, millions",
+        size: |point| Some(point.body / 1e6),
+    },
+    Measure {
+        name: "frontier-by-flops",
+        title: "The frontier: loss against operations, by the way of changing the size",
+        axis: "operations a token in the forward pass, MFLOP",
+        size: |point| point.flops.map(|flops| flops / 1e6),
+    },
+];
+
+/// One plot for each measure that is known of three configurations.
+pub(super) fn plots(frontier: &Frontier) -> Vec<Plot> {
+    MEASURES.iter().filter_map(|measure| plot(frontier, measure)).collect()
+}
+
+fn plot(frontier: &Frontier, measure: &Measure) -> Option<Plot> {
+    let placed = |point: &Point| Some(((measure.size)(point)?, point.loss));
+    let points: Vec<(&Point, (f64, f64))> =
+        frontier.points.iter().filter_map(|point| Some((point, placed(point)?))).collect();
+    if points.len() < 3 {
+        return None;
+    }
+    let x = Axis::of_sizes(measure.axis.to_owned(), points.iter().map(|(_, at)| at.0), 0.09)?;
+    let y = Axis::around("evaluation loss, nats per target token".to_owned(), points.iter().map(|(_, at)| at.1), 0.08)?;
+    let occurring = |key: &Key| points.iter().any(|(point, _)| key_of(point, frontier).name == key.name);
+    let keys: Vec<Key> = std::iter::once(BASELINE)
+        .chain(Way::ALL.map(Way::key))
+        .chain([SEVERAL])
+        .filter(occurring)
+        .chain([FRONT])
+        .collect();
+    let front = pareto_front(&points.iter().map(|(_, at)| *at).collect::<Vec<_>>());
+    let mut unlabelled = 0;
+    let svg = canvas::draw(&x, &y, 16, &keys, |root, chart| {
+        for way in Way::ALL {
+            let line = frontier.line(way).into_iter().filter_map(|point| placed(point));
+            chart.draw_series(LineSeries::new(line, way.color().mix(0.7).stroke_width(2))).expect(DRAWS);
+        }
+        let mut obstacles = Vec::new();
+        for ((point, at), on_front) in points.iter().zip(&front) {
+            let pixel = chart.backend_coord(at);
+            canvas::marker(root, &key_of(point, frontier), pixel, 0.95);
+            if *on_front {
+                canvas::marker(root, &FRONT, pixel, 1.0);
+            }
+            obstacles.push(Rect::around((f64::from(pixel.0), f64::from(pixel.1)), 20.0, 20.0));
+        }
+        let labelled: Vec<_> = points.iter().map(|(point, at)| (point.configuration.name.as_str(), *at)).collect();
+        unlabelled = draw_labels(root, chart, &labelled, &obstacles);
+    });
+    let mut caption =
+        "Means over the seeds. A line joins the configurations that differ from the baseline in one thing. What \
+                       has a ring is beaten by nothing: no other is both as small and as good."
+            .to_owned();
+    if unlabelled > 0 {
+        caption += &format!(" There is no room for the labels of {unlabelled} points.");
+    }
+    Some(Plot { name: measure.name, title: measure.title.to_owned(), caption, svg })
+}
+
+/// How a point is drawn.
+fn key_of(point: &Point, frontier: &Frontier) -> Key {
+    match point.way {
+        _ if std::ptr::eq(point.configuration, frontier.baseline) => BASELINE,
+        Some(way) => way.key(),
+        None => SEVERAL,
+    }
+}

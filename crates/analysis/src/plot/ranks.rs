@@ -1,0 +1,74 @@
+//! Small multiples: how much of its rank each matrix uses, one panel a slot.
+
+use plotters::prelude::*;
+
+use super::canvas::{self, DRAWS, Panels};
+use super::{Family, Plot};
+use crate::Experiment;
+use crate::ranks::{Moment, RankRow, Shares, shares};
+
+/// The panels, in the order of the forward pass.
+const SLOTS: [&str; 6] = ["q", "k", "v", "out", "c_fc", "c_proj"];
+
+/// A way of measuring an effective rank.
+struct Measure {
+    name: &'static str,
+    title: &'static str,
+    meaning: &'static str,
+    rank: fn(&RankRow) -> f64,
+}
+
+const MEASURES: [Measure; 2] = [
+    Measure {
+        name: "ranks-by-entropy",
+        title: "Effective rank of the matrices as a share of the highest possible: entropy",
+        meaning: "the exponential of the entropy of the singular values (as shares of their sum)",
+        rank: |row| row.entropy_rank,
+    },
+    Measure {
+        name: "ranks-stable",
+        title: "Effective rank of the matrices as a share of the highest possible: stable rank",
+        meaning: "the sum of the squared singular values by the largest squared",
+        rank: |row| row.stable_rank,
+    },
+];
+
+/// One plot for each measure, where ranks are known.
+pub(super) fn plots(experiment: &Experiment) -> Vec<Plot> {
+    MEASURES.iter().filter_map(|measure| plot(experiment, measure)).collect()
+}
+
+fn plot(experiment: &Experiment, measure: &Measure) -> Option<Plot> {
+    let all: Vec<(Family, Shares)> = experiment
+        .configurations
+        .iter()
+        .map(|one| (one.family(), shares(one, &experiment.ranks, measure.rank)))
+        .filter(|(_, shares)| !shares.is_empty())
+        .collect();
+    let points = || all.iter().flat_map(|(_, shares)| shares.values().flatten());
+    let last = points().map(|(layer, _)| *layer).max()?;
+    let highest = points().map(|(_, share)| *share).fold(0.0, f64::max);
+    let keys = Family::keys(all.iter().map(|(family, _)| *family));
+    let panels = Panels { titles: &SLOTS, columns: 3, x: last as f64, y: (highest * 1.05).min(1.0), keys: &keys };
+    let svg = canvas::draw_panels(&panels, "layer", "share of the highest possible rank", |slot, chart| {
+        for (family, shares) in &all {
+            for (moment, opacity, width) in [(Moment::Initial, 0.35, 1), (Moment::Final, 0.9, 2)] {
+                let Some(line) = shares.get(&(SLOTS[slot].to_owned(), moment)) else { continue };
+                let line: Vec<(f64, f64)> = line.iter().map(|(layer, share)| (*layer as f64, *share)).collect();
+                let style = family.color().mix(opacity).stroke_width(width);
+                chart.draw_series(LineSeries::new(line.iter().copied(), style)).expect(DRAWS);
+                if moment == Moment::Final {
+                    let dots = line.iter().map(|&at| Circle::new(at, 3, family.color().filled()));
+                    chart.draw_series(dots).expect(DRAWS);
+                }
+            }
+        }
+    });
+    let caption = format!(
+        "Effective rank: {}. Strong lines with dots are trained matrices, faint ones the same before training; each is a \
+         configuration, the mean over its seeds. A low-rank matrix can have no rank above that of its factors, so its share \
+         is that of the rank in use.",
+        measure.meaning
+    );
+    Some(Plot { name: measure.name, title: measure.title.to_owned(), caption, svg })
+}

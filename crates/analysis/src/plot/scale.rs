@@ -1,0 +1,71 @@
+//! A linear or logarithmic axis, chosen when the figures are known.
+
+use std::ops::Range;
+
+use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
+use plotters::coord::types::RangedCoordf64;
+
+/// From the lowest to the highest value.
+#[derive(Debug, Clone)]
+pub(super) struct Scale {
+    pub(super) low: f64,
+    pub(super) high: f64,
+    pub(super) logarithmic: bool,
+}
+
+/// Ticks within a power of ten, from coarse to fine.
+const MANTISSAS: [&[f64]; 4] = [&[1.0], &[1.0, 3.0], &[1.0, 2.0, 5.0], &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]];
+
+impl Scale {
+    /// Values that people read, `most` at most.
+    pub(super) fn ticks(&self, most: usize) -> Vec<f64> {
+        if !self.logarithmic {
+            return RangedCoordf64::from(self.low..self.high).key_points(most);
+        }
+        let powers = self.low.log10().floor() as i32..=self.high.log10().ceil() as i32;
+        let within = |mantissas: &[f64]| -> Vec<f64> {
+            let all = powers.clone().flat_map(|power| mantissas.iter().map(move |m| m * 10_f64.powi(power)));
+            all.filter(|tick| (self.low..=self.high).contains(tick)).collect()
+        };
+        let finest = MANTISSAS.iter().rev().map(|mantissas| within(mantissas)).find(|ticks| ticks.len() <= most);
+        finest.unwrap_or_default()
+    }
+}
+
+impl Ranged for Scale {
+    type FormatOption = DefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
+        if self.logarithmic {
+            RangedCoordf64::from(self.low.ln()..self.high.ln()).map(&value.ln(), limit)
+        } else {
+            RangedCoordf64::from(self.low..self.high).map(value, limit)
+        }
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        self.ticks(hint.max_num_points())
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.low..self.high
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_ratios_are_equal_distances() {
+        let scale = Scale { low: 0.1, high: 1000.0, logarithmic: true };
+        assert_eq!([0.1, 1.0, 10.0, 1000.0].map(|value| scale.map(&value, (0, 400))), [0, 100, 200, 400]);
+        assert_eq!(scale.ticks(5), [0.1, 1.0, 10.0, 100.0, 1000.0]);
+        let narrow = Scale { low: 0.6, high: 8.0, logarithmic: true };
+        let rounded: Vec<f64> = narrow.ticks(9).iter().map(|tick| (tick * 10.0).round() / 10.0).collect();
+        assert_eq!(rounded, [1.0, 2.0, 5.0]);
+        let linear = Scale { low: 0.0, high: 10.0, logarithmic: false };
+        assert_eq!(linear.map(&2.5, (0, 400)), 100);
+    }
+}
