@@ -9,6 +9,9 @@ pub(crate) const NAME_BEGIN: char = '\u{2068}';
 /// Ends a name in a sentence (Unicode's pop directional isolate).
 pub(crate) const NAME_END: char = '\u{2069}';
 
+/// More groups than these are not read in a sentence.
+const MOST_GROUPS: usize = 4;
+
 /// What was compared, what can be told apart and what cannot, and what is missing: plain sentences, without markup but
 /// for [`NAME_BEGIN`] and [`NAME_END`] around names, within which no line should break.
 pub(crate) fn findings(summary: &Summary) -> Vec<String> {
@@ -82,6 +85,9 @@ fn tied_groups(summary: &Summary) -> Option<String> {
             Some("All of them can be told apart from each other.".to_owned())
         }
         [] => None,
+        groups if groups.len() > MOST_GROUPS => {
+            Some("Many of them cannot be told apart from each other: the table shows which, under ties.".to_owned())
+        }
         groups => Some(format!("These cannot be told apart from each other: {}.", groups.join("; "))),
     }
 }
