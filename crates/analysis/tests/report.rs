@@ -95,6 +95,7 @@ fn a_report_is_files_in_the_first_folder() {
         "trial-loss-by-parameters.svg",
         "trial-loss-by-time.svg",
         "trial-curves-by-step.svg",
+        "trial-curves-by-tokens.svg",
         "trial-curves-by-time.svg",
     ];
     assert_eq!(names(&made.files), [&["report.html", "summary.csv"][..], &plots].concat());
@@ -112,7 +113,7 @@ fn the_page_needs_nothing_but_itself() {
         assert!(!page.contains(foreign), "{foreign}");
     }
     assert!(page.contains("&lt;Med&gt; &amp; &quot;co&quot;"));
-    assert_eq!(page.matches("<svg ").count(), 5 + 3);
+    assert_eq!(page.matches("<svg ").count(), 6 + 4);
     assert_eq!(page.matches("<svg ").count(), page.matches("</svg>").count());
     let lead =
         "All others are worse than the baseline, by +0.129 (<span class=\"name\">LgSA-LgMLP-4L</span>) to +0.691";
@@ -126,7 +127,7 @@ fn every_published_label_has_its_place() {
     let options = ReportOptions { out: Some(out.path().to_owned()), ..Default::default() };
     let made = report(&[published()], &options).unwrap();
     let plots: Vec<_> = made.files.iter().filter(|file| file.extension().is_some_and(|e| e == "svg")).collect();
-    assert_eq!(plots.len(), 3);
+    assert_eq!(plots.len(), 4);
     for path in plots {
         let svg = fs::read_to_string(path).unwrap();
         assert_eq!(svg.matches("-4L\n").count() + svg.matches("-8L\n").count(), 10, "{}", path.display());

@@ -1,6 +1,8 @@
 //! Statistics against scipy 1.17.1 and numpy 2.4.6; the call that gave each literal stands beside it.
 
-use lrx_analysis::stats::{Interval, mean, paired, sample_sd, t_quantile, welch, with_spread_of};
+use lrx_analysis::stats::{
+    Interval, contrast, mean, paired, pooled_spread, sample_sd, t_quantile, welch, with_spread_of,
+};
 
 const BASELINE: [f64; 5] = [3.216, 3.204, 3.252, 3.294, 3.275];
 const OTHER: [f64; 3] = [3.301, 3.262, 3.355];
@@ -65,4 +67,18 @@ fn welch_t() {
     ends(welch(&OTHER, &BASELINE, 0.99), -0.09981640771214917, 0.21541640771215065);
     assert_eq!(welch(&OTHER, &BASELINE[..1], 0.95), None);
     assert_eq!(welch(&[2.0, 2.0], &[1.0, 1.0], 0.95), Some(Interval { estimate: 1.0, half_width: 0.0 }));
+}
+
+#[test]
+fn a_contrast_with_the_pooled_spread() {
+    let groups = [&[3.80, 3.78, 3.77][..], &[3.90, 3.93], &[4.00, 4.03, 3.98], &[3.75]];
+    // ss = sum((len(x) - 1) * x.var(ddof=1)); df = 5; sd = sqrt(ss / df)
+    let spread = pooled_spread(groups).unwrap();
+    close(spread.sd, 0.020896570691543385);
+    assert_eq!(spread.freedom, 5.0);
+    // w = [1, -1/4, -3/4]; stats.t.ppf(0.975, 5) * sd * sqrt(sum(w**2 / n))
+    let found = contrast(&[(1.0, groups[0]), (-0.25, groups[1]), (-0.75, groups[2])], spread, 0.95).unwrap();
+    close(found.estimate, -0.19791666666666696);
+    close(found.half_width, 0.03991248544142425);
+    assert_eq!(pooled_spread([&[3.75][..], &[]]), None);
 }

@@ -1,0 +1,122 @@
+//! The frontier, and what several folders say together.
+
+use std::fs;
+use std::path::Path;
+
+use lrx_analysis::{Moment, Summary, Verdict, Way, merged, read_experiment, read_ranks};
+
+/// Dense models of three hidden sizes and of a smaller width, low-rank ones between them; two seeds each.
+const RUNS: &str = "run_id,label,seed,status,layers,hidden,attention,attention_ranks,mlp,mlp_ranks,params,params_body,\
+                    flops_per_token,stories,tokens,steps,eval_loss\n";
+
+fn rows(name: &str, seed: u64, losses: [f64; 6]) -> String {
+    let kinds = [
+        ("base", 64, "dense,", "dense,", 4000),
+        ("hidden 48", 48, "dense,", "dense,", 2000),
+        ("hidden 32", 32, "dense,", "dense,", 1000),
+        ("width", 64, "dense,", "dense,", 3000),
+        ("low attention", 64, "low-rank,4 4", "dense,", 2500),
+        ("low both", 64, "low-rank,4 4", "low-rank,8 8", 500),
+    ];
+    let row = |((label, hidden, attention, mlp, body), loss): ((&str, u64, &str, &str, u64), f64)| {
+        let slug = label.replace(' ', "-");
+        format!(
+            "{name}-{slug}-{seed},{label},{seed},finished,2,{hidden},{attention},{mlp},{},{body},{},10,900,30,{loss}\n",
+            body + 64 * hidden,
+            2 * body
+        )
+    };
+    kinds.into_iter().zip(losses).map(row).collect()
+}
+
+fn write(folder: &Path, name: &str, rows: &str) {
+    fs::create_dir_all(folder.join(name)).unwrap();
+    fs::write(folder.join(name).join("runs.csv"), format!("{RUNS}{rows}")).unwrap();
+}
+
+#[test]
+fn a_low_rank_model_stands_beside_the_dense_one_of_its_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let both = rows("a", 0, [3.00, 3.20, 3.60, 3.05, 3.00, 3.50]) + &rows("a", 1, [3.02, 3.22, 3.62, 3.07, 3.02, 3.52]);
+    write(folder.path(), "a", &both);
+    let experiment = read_experiment(&folder.path().join("a")).unwrap();
+    let summary = Summary::new(&experiment, None).unwrap();
+    let frontier = summary.frontier.unwrap();
+    let ways: Vec<_> = frontier.points.iter().map(|point| (point.configuration.label(), point.way)).collect();
+    let expected = [
+        ("low both", Some(Way::Both)),
+        ("hidden 32", Some(Way::Hidden)),
+        ("hidden 48", Some(Way::Hidden)),
+        ("low attention", Some(Way::Attention)),
+        ("width", Some(Way::Width)),
+        ("base", None),
+    ];
+    assert_eq!(ways, expected);
+    let line: Vec<_> = frontier.line(Way::Hidden).iter().map(|point| point.body).collect();
+    assert_eq!(line, [1000.0, 2000.0, 4000.0]);
+    assert!(frontier.line(Way::Depth).is_empty());
+
+    // 500 lies below every dense model, and 2500 below those of smaller width: one twin is left.
+    let [twin] = frontier.twins[..] else { panic!("{:?}", frontier.twins) };
+    assert_eq!((twin.configuration.label(), twin.way), ("low attention", Way::Hidden));
+    assert_eq!(twin.between.map(|one| one.label()), ["hidden 48", "base"]);
+    // By hand: ln(2500/2000) / ln 2 = 0.321928 of the way from 3.21 to 3.01.
+    assert!((twin.loss - (3.21 - 0.321928 * 0.2)).abs() < 1e-6, "{}", twin.loss);
+    assert!((twin.difference - (3.01 - twin.loss)).abs() < 1e-12);
+    // Every pair of seeds is 0.02 apart: sd 0.0141421, 6 degrees of freedom, t 2.446912 (scipy.stats.t.ppf(0.975, 6)).
+    let weights: f64 = 1.0 + 0.321928_f64.powi(2) + 0.678072_f64.powi(2);
+    let half_width = 2.446912 * 0.0141421 * (weights / 2.0).sqrt();
+    assert!((twin.interval.unwrap().half_width - half_width).abs() < 1e-6);
+    assert_eq!(twin.verdict(), Some(Verdict::Better));
+}
+
+#[test]
+fn experiments_on_the_same_training_are_taken_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let losses = [3.0, 3.2, 3.6, 3.05, 3.0, 3.5];
+    write(folder.path(), "a", &rows("same", 0, losses));
+    write(folder.path(), "b", &(rows("same", 0, losses) + &rows("b", 1, losses)));
+    write(folder.path(), "c", &rows("c", 2, losses).replace(",10,900,30,", ",20,1800,60,"));
+    let experiments = ["a", "b", "c"].map(|name| read_experiment(&folder.path().join(name)).unwrap());
+    let [together] = &merged(&experiments)[..] else { panic!("a and b belong together, c does not") };
+    assert_eq!(together.name, "a + b");
+    let runs: Vec<_> = together.configurations.iter().map(|one| one.runs.len()).collect();
+    assert_eq!(runs, [2; 6], "what both hold counts once");
+    assert!(merged(&experiments[1..]).is_empty());
+}
+
+#[test]
+fn the_hash_parts_two_configurations_of_one_label() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = |id: &str, seed: u64, hash: &str| format!("{id},x,{seed},finished,dense,dense,3.5,{hash}\n");
+    let rows = row("a", 0, "aaa") + &row("b", 1, "bbb") + &row("c", 2, "aaa");
+    let header = "run_id,label,seed,status,attention,mlp,eval_loss,configuration\n";
+    fs::write(folder.path().join("runs.csv"), format!("{header}{rows}")).unwrap();
+    let experiment = read_experiment(folder.path()).unwrap();
+    let runs: Vec<Vec<&str>> =
+        experiment.configurations.iter().map(|one| one.runs.iter().map(|run| run.run_id.as_str()).collect()).collect();
+    assert_eq!(runs, [vec!["a", "c"], vec!["b"]]);
+}
+
+#[test]
+fn ranks_are_read_and_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "a", &rows("a", 0, [3.0, 3.2, 3.6, 3.05, 3.0, 3.5]));
+    let path = folder.path().join("a/ranks.csv");
+    let header = "run_id,moment,matrix,layer,slot,rows,columns,max_rank,entropy_rank,stable_rank\n";
+    let rows: String = ["initial", "final"]
+        .iter()
+        .flat_map(|moment| (0..2).map(move |layer| format!("a-base-0,{moment},m,{layer},q,64,64,64,32.5,8\n")))
+        .collect();
+    fs::write(&path, format!("{header}{rows}")).unwrap();
+    let ranks = read_ranks(&path).unwrap();
+    assert_eq!((ranks.len(), ranks[2].moment, ranks[3].layer, ranks[0].entropy_rank), (4, Moment::Final, 1, 32.5));
+    let experiment = read_experiment(&folder.path().join("a")).unwrap();
+    let plots = lrx_analysis::plot::plots(&experiment, &Summary::new(&experiment, None).unwrap());
+    let names: Vec<_> = plots.iter().map(|plot| plot.name).collect();
+    assert!(names.contains(&"ranks-by-entropy") && names.contains(&"ranks-stable"), "{names:?}");
+
+    fs::write(&path, format!("{header}{}", rows.replace("final", "later"))).unwrap();
+    let error = read_ranks(&path).unwrap_err().to_string();
+    assert!(error.contains("ranks.csv:4") && error.contains("later"), "{error}");
+}
