@@ -93,7 +93,7 @@ fn plot(frontier: &Frontier, measure: &Measure) -> Option<Plot> {
     let mut unlabelled = 0;
     let svg = canvas::draw(&x, &y, 16, &keys, |root, chart| {
         for way in Way::ALL {
-            let line = frontier.line(way).into_iter().filter_map(|point| placed(point));
+            let line = frontier.line(way).into_iter().filter_map(placed);
             chart.draw_series(LineSeries::new(line, way.color().mix(0.7).stroke_width(2))).expect(DRAWS);
         }
         let mut obstacles = Vec::new();
