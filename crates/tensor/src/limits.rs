@@ -7,6 +7,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::matmul::{MatMut, MatRef, Threads, matmul};
+use crate::simd::vector_len;
 
 /// Multiply-adds in registers alone, on all threads at once: floating-point operations per second.
 ///
@@ -16,8 +17,7 @@ pub fn multiply_add_rate() -> f64 {
     let time = best_of(5, || {
         black_box(rayon::broadcast(|_| Arch::new().dispatch(MultiplyAdd { rounds: ROUNDS })));
     });
-    let lanes = Arch::new().dispatch(Lanes);
-    (2 * lanes * ACCUMULATORS * ROUNDS * rayon::current_num_threads()) as f64 / time.as_secs_f64()
+    (2 * vector_len() * ACCUMULATORS * ROUNDS * rayon::current_num_threads()) as f64 / time.as_secs_f64()
 }
 
 /// Enough independent sums to hide the latency of one, few enough for the registers of every processor.
@@ -40,17 +40,6 @@ impl WithSimd for MultiplyAdd {
             }
         }
         sums.into_iter().map(|sum| simd.reduce_sum_f32s(sum)).sum()
-    }
-}
-
-struct Lanes;
-
-impl WithSimd for Lanes {
-    type Output = usize;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> usize {
-        S::F32_LANES
     }
 }
 

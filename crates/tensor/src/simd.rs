@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use pulp::WithSimd;
+use pulp::{Simd, WithSimd};
 
 pub(crate) static ARCH: LazyLock<pulp::Arch> = LazyLock::new(pulp::Arch::new);
 
@@ -15,14 +15,18 @@ pub(crate) fn vectorised<R>(f: impl FnOnce() -> R) -> R {
     ARCH.dispatch(f)
 }
 
-/// Runs `kernel` with vectors of eight numbers where the processor has them.
-#[inline(always)]
-pub(crate) fn with_eights<K: WithSimd>(kernel: K) -> K::Output {
-    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-    if let Some(simd) = pulp::x86::V3::try_new() {
-        return pulp::Simd::vectorize(simd, kernel);
+/// Numbers in a vector of the processor.
+pub(crate) fn vector_len() -> usize {
+    struct Count;
+    impl WithSimd for Count {
+        type Output = usize;
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) -> usize {
+            S::F32_LANES
+        }
     }
-    ARCH.dispatch(kernel)
+    ARCH.dispatch(Count)
 }
 
 /// Parts of a sum that are added up independently.

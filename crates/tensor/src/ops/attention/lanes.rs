@@ -5,7 +5,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use crate::simd::{ARCH, with_eights};
+use crate::simd::{ARCH, vector_len};
 
 /// Queries side by side.
 pub(super) const LANES: usize = 16;
@@ -17,23 +17,25 @@ pub(super) type Lanes = [f32; LANES];
 /// Eight features of a token, or one feature of eight tokens.
 pub(super) type Block = [f32; BLOCK];
 
-/// A head of some tokens, copied together, one row a token; features and tokens are filled up with zeros to whole
-/// blocks.
+/// A head of some tokens, copied together, one row a token; rows are filled up with zeros to whole vectors, and tokens to
+/// whole blocks.
 pub(super) struct Head {
     tokens: usize,
-    features: usize,
+    size: usize,
+    /// Numbers in a row.
+    width: usize,
     rows: Vec<f32>,
 }
 
 impl Head {
     /// Copies the head out of a row-major matrix: `rows[t][first..first + size]` for each token t.
     pub(super) fn copied<'a>(rows: impl ExactSizeIterator<Item = &'a [f32]>, first: usize, size: usize) -> Self {
-        let (tokens, features) = (rows.len(), size.next_multiple_of(BLOCK));
-        let mut copy = vec![0.0; tokens.next_multiple_of(BLOCK) * features];
-        for (copy, row) in copy.chunks_exact_mut(features).zip(rows) {
+        let (tokens, width) = (rows.len(), size.next_multiple_of(vector_len()));
+        let mut copy = vec![0.0; tokens.next_multiple_of(BLOCK) * width];
+        for (copy, row) in copy.chunks_exact_mut(width).zip(rows) {
             copy[..size].copy_from_slice(&row[first..first + size]);
         }
-        Self { tokens, features, rows: copy }
+        Self { tokens, size, width, rows: copy }
     }
 
     /// Zeros for as many tokens.
@@ -45,45 +47,44 @@ impl Head {
         self.tokens
     }
 
-    /// How many features there are, rounded up to whole blocks.
-    pub(super) fn features(&self) -> usize {
-        self.features
+    /// Numbers in a row: the features, and zeros.
+    pub(super) fn width(&self) -> usize {
+        self.width
     }
 
     /// The features of a token.
     pub(super) fn row(&self, token: usize) -> &[f32] {
-        &self.rows[token * self.features..][..self.features]
+        &self.rows[token * self.width..][..self.size]
     }
 
     /// The same head with eight tokens side by side, and zeros behind the last.
     pub(super) fn transposed(&self) -> Transposed {
-        let mut columns = vec![[0.0; BLOCK]; self.rows.len() / BLOCK];
-        let blocks = self.rows.chunks_exact(BLOCK * self.features);
-        for (columns, rows) in columns.chunks_exact_mut(self.features).zip(blocks) {
-            transpose(rows, columns);
+        let mut columns = vec![[0.0; BLOCK]; self.rows.len() / self.width / BLOCK * self.size];
+        let blocks = self.rows.chunks_exact(BLOCK * self.width);
+        for (columns, rows) in columns.chunks_exact_mut(self.size).zip(blocks) {
+            transpose(rows, self.width, columns);
         }
-        Transposed { features: self.features, columns }
+        Transposed { features: self.size, columns }
     }
 
     /// The features of sixteen tokens from `first` on, side by side; zeros behind the last.
     pub(super) fn lanes(&self, first: usize, lanes: &mut [Lanes]) {
-        let rows = &self.rows[first * self.features..];
-        if rows.len() >= LANES * self.features {
-            transpose(&rows[..LANES * self.features], lanes);
+        let rows = &self.rows[first * self.width..];
+        if rows.len() >= LANES * self.width {
+            transpose(&rows[..LANES * self.width], self.width, lanes);
         } else {
             lanes.fill([0.0; LANES]);
-            for (lane, row) in rows.chunks_exact(self.features).enumerate() {
+            for (lane, row) in rows.chunks_exact(self.width).enumerate() {
                 lanes.iter_mut().zip(row).for_each(|(lanes, feature)| lanes[lane] = *feature);
             }
         }
     }
 }
 
-/// `columns[feature][token] = rows[token][feature]` for N tokens.
-fn transpose<const N: usize>(rows: &[f32], columns: &mut [[f32; N]]) {
-    let features = columns.len();
+/// `columns[feature][token] = rows[token][feature]` for N tokens, whose rows are `width` apart.
+fn transpose<const N: usize>(rows: &[f32], width: usize, columns: &mut [[f32; N]]) {
     for (feature, column) in columns.iter_mut().enumerate() {
-        for (number, row) in column.iter_mut().zip(rows.chunks_exact(features)) {
+        for (number, row) in column.iter_mut().zip(rows.chunks_exact(width)) {
             *number = row[feature];
         }
     }
@@ -127,14 +128,14 @@ pub(super) fn products(a: &Transposed, first_block: usize, x: &[Lanes], products
 /// `sums[l][d] = Σ_j weights[j][l] · a[first + j][d]` for the tokens of a as far as there are weights. Those of query l are
 /// zero from `diagonal + l + 1` on, and not all of them are multiplied.
 pub(super) fn weighted_sums(weights: &[Lanes], a: &Head, first: usize, diagonal: usize, sums: &mut [f32]) {
-    assert_eq!(sums.len(), LANES * a.features, "a row for each lane");
+    assert_eq!(sums.len(), LANES * a.width, "a row for each lane");
     sums.fill(0.0);
-    let rows = &a.rows[first * a.features..];
-    for (group, sums) in sums.chunks_exact_mut(GROUP * a.features).enumerate() {
+    let rows = &a.rows[first * a.width..];
+    for (group, sums) in sums.chunks_exact_mut(GROUP * a.width).enumerate() {
         // What the last query of the group sees.
         let seen = weights.len().min(diagonal + GROUP * (group + 1));
         let weights = &weights.as_flattened()[GROUP * group..];
-        with_eights(AddRows::<LANES, 1> { weights, count: seen, features: a.features, rows, sums });
+        ARCH.dispatch(AddRows::<LANES, 1> { weights, count: seen, width: a.width, rows, sums });
     }
 }
 
@@ -147,27 +148,28 @@ pub(super) fn add_weighted_lanes(
     sums: &mut Head,
     first: usize,
 ) {
-    assert_eq!(a.features, sums.features, "as many features");
+    assert_eq!(a.width, sums.width, "rows of the same width");
     let groups = weights.as_flattened().chunks_exact(GROUP);
-    let sums = sums.rows[first * a.features..].chunks_exact_mut(GROUP * a.features);
+    let sums = sums.rows[first * a.width..].chunks_exact_mut(GROUP * a.width);
     for ((weights, sums), key) in groups.zip(sums).zip((first..).step_by(GROUP)) {
         // The first query that sees a key of the group.
-        let unseen = key.saturating_sub(first_lane).min(a.rows.len() / a.features - first_lane);
-        let rows = &a.rows[(first_lane + unseen) * a.features..];
+        let unseen = key.saturating_sub(first_lane).min(a.rows.len() / a.width - first_lane);
+        let rows = &a.rows[(first_lane + unseen) * a.width..];
         let weights = &weights.as_flattened()[unseen..];
         let count = LANES - unseen;
-        with_eights(AddRows::<1, LANES> { weights, count, features: a.features, rows, sums });
+        ARCH.dispatch(AddRows::<1, LANES> { weights, count, width: a.width, rows, sums });
     }
 }
 
 /// Sums over rows that are taken at once.
-const GROUP: usize = 4;
+const GROUP: usize = 8;
 
-/// `sums[i][d] += Σ_j weights[j * NEXT + i * APART] · rows[j][d]` for four i and at most `count` rows.
+/// `sums[i][d] += Σ_j weights[j * NEXT + i * APART] · rows[j][d]` for eight i and at most `count` rows.
 struct AddRows<'a, const NEXT: usize, const APART: usize> {
     weights: &'a [f32],
     count: usize,
-    features: usize,
+    /// Numbers in a row.
+    width: usize,
     rows: &'a [f32],
     sums: &'a mut [f32],
 }
@@ -176,7 +178,7 @@ impl<const NEXT: usize, const APART: usize> AddRows<'_, NEXT, APART> {
     /// N vectors of features from the vector `first` on, whose sums are held in registers.
     #[inline(always)]
     fn part<S: Simd, const N: usize>(&mut self, simd: S, first: usize) {
-        let vectors = self.features / S::F32_LANES;
+        let vectors = self.width / S::F32_LANES;
         let rows = S::as_simd_f32s(self.rows).0.chunks_exact(vectors);
         let sums = S::as_mut_simd_f32s(self.sums).0;
         let mut own = [[simd.splat_f32s(0.0); N]; GROUP];
@@ -208,19 +210,18 @@ impl<const NEXT: usize, const APART: usize> WithSimd for AddRows<'_, NEXT, APART
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let vectors = self.features / S::F32_LANES;
-        let mut done = 0;
-        while done < vectors {
-            match vectors - done {
-                1 => self.part::<S, 1>(simd, done),
-                2 | 4 => self.part::<S, 2>(simd, done),
-                _ => self.part::<S, 3>(simd, done),
+        // Two vectors a row, and what they are multiplied by, need more than sixteen registers.
+        let pairs = S::REGISTER_COUNT > 16;
+        let vectors = self.width / S::F32_LANES;
+        let mut first = 0;
+        while first < vectors {
+            if pairs && vectors - first > 1 {
+                self.part::<S, 2>(simd, first);
+                first += 2;
+            } else {
+                self.part::<S, 1>(simd, first);
+                first += 1;
             }
-            done += match vectors - done {
-                1 => 1,
-                2 | 4 => 2,
-                _ => 3,
-            };
         }
     }
 }

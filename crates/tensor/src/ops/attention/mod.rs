@@ -176,8 +176,8 @@ impl Task {
         let [q, k, v] = [q, k, v].map(|x| self.head_of(x));
         let k = k.transposed();
         let mut log_sums = vec![0.0; q.tokens()];
-        let mut lanes = vec![[0.0; LANES]; q.features()];
-        let mut sums = vec![0.0; LANES * q.features()];
+        let mut lanes = vec![[0.0; LANES]; self.head_size];
+        let mut sums = vec![0.0; LANES * q.width()];
         let mut scores = vec![[[0.0; LANES]; BLOCK]; q.tokens().div_ceil(BLOCK)];
         for tile in self.tiles() {
             let scores = &mut scores[..tile.blocks.len()];
@@ -206,7 +206,7 @@ impl Task {
             );
             let first_key = tile.blocks.start * BLOCK;
             weighted_sums(scores, &v, first_key, tile.first - first_key, &mut sums);
-            for (lane, sums) in sums.chunks_exact_mut(v.features()).enumerate().take(tile.queries) {
+            for (lane, sums) in sums.chunks_exact_mut(v.width()).enumerate().take(tile.queries) {
                 let scale = 1.0 / totals[lane];
                 sums.iter_mut().for_each(|sum| *sum *= scale);
                 log_sums[tile.first + lane] = totals[lane].ln() + largest[lane];
@@ -222,8 +222,8 @@ impl Task {
         let (k_transposed, v_transposed) = (k.transposed(), v.transposed());
         let [mut dk, mut dv] = [Head::zeros_like(&k), Head::zeros_like(&v)];
         let [mut dq_part, mut dk_part, mut dv_part] = gradients;
-        let mut lanes = vec![[0.0; LANES]; q.features()];
-        let mut sums = vec![0.0; LANES * q.features()];
+        let mut lanes = vec![[0.0; LANES]; self.head_size];
+        let mut sums = vec![0.0; LANES * q.width()];
         let mut p = vec![[[0.0; LANES]; BLOCK]; q.tokens().div_ceil(BLOCK)];
         let mut ds = p.clone();
         for tile in self.tiles() {
@@ -258,13 +258,13 @@ impl Task {
             weighted_sums(ds.as_flattened(), &k, first_key, tile.first - first_key, &mut sums);
             add_weighted_lanes(ds, &q, tile.first, &mut dk, first_key);
             add_weighted_lanes(p, &dy, tile.first, &mut dv, first_key);
-            for (token, sums) in (tile.first..tile.first + tile.queries).zip(sums.chunks_exact(q.features())) {
+            for (token, sums) in (tile.first..tile.first + tile.queries).zip(sums.chunks_exact(q.width())) {
                 dq_part.write_row(token, &sums[..self.head_size]);
             }
         }
         for (part, gradient) in [(&mut dk_part, dk), (&mut dv_part, dv)] {
             for token in 0..gradient.tokens() {
-                part.write_row(token, &gradient.row(token)[..self.head_size]);
+                part.write_row(token, gradient.row(token));
             }
         }
     }
