@@ -19,6 +19,12 @@ pub struct Configuration {
 }
 
 impl Configuration {
+    /// The name without the label of `baseline` before it: `hidden 96` for `FullSA-FullMLP-4L hidden 96`.
+    pub fn short_name(&self, baseline: Option<&Self>) -> &str {
+        let rest = baseline.and_then(|baseline| self.name.strip_prefix(baseline.label())?.strip_prefix(' '));
+        rest.filter(|rest| !rest.starts_with('(')).unwrap_or(&self.name)
+    }
+
     /// The first run, which tells what is the same in all.
     pub fn first(&self) -> &RunRow {
         &self.runs[0]

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use crate::stats::{self, CONFIDENCE, Interval, Spread};
-use crate::{Configuration, Verdict};
+use crate::{Configuration, RunRow, Verdict};
 
 /// In what a configuration differs from the baseline, where it is one thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,8 +67,10 @@ impl fmt::Display for Way {
 pub struct Point<'a> {
     /// The configuration.
     pub configuration: &'a Configuration,
-    /// How it differs from the baseline; `None` for the baseline, and where it differs in several things.
+    /// How it differs from `origin`; `None` for the baseline, and where it differs in several things.
     pub way: Option<Way>,
+    /// What it differs from: the baseline, or the substituted configuration that is the same in another depth.
+    pub origin: &'a Configuration,
     /// Parameters outside the embeddings.
     pub body: f64,
     /// Forward FLOPs a token, if known.
@@ -89,6 +91,8 @@ pub struct Twin<'a> {
     pub between: [&'a Configuration; 2],
     /// The loss of the dense model.
     pub loss: f64,
+    /// Its 95 % interval, under the same conditions as `interval`.
+    pub loss_interval: Option<Interval>,
     /// The substituted configuration's loss less the dense model's.
     pub difference: f64,
     /// Its 95 % interval; `None` where no configuration has two runs. The spread of the seeds is pooled over all
@@ -123,15 +127,22 @@ impl<'a> Frontier<'a> {
         let point = |configuration: &'a Configuration| {
             let way = Way::between(baseline, configuration);
             let is_baseline = std::ptr::eq(baseline, configuration);
-            let same =
-                |value: fn(&crate::RunRow) -> Option<u64>| value(baseline.first()) == value(configuration.first());
+            let same = |value: fn(&RunRow) -> Option<u64>| value(baseline.first()) == value(configuration.first());
             let nothing_told = way.is_none() && configuration.is_dense() && same(|run| run.params);
             let body = configuration.first().params_body? as f64;
             let flops = configuration.mean_of(|run| run.flops_per_token);
-            let point = Point { configuration, way, body, flops, loss: configuration.mean_loss() };
+            let loss = configuration.mean_loss();
+            let point = Point { configuration, way, origin: baseline, body, flops, loss };
             (is_baseline || !nothing_told).then_some(point)
         };
         let mut points: Vec<Point<'a>> = configurations.iter().filter_map(point).collect();
+        let one_step: Vec<_> = points.iter().filter(|point| point.way.is_some()).map(|one| one.configuration).collect();
+        let is_open = |point: &&mut Point| point.way.is_none() && !std::ptr::eq(point.configuration, baseline);
+        for point in points.iter_mut().filter(is_open) {
+            if let Some(origin) = one_step.iter().find(|other| differ_in_depth(point.configuration, other)) {
+                (point.way, point.origin) = (Some(Way::Depth), origin);
+            }
+        }
         points.sort_by(|a, b| a.body.total_cmp(&b.body).then(b.loss.total_cmp(&a.loss)));
         let mut sizes: Vec<f64> = points.iter().map(|point| point.body).collect();
         sizes.dedup();
@@ -148,16 +159,31 @@ impl<'a> Frontier<'a> {
         Some(Self { baseline, points, twins })
     }
 
-    /// The points of one way with the baseline among them, by size; of several of one size the best. Empty where there
-    /// is none but the baseline.
-    pub fn line(&self, way: Way) -> Vec<&Point<'a>> {
-        let line = line(&self.points, way, self.baseline);
-        if line.len() < 2 { Vec::new() } else { line }
+    /// The points of one way, by size, with what they differ from among them; of several of one size the best. A line
+    /// for each origin, that of the baseline first.
+    pub fn lines(&self, way: Way) -> Vec<Vec<&Point<'a>>> {
+        let mut origins = vec![self.baseline];
+        for point in self.points.iter().filter(|point| point.way == Some(way)) {
+            if !origins.iter().any(|origin| std::ptr::eq(*origin, point.origin)) {
+                origins.push(point.origin);
+            }
+        }
+        let lines = origins.into_iter().map(|origin| line(&self.points, way, origin));
+        lines.filter(|line| line.len() > 1).collect()
     }
 }
 
-fn line<'p, 'a>(points: &'p [Point<'a>], way: Way, baseline: &Configuration) -> Vec<&'p Point<'a>> {
-    let on_it = |point: &&Point<'_>| point.way == Some(way) || std::ptr::eq(point.configuration, baseline);
+/// Whether both are the same but for the number of layers, as far as their labels tell.
+fn differ_in_depth(one: &Configuration, other: &Configuration) -> bool {
+    let (a, b) = (one.first(), other.first());
+    let label = |run: &RunRow| run.label.replace(&format!("-{}L", run.layers.unwrap_or_default()), "");
+    a.layers != b.layers && label(a) == label(b) && (a.hidden, &a.attention, &a.mlp) == (b.hidden, &b.attention, &b.mlp)
+}
+
+fn line<'p, 'a>(points: &'p [Point<'a>], way: Way, origin: &Configuration) -> Vec<&'p Point<'a>> {
+    let on_it = |point: &&Point<'_>| {
+        point.way == Some(way) && std::ptr::eq(point.origin, origin) || std::ptr::eq(point.configuration, origin)
+    };
     let mut line: Vec<&Point<'_>> = points.iter().filter(on_it).collect();
     // Of equal size, the best comes last: keep that.
     line.reverse();
@@ -180,10 +206,11 @@ fn twin<'a>(
     let loss = (1.0 - part) * smaller.loss + part * larger.loss;
     let losses = [point, smaller, larger].map(|one| one.configuration.losses());
     let weighted = [(1.0, &losses[0][..]), (part - 1.0, &losses[1][..]), (-part, &losses[2][..])];
-    let interval = spread.and_then(|spread| stats::contrast(&weighted, spread, CONFIDENCE));
-    let difference = point.loss - loss;
+    let interval = |weighted: &[(f64, &[f64])]| stats::contrast(weighted, spread?, CONFIDENCE);
+    let loss_interval = interval(&[(1.0 - part, &losses[1]), (part, &losses[2])]);
+    let (difference, interval) = (point.loss - loss, interval(&weighted));
     let between = [smaller.configuration, larger.configuration];
-    Some(Twin { configuration: point.configuration, way, between, loss, difference, interval })
+    Some(Twin { configuration: point.configuration, way, between, loss, loss_interval, difference, interval })
 }
 
 /// Which of the points (size, loss) no other beats: none is as small and better, or smaller and as good.

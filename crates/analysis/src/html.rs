@@ -20,31 +20,37 @@ pub(crate) struct Section<'a> {
 
 /// The page: for each experiment what the figures say, the table, the plots.
 pub(crate) fn page(sections: &[Section]) -> String {
-    let names: Vec<_> = sections.iter().map(|section| section.summary.experiment).collect();
-    let title = escape(&names.join(", "));
+    let names: Vec<_> = sections.iter().map(|section| escape(section.summary.experiment)).collect();
+    let title = if let [name] = names.as_slice() { name } else { "Experiments" };
     let mut html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
          <style>\n{STYLE}{DARK_STYLE}\n</style>\n</head>\n<body>\n<main>\n"
     );
-    if let [_] = sections {
-        html += &format!("<h1>{title}</h1>\n");
-    } else {
-        html += "<h1>Experiments</h1>\n";
-    }
-    for section in sections {
-        if sections.len() > 1 {
-            html += &format!("<h2>{}</h2>\n", escape(section.summary.experiment));
+    html += &format!("<h1>{title}</h1>\n");
+    if sections.len() > 1 {
+        html += "<nav>\n<ul>\n";
+        for (number, name) in names.iter().enumerate() {
+            html += &format!("<li><a href=\"#experiment-{number}\">{name}</a></li>\n");
         }
-        push_section(&mut html, section);
+        html += "</ul>\n</nav>\n";
+    }
+    for (number, (name, section)) in names.iter().zip(sections).enumerate() {
+        if sections.len() > 1 {
+            html += &format!("<h2 id=\"experiment-{number}\">{name}</h2>\n");
+        }
+        push_section(&mut html, section, if sections.len() > 1 { "h3" } else { "h2" });
     }
     html + "</main>\n</body>\n</html>\n"
 }
 
-fn push_section(html: &mut String, Section { summary, plots }: &Section) {
-    let lead =
-        escape(&findings(summary).join(" ")).replace(NAME_BEGIN, "<span class=\"name\">").replace(NAME_END, "</span>");
-    *html += &format!("<p class=\"lead\">{lead}</p>\n");
+/// A section whose parts have headings of this level.
+fn push_section(html: &mut String, Section { summary, plots }: &Section, level: &str) {
+    let heading = |text: &str| format!("<{level} class=\"part\">{text}</{level}>\n");
+    for paragraph in findings(summary) {
+        let text = escape(&paragraph).replace(NAME_BEGIN, "<span class=\"name\">").replace(NAME_END, "</span>");
+        *html += &format!("<p class=\"lead\">{text}</p>\n");
+    }
     if !summary.rows.is_empty() {
         push_table(html, &page_table(summary));
         for note in notes(summary) {
@@ -52,11 +58,11 @@ fn push_section(html: &mut String, Section { summary, plots }: &Section) {
         }
     }
     if !summary.unfinished.is_empty() {
-        *html += "<h3>Runs that are not counted</h3>\n";
+        *html += &heading("Runs that are not counted");
         push_table(html, &unfinished_table(summary));
     }
     if let Some(frontier) = summary.frontier.as_ref().filter(|frontier| !frontier.twins.is_empty()) {
-        *html += "<h3>Beside dense models of as many body parameters</h3>\n";
+        *html += &heading("Beside dense models of as many body parameters");
         push_table(html, &twins_table(frontier));
         *html += &format!("<p class=\"note\">{}</p>\n", escape(TWINS_NOTE));
     }
@@ -64,7 +70,8 @@ fn push_section(html: &mut String, Section { summary, plots }: &Section) {
         let (title, caption) = (escape(&plot.title), escape(&plot.caption));
         let svg = plot.svg.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{title}\" "), 1);
         *html += &format!(
-            "<figure>\n<h3>{title}</h3>\n<div class=\"scroll\">\n{svg}</div>\n<figcaption>{caption}</figcaption>\n</figure>\n"
+            "<figure>\n{}<div class=\"scroll\">\n{svg}</div>\n<figcaption>{caption}</figcaption>\n</figure>\n",
+            heading(&title)
         );
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! This crate knows no tensor: it reads `runs.csv` and `curves.csv` of one or more results folders ([`read_results`]),
 //! groups runs that differ only in their seed ([`Configuration`]), says which configurations can be told apart
-//! ([`compare`], [`Summary`]), and writes that down: [`text_table`] for a terminal, [`write_summary_csv`] for scripts, [`plot`] for the eye,
-//! and [`report`] for all of it in one page.
+//! ([`compare`], [`Summary`], [`Frontier`]), and writes that down: [`text_table`] for a terminal, [`summary_csv`] and [`twins_csv`] for
+//! scripts, [`plot`] for the eye, and [`report`] for all of it in one page.
 
 mod compare;
 mod configuration;
@@ -26,6 +26,7 @@ mod table;
 mod tables;
 mod text;
 mod ties;
+mod twins_csv;
 
 pub use compare::{Comparison, Method, Verdict, compare};
 pub use configuration::Configuration;
@@ -39,3 +40,4 @@ pub use rows::{CURVE_COLUMNS, CurveRow, RUN_COLUMNS, RunRow, Split, Status};
 pub use summary::{Summary, SummaryRow};
 pub use summary_csv::{SUMMARY_COLUMNS, summary_csv, write_summary_csv};
 pub use text::text_table;
+pub use twins_csv::{TWIN_COLUMNS, twins_csv};

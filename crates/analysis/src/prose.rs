@@ -1,8 +1,8 @@
 //! What a summary says, in sentences.
 
-use crate::format::{plural, signed};
+use crate::format::{plural, signed, thousands};
 use crate::stats::{CONFIDENCE, with_spread_of};
-use crate::{Configuration, Frontier, Summary, SummaryRow, Verdict, Way};
+use crate::{Configuration, Frontier, RunRow, Summary, SummaryRow, Verdict, Way};
 
 /// Begins a name in a sentence (Unicode's first strong isolate).
 pub(crate) const NAME_BEGIN: char = '\u{2068}';
@@ -12,8 +12,9 @@ pub(crate) const NAME_END: char = '\u{2069}';
 /// More groups than these are not read in a sentence.
 const MOST_GROUPS: usize = 4;
 
-/// What was compared, what can be told apart and what cannot, and what is missing: plain sentences, without markup but
-/// for [`NAME_BEGIN`] and [`NAME_END`] around names, within which no line should break.
+/// What was compared, what can be told apart and what cannot; how low rank stands beside smaller dense models; what is
+/// missing: a paragraph each, of plain sentences, without markup but for [`NAME_BEGIN`] and [`NAME_END`] around names,
+/// within which no line should break.
 pub(crate) fn findings(summary: &Summary) -> Vec<String> {
     if summary.rows.is_empty() {
         let unfinished = plural(summary.unfinished.len(), "run");
@@ -21,16 +22,32 @@ pub(crate) fn findings(summary: &Summary) -> Vec<String> {
     }
     let runs = summary.rows.iter().map(|row| row.configuration.runs.len()).sum();
     let compared = plural(summary.rows.len(), "configuration");
-    let mut sentences =
-        vec![format!("{} compares {compared} in {}.", summary.experiment, plural(runs, "finished run"))];
+    let mut sentences = vec![format!(
+        "{} compares {compared} in {}{}.",
+        summary.experiment,
+        plural(runs, "finished run"),
+        data(summary)
+    )];
     match summary.baseline {
         Some(baseline) => sentences.extend(beside_baseline(summary, baseline)),
         None => sentences.push("It has no baseline: no configuration is dense in attention and MLP.".to_owned()),
     }
     sentences.extend(tied_groups(summary));
-    sentences.extend(summary.frontier.as_ref().into_iter().flat_map(beside_dense));
-    sentences.extend(missing(summary));
-    sentences
+    let frontier = summary.frontier.as_ref().map(beside_dense).unwrap_or_default();
+    let paragraphs = [sentences, frontier, missing(summary)];
+    paragraphs.into_iter().filter(|one| !one.is_empty()).map(|sentences| sentences.join(" ")).collect()
+}
+
+/// `, each trained on 1,900 stories (372,013 tokens)`, where that is known and the same in all runs.
+fn data(summary: &Summary) -> String {
+    let of_all = |value: fn(&RunRow) -> Option<u64>| {
+        let mut values = summary.rows.iter().flat_map(|row| &row.configuration.runs).map(value);
+        let first = values.next().flatten()?;
+        values.all(|other| other == Some(first)).then(|| thousands(first))
+    };
+    let Some(stories) = of_all(|run| run.stories) else { return String::new() };
+    let tokens = of_all(|run| run.tokens).map_or(String::new(), |tokens| format!(" ({tokens} tokens)"));
+    format!(", each trained on {stories} stories{tokens}")
 }
 
 fn beside_baseline(summary: &Summary, baseline: &Configuration) -> Vec<String> {
@@ -54,16 +71,29 @@ fn beside_baseline(summary: &Summary, baseline: &Configuration) -> Vec<String> {
     sentences
 }
 
-/// `9 are worse than the baseline, by +0.129 (LgSA-LgMLP-4L) to +0.691 (MedSA-MedMLP-4L).`
-fn differing(rows: &[&SummaryRow], what: &str, others: usize) -> Option<String> {
-    let by = |row: &SummaryRow| signed(row.comparison.map_or(0.0, |comparison| comparison.difference), 3);
-    let name = |row: &SummaryRow| name(row.configuration);
-    Some(match rows {
+/// `9 others are worse than the baseline, by +0.129 (LgSA-LgMLP-4L) to +0.691 (MedSA-MedMLP-4L).`
+fn differing<'a>(rows: &[&SummaryRow<'a>], what: &str, others: usize) -> Option<String> {
+    let number = if rows.len() == others { "All others".to_owned() } else { format!("{} others", rows.len()) };
+    let by =
+        |row: &&SummaryRow<'a>| (row.configuration, row.comparison.map_or(0.0, |comparison| comparison.difference));
+    ranging(rows.iter().map(by), &number, what).map(|clause| clause + ".")
+}
+
+/// `9 are better, by −0.365 (a) to −0.035 (b)`, or `a is better (−0.365)`; `None` of nothing.
+fn ranging<'a>(
+    differences: impl Iterator<Item = (&'a Configuration, f64)>,
+    number: &str,
+    what: &str,
+) -> Option<String> {
+    let mut differences: Vec<_> = differences.collect();
+    differences.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let by = |(_, difference): &(_, f64)| signed(*difference, 3);
+    let name = |(one, _): &(&Configuration, _)| name(one);
+    Some(match differences.as_slice() {
         [] => return None,
-        [one] => format!("{} is {what} ({}).", name(one), by(one)),
+        [one] => format!("{} is {what} ({})", name(one), by(one)),
         [first, .., last] => {
-            let number = if rows.len() == others { "All others".to_owned() } else { format!("{} others", rows.len()) };
-            format!("{number} are {what}, by {} ({}) to {} ({}).", by(first), name(first), by(last), name(last))
+            format!("{number} are {what}, by {} ({}) to {} ({})", by(first), name(first), by(last), name(last))
         }
     })
 }
@@ -79,7 +109,7 @@ fn tied_groups(summary: &Summary) -> Option<String> {
         names.collect::<Vec<_>>()
     };
     let groups: Vec<_> =
-        letters.into_iter().map(members).filter(|names| names.len() > 1).map(|one| list(&one)).collect();
+        letters.into_iter().map(members).filter(|names| names.len() > 1).map(|one| list(&one, "and")).collect();
     match groups.as_slice() {
         [] if others.len() > 1 && others.iter().all(|row| !row.ties.is_empty()) => {
             Some("All of them can be told apart from each other.".to_owned())
@@ -92,29 +122,25 @@ fn tied_groups(summary: &Summary) -> Option<String> {
     }
 }
 
-/// `Beside dense models of as many body parameters, made smaller by hidden size: a (−0.026) is better; b (+0.171) is worse.`
+/// `Beside dense models of as many body parameters, made smaller by hidden size: a is better (−0.026); 2 are worse, by …`
 fn beside_dense(frontier: &Frontier) -> Vec<String> {
     let sentence = |way: Way| {
-        let of = |verdict: Option<Verdict>, are: [&str; 2]| {
-            let twins: Vec<_> =
-                frontier.twins.iter().filter(|twin| twin.way == way && twin.verdict() == verdict).collect();
-            let names: Vec<String> = twins
-                .iter()
-                .map(|twin| format!("{} ({})", name(twin.configuration), signed(twin.difference, 3)))
-                .collect();
-            (!names.is_empty()).then(|| format!("{} {}", list(&names), are[usize::from(names.len() > 1)]))
+        let clause = |(verdict, what): (Option<Verdict>, &str)| {
+            let twins = frontier.twins.iter().filter(|twin| twin.way == way && twin.verdict() == verdict);
+            let differences: Vec<_> = twins.map(|twin| (twin.configuration, twin.difference)).collect();
+            ranging(differences.iter().copied(), &differences.len().to_string(), what)
         };
-        let parts: Vec<String> = [
-            of(Some(Verdict::Better), ["is better", "are better"]),
-            of(Some(Verdict::Worse), ["is worse", "are worse"]),
-            of(Some(Verdict::NotDistinguishable), ["cannot be told apart", "cannot be told apart"]),
-            of(None, ["differs by as much, of unknown spread", "differ by as much, of unknown spread"]),
+        let clauses: Vec<String> = [
+            (Some(Verdict::Better), "better"),
+            (Some(Verdict::Worse), "worse"),
+            (Some(Verdict::NotDistinguishable), "not distinguishable"),
+            (None, "different, with no spread to judge it by"),
         ]
         .into_iter()
-        .flatten()
+        .filter_map(clause)
         .collect();
         let dense = format!("Beside dense models of as many body parameters, made smaller by {way}");
-        (!parts.is_empty()).then(|| format!("{dense}: {}.", parts.join("; ")))
+        (!clauses.is_empty()).then(|| format!("{dense}: {}.", clauses.join("; ")))
     };
     [Way::Hidden, Way::Width].into_iter().filter_map(sentence).collect()
 }
@@ -142,6 +168,14 @@ fn missing(summary: &Summary) -> Vec<String> {
         }
         _ => {}
     }
+    let substituted = summary.rows.iter().any(|row| !row.configuration.is_dense());
+    if substituted && summary.frontier.as_ref().is_none_or(|frontier| frontier.twins.is_empty()) {
+        sentences.push("No substituted configuration lies between two dense ones in size, so none is held against a dense one of its size.".to_owned());
+    }
+    if !summary.absent.is_empty() {
+        let absent: Vec<String> = summary.absent.iter().map(|what| (*what).to_owned()).collect();
+        sentences.push(format!("Its files do not hold {}.", list(&absent, "or")));
+    }
     if !summary.unfinished.is_empty() {
         let are = if summary.unfinished.len() == 1 { "is" } else { "are" };
         sentences.push(format!("{} {are} not counted.", plural(summary.unfinished.len(), "unfinished or failed run")));
@@ -154,10 +188,10 @@ fn name(configuration: &Configuration) -> String {
 }
 
 /// `a, b and c`.
-fn list(names: &[String]) -> String {
+fn list(names: &[String], and: &str) -> String {
     match names {
         [] => String::new(),
         [one] => one.clone(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+        [first @ .., last] => format!("{} {and} {last}", first.join(", ")),
     }
 }

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use crate::file::write_whole;
 use crate::html::{Section, page};
 use crate::plot::{frontier_plots, plots};
-use crate::{Error, Experiment, Summary, merged, read_results, text_table, write_summary_csv};
+use crate::{Error, Experiment, Summary, merged, read_results, text_table, twins_csv, write_summary_csv};
 
 /// What a report consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
-    /// `report.html`, the plots as SVG, `summary.csv`, and the tables as text.
+    /// `report.html`, the plots as SVG, `summary.csv`, `twins.csv`, and the tables as text.
     #[default]
     Html,
     /// The tables as text; nothing is written.
@@ -39,8 +39,8 @@ pub struct Report {
     pub files: Vec<PathBuf>,
 }
 
-/// Reads the results folders and writes a report on them: `report.html`, `summary.csv` and one SVG a plot, named
-/// `<experiment>-<plot>.svg`.
+/// Reads the results folders and writes a report on them: `report.html`, `summary.csv`, `twins.csv` where low-rank
+/// configurations have dense ones of their size beside them, and one SVG a plot, named `<experiment>-<plot>.svg`.
 ///
 /// # Errors
 /// As [`read_results`]; [`Error::UnknownLabel`] when no experiment has the baseline that was asked for;
@@ -53,7 +53,9 @@ pub fn report(dirs: &[PathBuf], options: &ReportOptions) -> Result<Report, Error
     }
     let together = merged(&experiments);
     let summaries = summaries(&experiments, options.baseline.as_deref())?;
-    let overview = self::summaries(&together, options.baseline.as_deref().filter(|label| has(&together, label)))?;
+    let mut overview = self::summaries(&together, options.baseline.as_deref().filter(|label| has(&together, label)))?;
+    // What one of them lacks is said of that one.
+    overview.iter_mut().for_each(|summary| summary.absent.clear());
     let text = overview.iter().chain(&summaries).map(text_table).collect::<Vec<_>>().join("\n\n");
     let files = match options.format {
         Format::Text => Vec::new(),
@@ -87,6 +89,13 @@ fn write_files(
     fs::create_dir_all(out).map_err(|source| Error::Write { path: out.to_owned(), source })?;
     let csv = out.join("summary.csv");
     write_summary_csv(&csv, &summaries)?;
+    let mut files = vec![out.join("report.html"), csv];
+    let has_twins = |summary: &&Summary| summary.frontier.as_ref().is_some_and(|one| !one.twins.is_empty());
+    let with_twins: Vec<_> = overview.iter().chain(&summaries).filter(has_twins).collect();
+    if !with_twins.is_empty() {
+        files.push(out.join("twins.csv"));
+        write_whole(&files[2], &twins_csv(with_twins))?;
+    }
     let mut names = Vec::new();
     let mut sections = Vec::new();
     for summary in overview.into_iter().filter(|summary| summary.frontier.is_some()) {
@@ -98,9 +107,7 @@ fn write_files(
         names.push(experiment.name.clone());
         sections.push(Section { plots: plots(experiment, &summary), summary });
     }
-    let html = out.join("report.html");
-    write_whole(&html, &page(&sections))?;
-    let mut files = vec![html, csv];
+    write_whole(&files[0], &page(&sections))?;
     for (index, (name, section)) in names.iter().zip(&sections).enumerate() {
         // Folders of the same name in different places.
         let twin = names[..index].iter().filter(|other| *other == name).count();

@@ -16,6 +16,8 @@ pub struct Summary<'a> {
     pub frontier: Option<Frontier<'a>>,
     /// The runs that do not count.
     pub unfinished: &'a [RunRow],
+    /// What the files leave out, so that a report cannot show it.
+    pub absent: Vec<&'static str>,
 }
 
 /// One configuration of a [`Summary`].
@@ -55,8 +57,26 @@ impl<'a> Summary<'a> {
             row.ties = letters;
         }
         let frontier = baseline.and_then(|baseline| Frontier::new(&experiment.configurations, baseline));
-        Ok(Self { experiment: &experiment.name, baseline, rows, frontier, unfinished: &experiment.unfinished })
+        let unfinished = &experiment.unfinished;
+        let absent = absent(experiment);
+        Ok(Self { experiment: &experiment.name, baseline, rows, frontier, unfinished, absent })
     }
+}
+
+fn absent(experiment: &Experiment) -> Vec<&'static str> {
+    let known = |value: fn(&RunRow) -> Option<f64>| {
+        experiment.configurations.iter().flat_map(|one| &one.runs).any(|run| value(run).is_some())
+    };
+    let all = [
+        (known(|run| run.params.map(|count| count as f64)), "parameters"),
+        (known(|run| run.params_body.map(|count| count as f64)), "parameters outside the embeddings"),
+        (known(|run| run.flops_per_token), "operations a token"),
+        (known(|run| run.tokens_per_second), "tokens a second"),
+        (known(|run| run.wall_seconds), "training times"),
+        (!experiment.curves.is_empty(), "loss curves"),
+        (!experiment.ranks.is_empty(), "effective ranks"),
+    ];
+    all.into_iter().filter(|(is_there, _)| !is_there).map(|(_, what)| what).collect()
 }
 
 impl<'a> SummaryRow<'a> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::file::write_whole;
+use crate::file::{csv_text, field, write_whole};
 use crate::{Error, Summary, SummaryRow};
 
 /// The columns of `summary.csv`, in their order. Losses and differences are nats per target token; `method` says how
@@ -29,15 +29,8 @@ pub const SUMMARY_COLUMNS: [&str; 17] = [
 
 /// The text of a `summary.csv` of these experiments. What is not known is an empty field.
 pub fn summary_csv(summaries: &[Summary]) -> String {
-    let mut writer = csv::Writer::from_writer(Vec::new());
     let rows = summaries.iter().flat_map(|summary| summary.rows.iter().map(|row| record(summary.experiment, row)));
-    let written = writer.write_record(SUMMARY_COLUMNS).and_then(|()| {
-        let mut rows = rows;
-        rows.try_for_each(|row| writer.write_record(row))
-    });
-    written.expect("rows have the header's length, and memory takes them");
-    let bytes = writer.into_inner().expect("memory takes the text");
-    String::from_utf8(bytes).expect("text in, text out")
+    csv_text(SUMMARY_COLUMNS, rows)
 }
 
 /// Writes a `summary.csv`: first beside it, then in its place, so that a reader never meets half a file.
@@ -70,8 +63,4 @@ fn record(experiment: &str, row: &SummaryRow) -> [String; SUMMARY_COLUMNS.len()]
         field(row.comparison.map(|comparison| comparison.method)),
         row.configuration.name.clone(),
     ]
-}
-
-fn field(value: Option<impl ToString>) -> String {
-    value.map_or(String::new(), |value| value.to_string())
 }

@@ -94,8 +94,12 @@ pub(crate) fn twins_table(frontier: &Frontier) -> Table {
         let interval = twin.interval?;
         Some(format!("{} … {}", signed(interval.low(), decimals), signed(interval.high(), decimals)))
     };
+    let dense_loss = |twin: &Twin| {
+        let spread = twin.loss_interval.map(|interval| format!(" ± {:.decimals$}", interval.half_width));
+        Some(format!("{:.decimals$}{}", twin.loss, spread.unwrap_or_default()))
+    };
     let between = |twin: &Twin| {
-        let [smaller, larger] = twin.between.map(|one| one.name.as_str());
+        let [smaller, larger] = twin.between.map(|one| one.short_name(Some(frontier.baseline)));
         Some(format!("{smaller} … {larger}"))
     };
     Table::new([
@@ -106,8 +110,8 @@ pub(crate) fn twins_table(frontier: &Frontier) -> Table {
             each(&|twin| twin.configuration.first().params_body.map(thousands)),
         ),
         Column::new("eval\nloss", Align::Right, each(&|twin| Some(format!("{:.3}", twin.configuration.mean_loss())))),
-        Column::new("dense\nby", Align::Left, each(&|twin| Some(twin.way.to_string()))),
-        Column::new("its\nloss", Align::Right, each(&|twin| Some(format!("{:.3}", twin.loss)))),
+        Column::new("dense,\nsmaller by", Align::Left, each(&|twin| Some(twin.way.to_string()))),
+        Column::new("its loss\n± 95 %", Align::Right, each(&dense_loss)),
         Column::new("difference", Align::Right, each(&|twin| Some(signed(twin.difference, decimals)))),
         Column::new("95 % interval", Align::Right, each(&interval)),
         Column::new("verdict", Align::Left, each(&|twin| twin.verdict().map(|verdict| verdict.to_string()))),
@@ -135,6 +139,8 @@ pub(crate) fn notes(summary: &Summary) -> Vec<String> {
     if summary.rows.iter().any(|row| !row.ties.is_empty()) {
         notes
             .push("Two configurations that share a letter under ties cannot be told apart (each pair at 95 %).".into());
+    } else if methods(summary).iter().any(|method| *method != Method::NoSpread) && summary.rows.len() > 2 {
+        notes.push("Ties are left out: a pair has no interval, or they would take too many letters.".into());
     }
     notes
 }

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use lrx_analysis::{Moment, Summary, Verdict, Way, merged, read_experiment, read_ranks};
+use lrx_analysis::{
+    Moment, Point, ReportOptions, Summary, TWIN_COLUMNS, Verdict, Way, merged, read_experiment, read_ranks, report,
+};
 
 /// Dense models of three hidden sizes and of a smaller width, low-rank ones between them; two seeds each.
 const RUNS: &str = "run_id,label,seed,status,layers,hidden,attention,attention_ranks,mlp,mlp_ranks,params,params_body,\
@@ -52,9 +54,10 @@ fn a_low_rank_model_stands_beside_the_dense_one_of_its_size() {
         ("base", None),
     ];
     assert_eq!(ways, expected);
-    let line: Vec<_> = frontier.line(Way::Hidden).iter().map(|point| point.body).collect();
-    assert_eq!(line, [1000.0, 2000.0, 4000.0]);
-    assert!(frontier.line(Way::Depth).is_empty());
+    let lines = frontier.lines(Way::Hidden);
+    assert_eq!(lines.len(), 1);
+    assert_eq!(lines[0].iter().map(|point| point.body).collect::<Vec<_>>(), [1000.0, 2000.0, 4000.0]);
+    assert!(frontier.lines(Way::Depth).is_empty());
 
     // 500 lies below every dense model, and 2500 below those of smaller width: one twin is left.
     let [twin] = frontier.twins[..] else { panic!("{:?}", frontier.twins) };
@@ -68,6 +71,43 @@ fn a_low_rank_model_stands_beside_the_dense_one_of_its_size() {
     let half_width = 2.446912 * 0.0141421 * (weights / 2.0).sqrt();
     assert!((twin.interval.unwrap().half_width - half_width).abs() < 1e-6);
     assert_eq!(twin.verdict(), Some(Verdict::Better));
+    let dense_half_width = 2.446912 * 0.0141421 * ((weights - 1.0) / 2.0).sqrt();
+    assert!((twin.loss_interval.unwrap().half_width - dense_half_width).abs() < 1e-6);
+
+    let options = ReportOptions { out: Some(folder.path().join("out")), ..Default::default() };
+    let made = report(&[folder.path().join("a")], &options).unwrap();
+    assert!(made.text.contains("Beside dense models of as many body parameters"));
+    let csv = fs::read_to_string(folder.path().join("out/twins.csv")).unwrap();
+    let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!((rows.len(), &rows[0][..]), (2, &TWIN_COLUMNS[..]));
+    assert_eq!(rows[1][..3], ["a", "low attention", "2500"]);
+    assert_eq!((rows[1][4], rows[1][5], rows[1][6], rows[1][13]), ("hidden size", "hidden 48", "base", "better"));
+}
+
+#[test]
+fn a_low_rank_model_of_another_depth_lies_on_a_line_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = |label: &str, layers: usize, kind: &str, rank: &str, body: u64| {
+        let ranks = vec![rank; layers].join(" ");
+        format!("{label},{label},0,finished,{layers},64,{kind},{ranks},{kind},{ranks},,{body},,10,900,30,3.5\n")
+    };
+    let rows = [
+        row("FullSA-FullMLP-2L", 2, "dense", "", 4000),
+        row("MedSA-MedMLP-4L", 4, "low-rank", "8", 1000),
+        row("MedSA-MedMLP-2L", 2, "low-rank", "8", 500),
+        row("LgSA-LgMLP-4L", 4, "low-rank", "16", 2000),
+    ];
+    write(folder.path(), "a", &rows.concat());
+    let experiment = read_experiment(&folder.path().join("a")).unwrap();
+    let frontier = Summary::new(&experiment, None).unwrap().frontier.unwrap();
+    let labels =
+        |line: &[&Point<'_>]| line.iter().map(|point| point.configuration.label().to_owned()).collect::<Vec<_>>();
+    let depth = frontier.lines(Way::Depth);
+    assert_eq!(depth.iter().map(|line| labels(line)).collect::<Vec<_>>(), [["MedSA-MedMLP-2L", "MedSA-MedMLP-4L"]]);
+    let both = frontier.lines(Way::Both);
+    assert_eq!(both.iter().map(|line| labels(line)).collect::<Vec<_>>(), [["MedSA-MedMLP-2L", "FullSA-FullMLP-2L"]]);
+    let open: Vec<_> = frontier.points.iter().filter(|point| point.way.is_none()).map(|point| point.body).collect();
+    assert_eq!(open, [2000.0, 4000.0], "two steps from the baseline, and the baseline");
 }
 
 #[test]

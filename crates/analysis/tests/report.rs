@@ -109,7 +109,7 @@ fn the_page_needs_nothing_but_itself() {
     let made = report(&[dir.path().to_owned(), published()], &options).unwrap();
     let page = fs::read_to_string(&made.files[0]).unwrap();
     assert!(page.len() < 200_000, "{} bytes", page.len());
-    for foreign in ["<script", "<link", "src=", "href=", "url(", "@import", "<Med>"] {
+    for foreign in ["<script", "<link", "src=", "href=\"h", "url(", "@import", "<Med>"] {
         assert!(!page.contains(foreign), "{foreign}");
     }
     assert!(page.contains("&lt;Med&gt; &amp; &quot;co&quot;"));
@@ -157,6 +157,35 @@ fn the_baseline_can_be_named() {
     assert!(text.contains("baseline FullSA-FullMLP-4L, 2 runs") && text.contains("baseline MedSA-MedMLP-4L, 1 run"));
     assert!(matches!(with("none", &[dir.path(), &published]), Err(Error::UnknownLabel { .. })));
     assert!(matches!(report(&[], &ReportOptions::default()), Err(Error::NoFolders)));
+}
+
+#[test]
+fn what_is_missing_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let page = |rows: &str| {
+        fs::write(dir.path().join("runs.csv"), rows).unwrap();
+        let made = report(&[dir.path().to_owned()], &ReportOptions::default()).unwrap();
+        fs::read_to_string(&made.files[0]).unwrap()
+    };
+    let bare = page("label,eval_loss\nLow,3.5\nLower,3.6\n");
+    assert!(bare.contains("It has no baseline") && bare.contains("No configuration has several seeds"));
+    assert!(bare.contains("Its files do not hold parameters, parameters outside the embeddings, operations a token"));
+    assert!(bare.contains("loss curves or effective ranks.") && !bare.contains("<svg "));
+    let single =
+        page("label,attention,mlp,params,params_body,eval_loss\na,dense,dense,9,6,3.5\nb,low-rank,dense,7,4,3.6\n");
+    assert!(
+        single.contains("one run, so its spread is not known") && single.contains("No substituted configuration lies")
+    );
+    assert_eq!(single.matches("<svg ").count(), 2);
+}
+
+#[test]
+fn one_size_is_no_plot_against_size() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = "label,attention,mlp,params,params_body,wall_seconds,eval_loss\na,dense,dense,9,6,10,3.5\nb,dense,dense,9,6,11,3.6\n";
+    fs::write(dir.path().join("runs.csv"), rows).unwrap();
+    let made = report(&[dir.path().to_owned()], &ReportOptions::default()).unwrap();
+    assert!(names(&made.files)[2].ends_with("-loss-by-time.svg") && made.files.len() == 3, "{:?}", made.files);
 }
 
 #[test]

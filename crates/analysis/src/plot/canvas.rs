@@ -8,10 +8,15 @@ use crate::format::signed_thousands;
 
 /// Width of every plot, in pixels.
 pub(super) const WIDTH: u32 = 900;
-/// Height of every plot, in pixels.
+/// Height of a plot with a legend of one row, in pixels.
 pub(super) const HEIGHT: u32 = 540;
-/// Height of the strip on top that holds the legend, in pixels.
+/// The same where many points want room.
+pub(super) const TALL: u32 = 680;
+/// Height of a legend of one row, and what each further row adds, in pixels.
 const LEGEND: i32 = 34;
+const LEGEND_ROW: i32 = 20;
+/// Room above a plot without a legend.
+const NO_LEGEND: i32 = 14;
 
 /// Colour of text and axes.
 pub(super) const INK: RGBColor = RGBColor(0x24, 0x29, 0x2F);
@@ -87,8 +92,8 @@ fn range(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
 
 /// An entry of the legend, and how its points are drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Key {
-    pub(super) name: &'static str,
+pub(super) struct Key<'a> {
+    pub(super) name: &'a str,
     pub(super) color: RGBColor,
     pub(super) shape: Shape,
 }
@@ -96,8 +101,12 @@ pub(super) struct Key {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Shape {
     Disc,
+    /// A smaller one, for lines; and its outline.
+    Dot,
+    Circle,
     /// Its corners around the point.
     Polygon(&'static [(i32, i32)]),
+    Outline(&'static [(i32, i32)]),
     /// Around another marker.
     Ring,
 }
@@ -110,20 +119,21 @@ pub(super) type Chart<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<Scale, 
 /// Drawing into memory has no reason to fail.
 pub(super) const DRAWS: &str = "memory takes the drawing";
 
-/// Draws a plot: legend, axes and grid, then what `content` adds.
+/// Draws a plot with a margin to the right: legend, axes and grid, then what `content` adds.
 pub(super) fn draw(
     x: &Axis,
     y: &Axis,
-    right: i32,
+    (height, right): (u32, i32),
     keys: &[Key],
     content: impl for<'a> FnOnce(&Area<'a>, &mut Chart<'a>),
 ) -> String {
     let mut svg = String::new();
     {
-        let root = SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area();
-        legend(&root, keys);
+        let (places, strip) = legend_places(keys);
+        let root = SVGBackend::with_string(&mut svg, size(height, strip)).into_drawing_area();
+        legend(&root, keys, &places);
         let mut chart = ChartBuilder::on(&root)
-            .margin_top(LEGEND)
+            .margin_top(strip)
             .margin_right(right)
             .margin_bottom(6)
             .margin_left(8)
@@ -154,33 +164,57 @@ pub(super) fn draw(
     svg
 }
 
-fn legend(root: &Area, keys: &[Key]) {
-    let names: i32 = keys.iter().map(|key| text_width(key.name) as i32).sum();
-    let fits = 84 + names + 36 * keys.len() as i32 <= WIDTH as i32;
-    let (mut x, gap) = if fits { (84, 36) } else { (20, 24) };
-    for key in keys {
-        marker(root, key, (x, LEGEND / 2), 1.0);
-        let text = Text::new(key.name, (x + 12, LEGEND / 2), text_style(INK, 1.0, HPos::Left));
+/// Where the markers of a legend stand, in as many rows as it takes, and how high the strip is that holds them.
+fn legend_places(keys: &[Key]) -> (Vec<(i32, i32)>, i32) {
+    const LEFT: i32 = 84;
+    const GAP: i32 = 28;
+    let (mut x, mut y) = (LEFT, LEGEND / 2);
+    let place = |key: &Key| {
+        let width = text_width(key.name) as i32;
+        if x > LEFT && x + width + GAP > WIDTH as i32 {
+            (x, y) = (LEFT, y + LEGEND_ROW);
+        }
+        let place = (x, y);
+        x += width + GAP;
+        place
+    };
+    let places: Vec<_> = keys.iter().map(place).collect();
+    let strip = places.last().map_or(NO_LEGEND, |(_, y)| y + LEGEND / 2);
+    (places, strip)
+}
+
+/// The size of a drawing whose legend takes such a strip.
+fn size(height: u32, strip: i32) -> (u32, u32) {
+    (WIDTH, height.saturating_add_signed(strip - LEGEND))
+}
+
+fn legend(root: &Area, keys: &[Key], places: &[(i32, i32)]) {
+    for (key, &(x, y)) in keys.iter().zip(places) {
+        marker(root, key, (x, y), 1.0);
+        let text = Text::new(key.name, (x + 12, y), text_style(INK, 1.0, HPos::Left));
         root.draw(&text).expect(DRAWS);
-        x += gap + text_width(key.name) as i32;
     }
 }
 
 /// Draws a marker at a pixel.
 pub(super) fn marker(root: &Area, key: &Key, (x, y): (i32, i32), opacity: f64) {
-    let style = key.color.mix(opacity).filled();
+    let style = key.color.mix(opacity);
+    let around = |corners: &[(i32, i32)]| corners.iter().map(|(dx, dy)| (x + dx, y + dy)).collect::<Vec<_>>();
     match key.shape {
-        Shape::Disc => root.draw(&Circle::new((x, y), 6, style)),
-        Shape::Ring => root.draw(&Circle::new((x, y), 9, key.color.stroke_width(2))),
-        Shape::Polygon(corners) => {
-            let corners: Vec<_> = corners.iter().map(|(dx, dy)| (x + dx, y + dy)).collect();
-            root.draw(&Polygon::new(corners, style))
+        Shape::Disc => root.draw(&Circle::new((x, y), 6, style.filled())),
+        Shape::Dot => root.draw(&Circle::new((x, y), 4, style.filled())),
+        Shape::Circle => root.draw(&Circle::new((x, y), 4, style.stroke_width(2))),
+        Shape::Ring => root.draw(&Circle::new((x, y), 9, style.stroke_width(2))),
+        Shape::Polygon(corners) => root.draw(&Polygon::new(around(corners), style.filled())),
+        Shape::Outline(corners) => {
+            let closed = around(corners).into_iter().chain(around(corners).into_iter().take(1));
+            root.draw(&PathElement::new(closed.collect::<Vec<_>>(), style.stroke_width(2)))
         }
     }
     .expect(DRAWS);
 }
 
-/// Small charts with the same axes, from 0 on.
+/// Small charts with the same axes, the horizontal one from 0 on.
 pub(super) struct Panels<'a> {
     /// What each shows.
     pub(super) titles: &'a [&'a str],
@@ -188,9 +222,9 @@ pub(super) struct Panels<'a> {
     pub(super) columns: usize,
     /// The highest whole number on the horizontal axis.
     pub(super) x: f64,
-    /// The highest value on the vertical axis.
-    pub(super) y: f64,
-    pub(super) keys: &'a [Key],
+    /// The lowest and the highest value on the vertical axis.
+    pub(super) y: (f64, f64),
+    pub(super) keys: &'a [Key<'a>],
 }
 
 /// Draws panels: legend, axes and titles, then in each what `content` adds.
@@ -198,13 +232,14 @@ pub(super) fn draw_panels(
     panels: &Panels,
     x_title: &str,
     y_title: &str,
-    mut content: impl for<'a> FnMut(usize, &mut Chart<'a>),
+    mut content: impl for<'a> FnMut(usize, &Area<'a>, &mut Chart<'a>),
 ) -> String {
     let mut svg = String::new();
     {
-        let root = SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area();
-        legend(&root, panels.keys);
-        let (_, below) = root.split_vertically(LEGEND);
+        let (places, strip) = legend_places(panels.keys);
+        let root = SVGBackend::with_string(&mut svg, size(HEIGHT, strip)).into_drawing_area();
+        legend(&root, panels.keys, &places);
+        let (_, below) = root.split_vertically(strip);
         let rows = panels.titles.len().div_ceil(panels.columns);
         let ticks = text_style(MUTED, 0.92, HPos::Center);
         for (index, area) in below.split_evenly((rows, panels.columns)).iter().enumerate().take(panels.titles.len()) {
@@ -216,7 +251,7 @@ pub(super) fn draw_panels(
                 .margin_bottom(4)
                 .x_label_area_size(38)
                 .y_label_area_size(52)
-                .build_cartesian_2d(scale(-0.15, panels.x + 0.15), scale(0.0, panels.y))
+                .build_cartesian_2d(scale(-0.15, panels.x + 0.15), scale(panels.y.0, panels.y.1))
                 .expect(DRAWS);
             chart
                 .configure_mesh()
@@ -235,7 +270,7 @@ pub(super) fn draw_panels(
                 .expect(DRAWS);
             let title = Text::new(panels.titles[index], (66, 14), text_style(INK, 1.05, HPos::Left));
             area.draw(&title).expect(DRAWS);
-            content(index, &mut chart);
+            content(index, &root, &mut chart);
         }
         root.present().expect(DRAWS);
     }

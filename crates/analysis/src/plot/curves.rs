@@ -5,19 +5,20 @@ use std::collections::BTreeMap;
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use super::canvas::{self, Area, Axis, Chart, DRAWS};
+use super::canvas::{self, Area, Axis, Chart, DRAWS, Key};
+use super::family::line_keys;
 use super::{Family, Plot};
-use crate::{CurveRow, Experiment, Split};
+use crate::{Configuration, CurveRow, Experiment, Split};
 
 /// Points of a training curve in the plot; more would not be seen.
 const TRAIN_POINTS: usize = 250;
 /// The part of the training, from its begin, that may lie above the plot: the losses of the first steps would leave no
 /// room for the rest.
-const CUT: f64 = 0.05;
+const CUT: f64 = 0.15;
 /// Size of the names of the curves as a share of that of other labels.
 const NAME_SCALE: f64 = 0.92;
 /// Pixels between the plot and the names of the curves.
-const NAME_OFFSET: i32 = 22;
+const NAME_OFFSET: i32 = 38;
 /// Room for these names at most, in pixels.
 const NAMES_AT_MOST: f64 = 320.0;
 
@@ -60,32 +61,39 @@ const MEASURES: [Measure; 3] = [
 ];
 
 /// One plot for each measure that the rows hold.
-pub(super) fn plots(experiment: &Experiment) -> Vec<Plot> {
-    MEASURES.iter().filter_map(|measure| plot(experiment, measure)).collect()
+pub(super) fn plots(experiment: &Experiment, baseline: Option<&Configuration>) -> Vec<Plot> {
+    MEASURES.iter().filter_map(|measure| plot(experiment, baseline, measure)).collect()
 }
 
-fn plot(experiment: &Experiment, measure: &Measure) -> Option<Plot> {
-    let curves = collect(experiment, measure.value);
+fn plot(experiment: &Experiment, baseline: Option<&Configuration>, measure: &Measure) -> Option<Plot> {
+    let curves = collect(experiment, baseline, measure.value);
     let all = || curves.iter().flat_map(|one| one.train.iter().chain(&one.eval));
-    let last = all().map(|point| point.0).fold(0.0, f64::max);
-    let shown: Vec<_> = all().filter(|point| point.0 >= CUT * last).collect();
+    let shown = curves.iter().flat_map(|one| {
+        let points = || one.train.iter().chain(&one.eval);
+        let last = points().map(|point| point.0).fold(0.0, f64::max);
+        points().filter(move |point| point.0 >= CUT * last)
+    });
     let x = Axis::around(measure.axis.to_owned(), all().map(|point| point.0), 0.0)?;
-    let y = Axis::around("loss, nats per target token".to_owned(), shown.iter().map(|point| point.1), 0.05)?;
-    let keys = Family::keys(curves.iter().map(|one| one.family));
+    let y = Axis::around("loss, nats per target token".to_owned(), shown.map(|point| point.1), 0.05)?;
+    let keys = line_keys(curves.iter().map(|one| (one.family, one.name.as_str())));
     let widest = curves.iter().map(|one| canvas::text_width(&one.name) * NAME_SCALE).fold(0.0, f64::max);
     let right = NAME_OFFSET + widest.min(NAMES_AT_MOST) as i32;
-    let svg = canvas::draw(&x, &y, right, &keys, |root, chart| {
-        for curve in &curves {
-            draw_curve(chart, curve, y.scale.high);
+    let svg = canvas::draw(&x, &y, (canvas::HEIGHT, right), &[], |root, chart| {
+        for (curve, key) in curves.iter().zip(&keys) {
+            draw_curve(root, chart, curve, key, y.scale.high);
         }
-        draw_names(root, chart, &curves, y.scale.high);
+        draw_names(root, chart, &curves, &keys, y.scale.high);
     });
-    let caption = "Strong lines with dots are evaluation losses, faint ones training losses, lightly smoothed; each is the \
+    let caption = "Strong lines with markers are evaluation losses, faint ones training losses, lightly smoothed; each is the \
                    mean over the seeds. The losses of the first steps lie above the plot.";
     Some(Plot { name: measure.name, title: measure.title.to_owned(), caption: caption.to_owned(), svg })
 }
 
-fn collect(experiment: &Experiment, value: fn(&CurveRow) -> Option<f64>) -> Vec<Curves> {
+fn collect(
+    experiment: &Experiment,
+    baseline: Option<&Configuration>,
+    value: fn(&CurveRow) -> Option<f64>,
+) -> Vec<Curves> {
     let mut by_run: BTreeMap<&str, Vec<&CurveRow>> = BTreeMap::new();
     for row in experiment.curves.iter().filter(|row| row.loss.is_finite()) {
         by_run.entry(&row.run_id).or_default().push(row);
@@ -97,7 +105,7 @@ fn collect(experiment: &Experiment, value: fn(&CurveRow) -> Option<f64>) -> Vec<
     };
     let finished = experiment.configurations.iter().map(|one| {
         let runs: Vec<_> = one.runs.iter().map(|run| run.run_id.as_str()).collect();
-        curves(one.name.clone(), one.family(), &runs)
+        curves(one.short_name(baseline).to_owned(), one.family(), &runs)
     });
     let unfinished = experiment.unfinished.iter().map(|run| {
         let name = format!("{} ({})", run.label, run.status);
@@ -127,8 +135,8 @@ fn smooth(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     points.chunks(width).map(mean).collect()
 }
 
-fn draw_curve(chart: &mut Chart, curve: &Curves, top: f64) {
-    let color = curve.family.color();
+fn draw_curve(root: &Area, chart: &mut Chart, curve: &Curves, key: &Key, top: f64) {
+    let color = key.color;
     let visible = |points: &[(f64, f64)]| {
         // From the first point in the plot on: the descent into it comes from above.
         let first = points.iter().position(|point| point.1 <= top).unwrap_or(points.len());
@@ -137,32 +145,32 @@ fn draw_curve(chart: &mut Chart, curve: &Curves, top: f64) {
     chart.draw_series(LineSeries::new(visible(&curve.train), color.mix(0.35).stroke_width(1))).expect(DRAWS);
     let eval = visible(&curve.eval);
     chart.draw_series(LineSeries::new(eval.iter().copied(), color.stroke_width(2))).expect(DRAWS);
-    let dots = eval.iter().map(|&point| Circle::new(point, 3, color.filled()));
-    chart.draw_series(dots).expect(DRAWS);
+    eval.iter().for_each(|point| canvas::marker(root, key, chart.backend_coord(point), 1.0));
 }
 
 /// Writes the names to the right of the plot, each as near to the end of its curve as the others allow.
-fn draw_names(root: &Area, chart: &Chart, curves: &[Curves], top: f64) {
+fn draw_names(root: &Area, chart: &Chart, curves: &[Curves], keys: &[Key], top: f64) {
     let end = |curve: &Curves| curve.eval.last().or(curve.train.last()).copied().unwrap_or_default();
     let (horizontal, vertical) = chart.plotting_area().get_pixel_range();
     let mut ends: Vec<_> = curves
         .iter()
-        .map(|curve| {
+        .zip(keys)
+        .map(|(curve, key)| {
             let (x, y) = end(curve);
-            (chart.backend_coord(&(x, y.min(top))), curve)
+            (chart.backend_coord(&(x, y.min(top))), key)
         })
         .collect();
     ends.sort_by_key(|((_, y), _)| *y);
     let wanted: Vec<_> = ends.iter().map(|((_, y), _)| f64::from(*y)).collect();
     let (low, high) = (f64::from(vertical.start), f64::from(vertical.end));
-    for (((x, y), curve), place) in ends.iter().zip(spread(&wanted, canvas::TEXT_HEIGHT, low, high)) {
+    for (((x, y), key), place) in ends.iter().zip(spread(&wanted, canvas::TEXT_HEIGHT, low, high)) {
         let (text_x, text_y) = (horizontal.end + NAME_OFFSET, place.round() as i32);
-        let path = vec![(*x + 4, *y), (horizontal.end + 4, *y), (text_x - 4, text_y)];
+        let path = vec![(*x + 4, *y), (horizontal.end + 4, *y), (text_x - 18, text_y)];
         // Faint from a curve that ends far from its name.
         let opacity = if horizontal.end - x < 40 { 0.6 } else { 0.2 };
-        root.draw(&PathElement::new(path, curve.family.color().mix(opacity))).expect(DRAWS);
-        let text =
-            Text::new(curve.name.as_str(), (text_x, text_y), canvas::text_style(canvas::INK, NAME_SCALE, HPos::Left));
+        root.draw(&PathElement::new(path, key.color.mix(opacity))).expect(DRAWS);
+        canvas::marker(root, key, (text_x - 10, text_y), 1.0);
+        let text = Text::new(key.name, (text_x, text_y), canvas::text_style(canvas::INK, NAME_SCALE, HPos::Left));
         root.draw(&text).expect(DRAWS);
     }
 }

@@ -3,6 +3,36 @@
 use super::canvas::{Key, Shape};
 use plotters::style::RGBColor;
 
+const SQUARE: &[(i32, i32)] = &[(-4, -4), (4, -4), (4, 4), (-4, 4)];
+const DIAMOND: &[(i32, i32)] = &[(0, -5), (5, 0), (0, 5), (-5, 0)];
+const UP: &[(i32, i32)] = &[(-5, 4), (5, 4), (0, -5)];
+const DOWN: &[(i32, i32)] = &[(-5, -4), (5, -4), (0, 5)];
+
+/// Markers on the lines of the configurations of one family, one after the other.
+const ON_LINES: [Shape; 10] = [
+    Shape::Dot,
+    Shape::Circle,
+    Shape::Polygon(SQUARE),
+    Shape::Outline(SQUARE),
+    Shape::Polygon(UP),
+    Shape::Outline(UP),
+    Shape::Polygon(DIAMOND),
+    Shape::Outline(DIAMOND),
+    Shape::Polygon(DOWN),
+    Shape::Outline(DOWN),
+];
+
+/// How the lines of configurations are drawn: the colour is the family's, the marker tells its members apart.
+pub(super) fn line_keys<'a>(configurations: impl IntoIterator<Item = (Family, &'a str)>) -> Vec<Key<'a>> {
+    let mut seen = Vec::new();
+    let key = |(family, name): (Family, &'a str)| {
+        let number = seen.iter().filter(|other| **other == family).count();
+        seen.push(family);
+        Key { name, color: family.color(), shape: ON_LINES[number % ON_LINES.len()] }
+    };
+    configurations.into_iter().map(key).collect()
+}
+
 /// What a label of the seed's notation substitutes: `MedSA-FullMLP-4L` belongs to [`Family::Med`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {
@@ -65,7 +95,7 @@ impl Family {
     }
 
     /// Its entry in legends, and its marker.
-    pub(super) fn key(self) -> Key {
+    pub(super) fn key(self) -> Key<'static> {
         let shape = match self {
             Self::Full => Shape::Disc,
             Self::Lg => Shape::Polygon(&[(-5, -5), (5, -5), (5, 5), (-5, 5)]),
@@ -78,7 +108,7 @@ impl Family {
     }
 
     /// The entries of the families that occur, in their order.
-    pub(super) fn keys(families: impl Iterator<Item = Self>) -> Vec<Key> {
+    pub(super) fn keys(families: impl Iterator<Item = Self>) -> Vec<Key<'static>> {
         let mut families: Vec<Self> = families.collect();
         families.sort();
         families.dedup();

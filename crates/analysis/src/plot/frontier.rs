@@ -5,7 +5,8 @@ use plotters::prelude::*;
 use super::Plot;
 use super::canvas::{self, Axis, DRAWS, INK, Key, MUTED, Shape};
 use super::labels::Rect;
-use super::scatter::draw_labels;
+use super::scatter::{draw_labels, height_for};
+use crate::Configuration;
 use crate::frontier::{Frontier, Point, Way, pareto_front};
 
 impl Way {
@@ -21,7 +22,7 @@ impl Way {
         }
     }
 
-    fn key(self) -> Key {
+    fn key(self) -> Key<'static> {
         let name = match self {
             Self::Attention => "attention rank",
             Self::Mlp => "MLP rank",
@@ -40,10 +41,13 @@ impl Way {
     }
 }
 
-const BASELINE: Key = Key { name: "baseline", color: INK, shape: Shape::Disc };
-const SEVERAL: Key =
-    Key { name: "several", color: MUTED, shape: Shape::Polygon(&[(-4, -4), (4, -4), (4, 4), (-4, 4)]) };
-const FRONT: Key = Key { name: "Pareto front", color: INK, shape: Shape::Ring };
+const BASELINE: Key<'static> = Key { name: "baseline", color: INK, shape: Shape::Disc };
+const SEVERAL: Key<'static> =
+    Key { name: "more than one", color: MUTED, shape: Shape::Polygon(&[(-4, -4), (4, -4), (4, 4), (-4, 4)]) };
+const FRONT: Key<'static> = Key { name: "Pareto front", color: INK, shape: Shape::Ring };
+
+/// Pixels from the middle of a marker, which may have a ring, to its label.
+const GAP: f64 = 14.0;
 
 /// A way of measuring size.
 struct Measure {
@@ -73,9 +77,9 @@ pub(super) fn plots(frontier: &Frontier) -> Vec<Plot> {
     MEASURES.iter().filter_map(|measure| plot(frontier, measure)).collect()
 }
 
-fn plot(frontier: &Frontier, measure: &Measure) -> Option<Plot> {
+fn plot<'a>(frontier: &Frontier<'a>, measure: &Measure) -> Option<Plot> {
     let placed = |point: &Point| Some(((measure.size)(point)?, point.loss));
-    let points: Vec<(&Point, (f64, f64))> =
+    let points: Vec<(&Point<'a>, (f64, f64))> =
         frontier.points.iter().filter_map(|point| Some((point, placed(point)?))).collect();
     if points.len() < 3 {
         return None;
@@ -91,9 +95,16 @@ fn plot(frontier: &Frontier, measure: &Measure) -> Option<Plot> {
         .collect();
     let front = pareto_front(&points.iter().map(|(_, at)| *at).collect::<Vec<_>>());
     let mut unlabelled = 0;
-    let svg = canvas::draw(&x, &y, 16, &keys, |root, chart| {
-        for way in Way::ALL {
-            let line = frontier.line(way).into_iter().filter_map(placed);
+    let svg = canvas::draw(&x, &y, (height_for(points.len()), 16), &keys, |root, chart| {
+        let mut segments = Vec::new();
+        for (way, line) in Way::ALL.iter().flat_map(|way| frontier.lines(*way).into_iter().map(move |line| (way, line)))
+        {
+            let line: Vec<_> = line.into_iter().filter_map(placed).collect();
+            let pixel = |at: &(f64, f64)| {
+                let (x, y) = chart.backend_coord(at);
+                (f64::from(x), f64::from(y))
+            };
+            segments.extend(line.windows(2).map(|pair| (pixel(&pair[0]), pixel(&pair[1]))));
             chart.draw_series(LineSeries::new(line, way.color().mix(0.7).stroke_width(2))).expect(DRAWS);
         }
         let mut obstacles = Vec::new();
@@ -105,12 +116,13 @@ fn plot(frontier: &Frontier, measure: &Measure) -> Option<Plot> {
             }
             obstacles.push(Rect::around((f64::from(pixel.0), f64::from(pixel.1)), 20.0, 20.0));
         }
-        let labelled: Vec<_> = points.iter().map(|(point, at)| (point.configuration.name.as_str(), *at)).collect();
-        unlabelled = draw_labels(root, chart, &labelled, &obstacles);
+        let name = |one: &'a Configuration| one.short_name(Some(frontier.baseline));
+        let labelled: Vec<_> = points.iter().map(|(point, at)| (name(point.configuration), *at)).collect();
+        unlabelled = draw_labels(root, chart, &labelled, GAP, &obstacles, &segments);
     });
     let mut caption =
-        "Means over the seeds. A line joins the configurations that differ from the baseline in one thing. What \
-                       has a ring is beaten by nothing: no other is both as small and as good."
+        "Means over the seeds. A line joins the configurations that differ in one thing. What has a ring is beaten \
+                       by no other that is as small, going by the means alone."
             .to_owned();
     if unlabelled > 0 {
         caption += &format!(" There is no room for the labels of {unlabelled} points.");
@@ -119,7 +131,7 @@ fn plot(frontier: &Frontier, measure: &Measure) -> Option<Plot> {
 }
 
 /// How a point is drawn.
-fn key_of(point: &Point, frontier: &Frontier) -> Key {
+fn key_of(point: &Point, frontier: &Frontier) -> Key<'static> {
     match point.way {
         _ if std::ptr::eq(point.configuration, frontier.baseline) => BASELINE,
         Some(way) => way.key(),

@@ -64,36 +64,21 @@ pub(super) struct Anchor {
     pub(super) at: (f64, f64),
     /// Width and height of its label.
     pub(super) size: (f64, f64),
+    /// Room between the marker's middle and its label, in pixels.
+    pub(super) gap: f64,
 }
 
-/// Room between a marker's middle and its label, in pixels.
-const GAP: f64 = 11.0;
+/// From one point to another, in pixels.
+pub(super) type Segment = ((f64, f64), (f64, f64));
+
 const RINGS: usize = 14;
 const RING_STEP: f64 = 13.0;
 const DIRECTIONS: usize = 24;
 const ROUNDS: usize = 4;
-const ORDERS: usize = 10;
+const ORDERS: usize = 24;
 
 /// What a label without a place costs: more than any place.
 const MISSING: f64 = 10_000.0;
-
-/// The place of each label, or `None` where there is none free. `obstacles` are what no label may cover: markers and bars.
-pub(super) fn place(anchors: &[Anchor], obstacles: &[Rect], bounds: &Rect) -> Vec<Option<Rect>> {
-    let scene = Scene { anchors, obstacles, bounds };
-    // First the order in which those with the most neighbours choose first, then the same one from other beginnings.
-    let mut order: Vec<usize> = (0..anchors.len()).collect();
-    order.sort_by_key(|&i| std::cmp::Reverse(neighbours(anchors, i)));
-    let orders = (0..anchors.len().min(ORDERS)).map(|first| {
-        let mut order = order.clone();
-        order.rotate_left(first * anchors.len() / anchors.len().min(ORDERS));
-        order
-    });
-    let outcomes = orders.map(|order| {
-        let places = scene.place_in_order(&order);
-        (scene.total_cost(&places), places)
-    });
-    outcomes.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, places)| places).unwrap_or_default()
-}
 
 fn neighbours(anchors: &[Anchor], i: usize) -> usize {
     let near = |other: &Anchor| {
@@ -105,11 +90,11 @@ fn neighbours(anchors: &[Anchor], i: usize) -> usize {
 
 /// Places on rings around the point; on each, the label's near side touches the ring.
 fn candidates(anchor: &Anchor) -> impl Iterator<Item = Rect> {
-    let Anchor { at: (x, y), size: (width, height) } = *anchor;
+    let Anchor { at: (x, y), size: (width, height), gap } = *anchor;
     (0..RINGS).flat_map(move |ring| {
         (0..DIRECTIONS).map(move |direction| {
             let angle = direction as f64 / DIRECTIONS as f64 * std::f64::consts::TAU;
-            let radius = GAP + ring as f64 * RING_STEP;
+            let radius = gap + ring as f64 * RING_STEP;
             let middle =
                 |radius: f64| (x + angle.cos() * (radius + width / 2.0), y + angle.sin() * (radius + height / 2.0));
             Rect::around(middle(radius), width, height)
@@ -118,20 +103,42 @@ fn candidates(anchor: &Anchor) -> impl Iterator<Item = Rect> {
 }
 
 /// From the point to the label, or nothing if they are next to each other.
-pub(super) fn leader(anchor: (f64, f64), label: &Rect) -> Option<((f64, f64), (f64, f64))> {
-    let end = label.nearest(anchor);
-    let distance = (end.0 - anchor.0).hypot(end.1 - anchor.1);
-    (distance > GAP + 1.0).then_some((anchor, end))
+pub(super) fn leader(anchor: &Anchor, label: &Rect) -> Option<Segment> {
+    let (at, end) = (anchor.at, label.nearest(anchor.at));
+    let distance = (end.0 - at.0).hypot(end.1 - at.1);
+    (distance > anchor.gap + 1.0).then_some((at, end))
 }
 
-/// What the labels have to live with.
-struct Scene<'a> {
-    anchors: &'a [Anchor],
-    obstacles: &'a [Rect],
-    bounds: &'a Rect,
+/// The points that want labels, and what these have to live with.
+pub(super) struct Scene<'a> {
+    pub(super) anchors: &'a [Anchor],
+    /// What no label may cover: markers and bars.
+    pub(super) obstacles: &'a [Rect],
+    /// What a label had better not cover.
+    pub(super) lines: &'a [Segment],
+    /// What holds all labels.
+    pub(super) bounds: Rect,
 }
 
 impl Scene<'_> {
+    /// The place of each label, or `None` where there is none free.
+    pub(super) fn place(&self) -> Vec<Option<Rect>> {
+        // First the order in which those with the most neighbours choose first, then the same one from other beginnings.
+        let number = self.anchors.len();
+        let mut order: Vec<usize> = (0..number).collect();
+        order.sort_by_key(|&i| std::cmp::Reverse(neighbours(self.anchors, i)));
+        let orders = (0..number.min(ORDERS)).map(|first| {
+            let mut order = order.clone();
+            order.rotate_left(first * number / number.min(ORDERS));
+            order
+        });
+        let outcomes = orders.map(|order| {
+            let places = self.place_in_order(&order);
+            (self.total_cost(&places), places)
+        });
+        outcomes.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, places)| places).unwrap_or_default()
+    }
+
     fn place_in_order(&self, order: &[usize]) -> Vec<Option<Rect>> {
         let mut places = vec![None; self.anchors.len()];
         for _ in 0..ROUNDS {
@@ -161,7 +168,7 @@ impl Scene<'_> {
             && places.iter().enumerate().all(|(j, place)| j == i || place.as_ref().is_none_or(clear))
     }
 
-    /// The distance, dearer if the line to the label crosses labels, other lines or markers, if the line of another label
+    /// The distance, dearer if the label covers a line, if its own line crosses labels, other lines or markers, if the line of another label
     /// crosses it, or if another point is nearer to the label than its own.
     fn cost(&self, places: &[Option<Rect>], i: usize, rect: &Rect) -> f64 {
         let at = self.anchors[i].at;
@@ -173,14 +180,15 @@ impl Scene<'_> {
         // Beside the point reads best, and to the right rather than to the left.
         let level = if (middle.1 - at.1).abs() < 4.0 { 0.0 } else { 3.0 };
         let left = if middle.0 < at.0 { 1.0 } else { 0.0 };
-        let mut cost = own + level + left;
-        let line = leader(at, rect);
+        let covered = self.lines.iter().filter(|(a, b)| rect.crossed_by(*a, *b)).count();
+        let mut cost = own + level + left + 15.0 * covered as f64;
+        let line = leader(&self.anchors[i], rect);
         // Without a line to its point a label must be nearest to it.
         let rival = |(j, other): &(usize, &Anchor)| *j != i && distance(other.at) < own + 3.0;
         cost += if line.is_none() { 14.0 } else { 4.0 } * self.anchors.iter().enumerate().filter(rival).count() as f64;
         for (j, other) in self.anchors.iter().enumerate() {
             let Some(place) = places[j].filter(|_| j != i) else { continue };
-            let theirs = leader(other.at, &place);
+            let theirs = leader(other, &place);
             let over_label = line.is_some_and(|(a, b)| place.crossed_by(a, b));
             let under_line = theirs.is_some_and(|(a, b)| rect.crossed_by(a, b));
             let lines_cross = line.zip(theirs).is_some_and(|((a, b), (c, d))| segments_cross(a, b, c, d));
@@ -207,26 +215,30 @@ mod tests {
     const BOUNDS: Rect = Rect { left: 70.0, top: 34.0, right: 890.0, bottom: 480.0 };
 
     fn check(points: &[(f64, f64)]) -> usize {
-        let anchors: Vec<_> = points.iter().map(|&at| Anchor { at, size: (130.0, 15.0) }).collect();
+        let anchors: Vec<_> = points.iter().map(|&at| Anchor { at, size: (130.0, 15.0), gap: 11.0 }).collect();
         let markers: Vec<_> = points.iter().map(|&at| Rect::around(at, 14.0, 14.0)).collect();
-        let places = place(&anchors, &markers, &BOUNDS);
+        let scene = Scene { anchors: &anchors, obstacles: &markers, lines: &[], bounds: BOUNDS };
+        let places = scene.place();
         let labels: Vec<_> = places.iter().flatten().collect();
         for (i, label) in labels.iter().enumerate() {
             assert!(BOUNDS.holds(label));
             assert!(!markers.iter().any(|marker| marker.overlaps(label)));
             assert!(!labels[i + 1..].iter().any(|other| other.overlaps(label)));
         }
-        assert_eq!(places, place(&anchors, &markers, &BOUNDS), "the same input gives the same places");
+        assert_eq!(places, scene.place(), "the same input gives the same places");
         labels.len()
     }
 
     #[test]
     fn a_lone_label_stands_to_the_right_of_its_point() {
-        let anchor = Anchor { at: (300.0, 200.0), size: (100.0, 15.0) };
+        let anchor = Anchor { at: (300.0, 200.0), size: (100.0, 15.0), gap: 11.0 };
         let marker = Rect::around(anchor.at, 14.0, 14.0);
-        let label = place(&[anchor], &[marker], &BOUNDS)[0].unwrap();
+        let mut scene = Scene { anchors: &[anchor], obstacles: &[marker], lines: &[], bounds: BOUNDS };
+        let label = scene.place()[0].unwrap();
         assert!(label.left > 300.0 && label.left < 315.0 && label.middle().1 == 200.0);
-        assert_eq!(leader(anchor.at, &label), None);
+        assert_eq!(leader(&anchor, &label), None);
+        scene.lines = &[((320.0, 100.0), (320.0, 300.0))];
+        assert!(scene.place()[0].unwrap().right < 300.0, "it gives way to a line");
     }
 
     #[test]

@@ -40,8 +40,8 @@ impl Plot {
 pub fn plots(experiment: &Experiment, summary: &Summary) -> Vec<Plot> {
     let mut plots = scatter::plots(summary);
     plots.extend(summary.frontier.iter().flat_map(frontier::plots));
-    plots.extend(curves::plots(experiment));
-    plots.extend(ranks::plots(experiment));
+    plots.extend(curves::plots(experiment, summary.baseline));
+    plots.extend(ranks::plots(experiment, summary.baseline));
     plots
 }
 

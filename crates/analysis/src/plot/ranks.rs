@@ -3,9 +3,10 @@
 use plotters::prelude::*;
 
 use super::canvas::{self, DRAWS, Panels};
+use super::family::line_keys;
 use super::{Family, Plot};
-use crate::Experiment;
 use crate::ranks::{Moment, RankRow, Shares, shares};
+use crate::{Configuration, Experiment};
 
 /// The panels, in the order of the forward pass.
 const SLOTS: [&str; 6] = ["q", "k", "v", "out", "c_fc", "c_proj"];
@@ -34,39 +35,41 @@ const MEASURES: [Measure; 2] = [
 ];
 
 /// One plot for each measure, where ranks are known.
-pub(super) fn plots(experiment: &Experiment) -> Vec<Plot> {
-    MEASURES.iter().filter_map(|measure| plot(experiment, measure)).collect()
+pub(super) fn plots(experiment: &Experiment, baseline: Option<&Configuration>) -> Vec<Plot> {
+    MEASURES.iter().filter_map(|measure| plot(experiment, baseline, measure)).collect()
 }
 
-fn plot(experiment: &Experiment, measure: &Measure) -> Option<Plot> {
-    let all: Vec<(Family, Shares)> = experiment
+fn plot(experiment: &Experiment, baseline: Option<&Configuration>, measure: &Measure) -> Option<Plot> {
+    let all: Vec<(Family, &str, Shares)> = experiment
         .configurations
         .iter()
-        .map(|one| (one.family(), shares(one, &experiment.ranks, measure.rank)))
-        .filter(|(_, shares)| !shares.is_empty())
+        .map(|one| (one.family(), one.short_name(baseline), shares(one, &experiment.ranks, measure.rank)))
+        .filter(|(.., shares)| !shares.is_empty())
         .collect();
-    let points = || all.iter().flat_map(|(_, shares)| shares.values().flatten());
+    let points = || all.iter().flat_map(|(.., shares)| shares.values().flatten());
     let last = points().map(|(layer, _)| *layer).max()?;
-    let highest = points().map(|(_, share)| *share).fold(0.0, f64::max);
-    let keys = Family::keys(all.iter().map(|(family, _)| *family));
-    let panels = Panels { titles: &SLOTS, columns: 3, x: last as f64, y: (highest * 1.05).min(1.0), keys: &keys };
-    let svg = canvas::draw_panels(&panels, "layer", "share of the highest possible rank", |slot, chart| {
-        for (family, shares) in &all {
+    let (lowest, highest) =
+        points().fold((1.0_f64, 0.0_f64), |(low, high), point| (low.min(point.1), high.max(point.1)));
+    let keys = line_keys(all.iter().map(|(family, name, _)| (*family, *name)));
+    // All that is high up is shown from the middle on.
+    let y = (if lowest > 0.5 { 0.5 } else { 0.0 }, (highest * 1.05).min(1.0));
+    let panels = Panels { titles: &SLOTS, columns: 3, x: last as f64, y, keys: &keys };
+    let svg = canvas::draw_panels(&panels, "layer", "share of the highest possible rank", |slot, root, chart| {
+        for ((.., shares), key) in all.iter().zip(&keys) {
             for (moment, opacity, width) in [(Moment::Initial, 0.35, 1), (Moment::Final, 0.9, 2)] {
                 let Some(line) = shares.get(&(SLOTS[slot].to_owned(), moment)) else { continue };
                 let line: Vec<(f64, f64)> = line.iter().map(|(layer, share)| (*layer as f64, *share)).collect();
-                let style = family.color().mix(opacity).stroke_width(width);
+                let style = key.color.mix(opacity).stroke_width(width);
                 chart.draw_series(LineSeries::new(line.iter().copied(), style)).expect(DRAWS);
                 if moment == Moment::Final {
-                    let dots = line.iter().map(|&at| Circle::new(at, 3, family.color().filled()));
-                    chart.draw_series(dots).expect(DRAWS);
+                    line.iter().for_each(|at| canvas::marker(root, key, chart.backend_coord(at), 1.0));
                 }
             }
         }
     });
     let caption = format!(
-        "Effective rank: {}. Strong lines with dots are trained matrices, faint ones the same before training; each is a \
-         configuration, the mean over its seeds. A low-rank matrix can have no rank above that of its factors, so its share \
+        "Effective rank: {}. Strong lines with markers are trained matrices, faint ones the same before training; each is \
+         a configuration, the mean over its seeds. A low-rank matrix can have no rank above that of its factors, so its share \
          is that of the rank in use.",
         measure.meaning
     );

@@ -20,7 +20,7 @@ impl Scale {
     /// Values that people read, `most` at most.
     pub(super) fn ticks(&self, most: usize) -> Vec<f64> {
         if !self.logarithmic {
-            return RangedCoordf64::from(self.low..self.high).key_points(most);
+            return linear_ticks(self.low, self.high, most);
         }
         let powers = self.low.log10().floor() as i32..=self.high.log10().ceil() as i32;
         let within = |mantissas: &[f64]| -> Vec<f64> {
@@ -30,6 +30,18 @@ impl Scale {
         let finest = MANTISSAS.iter().rev().map(|mantissas| within(mantissas)).find(|ticks| ticks.len() <= most);
         finest.unwrap_or_default()
     }
+}
+
+/// The multiples of 1, 2 or 5 times a power of ten between two values, as fine as leaves `most` of them. (Those of
+/// plotters end too early in some ranges.)
+fn linear_ticks(low: f64, high: f64, most: usize) -> Vec<f64> {
+    let first = ((high - low) / most.max(1) as f64).log10().floor() as i32;
+    let steps = (first..first + 3).flat_map(|power| [1.0, 2.0, 5.0].map(|m| m * 10_f64.powi(power)));
+    let multiples = |step: f64| {
+        let (from, to) = ((low / step).ceil() as i64, (high / step).floor() as i64);
+        (from..=to).map(|i| i as f64 * step).collect::<Vec<_>>()
+    };
+    steps.map(multiples).find(|ticks| ticks.len() <= most).unwrap_or_default()
 }
 
 impl Ranged for Scale {
@@ -65,6 +77,9 @@ mod tests {
         let narrow = Scale { low: 0.6, high: 8.0, logarithmic: true };
         let rounded: Vec<f64> = narrow.ticks(9).iter().map(|tick| (tick * 10.0).round() / 10.0).collect();
         assert_eq!(rounded, [1.0, 2.0, 5.0]);
+        let ends = Scale { low: 3.5731, high: 4.5692, logarithmic: false };
+        let rounded: Vec<f64> = ends.ticks(9).iter().map(|tick| (tick * 10.0).round() / 10.0).collect();
+        assert_eq!(rounded, [3.6, 3.8, 4.0, 4.2, 4.4]);
         let linear = Scale { low: 0.0, high: 10.0, logarithmic: false };
         assert_eq!(linear.map(&2.5, (0, 400)), 100);
     }

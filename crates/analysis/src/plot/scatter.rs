@@ -4,13 +4,16 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
 use super::canvas::{self, Area, Axis, Chart, DRAWS, MUTED};
-use super::labels::{Anchor, Rect, leader, place};
+use super::labels::{Anchor, Rect, Scene, Segment, leader};
 use super::{Family, Plot};
 use crate::stats::{CONFIDENCE, with_spread_of};
-use crate::{Summary, SummaryRow};
+use crate::{Configuration, Summary, SummaryRow};
 
 /// Pixels to the right of the bar at which the single runs stand.
 const RUN_OFFSET: i32 = 10;
+
+/// Pixels from the middle of a marker to its label.
+const GAP: f64 = 11.0;
 
 /// One configuration in the plane.
 struct Point<'a> {
@@ -23,7 +26,7 @@ struct Point<'a> {
     family: Family,
 }
 
-/// The plots for which at least one configuration has both figures.
+/// The plots for which at least two sizes, or durations, are known.
 pub(super) fn plots(summary: &Summary) -> Vec<Plot> {
     let body = |row: &SummaryRow| row.configuration.first().params_body.map(|count| count as f64 / 1e6);
     let total = |row: &SummaryRow| row.configuration.first().params.map(|count| count as f64 / 1e6);
@@ -62,7 +65,11 @@ fn plot(
     x_title: &str,
     x: &dyn Fn(&SummaryRow) -> Option<f64>,
 ) -> Option<Plot> {
-    let points: Vec<_> = summary.rows.iter().filter_map(|row| point(row, x)).collect();
+    let points: Vec<_> = summary.rows.iter().filter_map(|row| point(row, summary.baseline, x)).collect();
+    let first = points.first()?.x;
+    if points.len() > 1 && points.iter().all(|point| point.x == first) {
+        return None;
+    }
     let band = baseline_band(summary);
     let x_axis = Axis::of_sizes(x_title.to_owned(), points.iter().map(|point| point.x), 0.09)?;
     let losses = points.iter().flat_map(|point| {
@@ -73,7 +80,7 @@ fn plot(
     let y_axis = Axis::around("evaluation loss, nats per target token".to_owned(), losses, 0.06)?;
     let keys = Family::keys(points.iter().map(|point| point.family));
     let mut unlabelled = 0;
-    let svg = canvas::draw(&x_axis, &y_axis, 16, &keys, |root, chart| {
+    let svg = canvas::draw(&x_axis, &y_axis, (height_for(points.len()), 16), &keys, |root, chart| {
         if let Some((low, high)) = band {
             draw_band(chart, (x_axis.scale.low, x_axis.scale.high), low, high);
         }
@@ -92,10 +99,20 @@ fn plot(
     Some(Plot { name, title, caption: caption.trim_end().to_owned(), svg })
 }
 
-fn point<'a>(row: &SummaryRow<'a>, x: &dyn Fn(&SummaryRow) -> Option<f64>) -> Option<Point<'a>> {
+fn point<'a>(
+    row: &SummaryRow<'a>,
+    baseline: Option<&Configuration>,
+    x: &dyn Fn(&SummaryRow) -> Option<f64>,
+) -> Option<Point<'a>> {
     let family = row.configuration.family();
     let runs = if row.loss_sd.is_some() { row.configuration.losses() } else { Vec::new() };
-    Some(Point { x: x(row)?, y: row.loss_mean, sd: row.loss_sd, runs, label: &row.configuration.name, family })
+    let label = row.configuration.short_name(baseline);
+    Some(Point { x: x(row)?, y: row.loss_mean, sd: row.loss_sd, runs, label, family })
+}
+
+/// The height of a plot with so many labelled points.
+pub(super) fn height_for(points: usize) -> u32 {
+    if points > 12 { canvas::TALL } else { canvas::HEIGHT }
 }
 
 /// Where one more run of the baseline would lie.
@@ -136,14 +153,21 @@ fn draw_points(root: &Area, chart: &Chart, points: &[Point]) -> usize {
         canvas::marker(root, &point.family.key(), (x, y), 0.9);
     }
     let labelled: Vec<_> = points.iter().map(|point| (point.label, (point.x, point.y))).collect();
-    draw_labels(root, chart, &labelled, &obstacles)
+    draw_labels(root, chart, &labelled, GAP, &obstacles, &[])
 }
 
-/// Writes each label beside its point; returns how many found no room.
-pub(super) fn draw_labels(root: &Area, chart: &Chart, points: &[(&str, (f64, f64))], obstacles: &[Rect]) -> usize {
+/// Writes each label beside its point, clear of obstacles and, where it can be, of lines; returns how many found no room.
+pub(super) fn draw_labels(
+    root: &Area,
+    chart: &Chart,
+    points: &[(&str, (f64, f64))],
+    gap: f64,
+    obstacles: &[Rect],
+    lines: &[Segment],
+) -> usize {
     let anchor = |(label, at): &(&str, (f64, f64))| {
         let (x, y) = chart.backend_coord(at);
-        Anchor { at: (f64::from(x), f64::from(y)), size: (canvas::text_width(label), canvas::TEXT_HEIGHT) }
+        Anchor { at: (f64::from(x), f64::from(y)), size: (canvas::text_width(label), canvas::TEXT_HEIGHT), gap }
     };
     let anchors: Vec<_> = points.iter().map(anchor).collect();
     let (horizontal, vertical) = chart.plotting_area().get_pixel_range();
@@ -153,11 +177,11 @@ pub(super) fn draw_labels(root: &Area, chart: &Chart, points: &[(&str, (f64, f64
         right: f64::from(horizontal.end) - 3.0,
         bottom: f64::from(vertical.end) - 3.0,
     };
-    let places = place(&anchors, obstacles, &bounds);
+    let places = Scene { anchors: &anchors, obstacles, lines, bounds }.place();
     let pixel = |(x, y): (f64, f64)| (x.round() as i32, y.round() as i32);
     for (((label, _), anchor), place) in points.iter().zip(&anchors).zip(&places) {
         let Some(place) = place else { continue };
-        if let Some((from, to)) = leader(anchor.at, place) {
+        if let Some((from, to)) = leader(anchor, place) {
             root.draw(&PathElement::new(vec![pixel(from), pixel(to)], MUTED.mix(0.7))).expect(DRAWS);
         }
         // The text is narrower than its place: it stands at the side that is next to its point.
