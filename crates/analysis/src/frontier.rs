@@ -62,6 +62,33 @@ impl fmt::Display for Way {
     }
 }
 
+/// What two models have as many of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// Parameters outside the embeddings.
+    Body,
+    /// Parameters in all.
+    Total,
+}
+
+impl Size {
+    /// What it is called: `body parameters`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Body => "body parameters",
+            Self::Total => "parameters in all",
+        }
+    }
+
+    fn of(self, configuration: &Configuration) -> Option<f64> {
+        let run = configuration.first();
+        match self {
+            Self::Body => run.params_body.map(|count| count as f64),
+            Self::Total => run.params.map(|count| count as f64),
+        }
+    }
+}
+
 /// One configuration of the frontier.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point<'a> {
@@ -79,14 +106,17 @@ pub struct Point<'a> {
     pub loss: f64,
 }
 
-/// A substituted configuration beside the dense model of as many body parameters, which lies between two that were
-/// trained: its loss is interpolated between theirs, linearly in the logarithm of the body parameters.
+/// A substituted configuration beside the dense model of as many parameters, which lies between two that were trained: its
+/// loss is interpolated between theirs, linearly in the logarithm of that number.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Twin<'a> {
     /// The substituted configuration.
     pub configuration: &'a Configuration,
     /// How the dense models were made smaller: [`Way::Hidden`] or [`Way::Width`].
     pub way: Way,
+    /// What is equal. A smaller hidden size makes the embeddings smaller, too, so both are told; where only the width
+    /// differs they are the same, and it is [`Size::Body`].
+    pub size: Size,
     /// The next smaller and the next larger dense configuration.
     pub between: [&'a Configuration; 2],
     /// The loss of the dense model.
@@ -114,7 +144,7 @@ pub struct Frontier<'a> {
     pub baseline: &'a Configuration,
     /// The configurations whose body parameters are known, by these.
     pub points: Vec<Point<'a>>,
-    /// Where a dense model of as many body parameters lies between two that were trained.
+    /// Where a dense model of as many parameters lies between two that were trained.
     pub twins: Vec<Twin<'a>>,
 }
 
@@ -152,9 +182,10 @@ impl<'a> Frontier<'a> {
         let losses: Vec<Vec<f64>> = configurations.iter().map(Configuration::losses).collect();
         let spread = stats::pooled_spread(losses.iter().map(Vec::as_slice));
         let substituted = points.iter().filter(|point| !point.configuration.is_dense());
+        let kinds = [(Way::Hidden, Size::Body), (Way::Hidden, Size::Total), (Way::Width, Size::Body)];
+        let dense = kinds.map(|(way, size)| (way, size, line(&points, way, baseline)));
         let twins = substituted
-            .flat_map(|point| [Way::Hidden, Way::Width].map(|way| twin(point, way, &points, baseline, spread)))
-            .flatten()
+            .flat_map(|point| dense.iter().filter_map(|(way, size, dense)| twin(point, *way, *size, dense, spread)))
             .collect();
         Some(Self { baseline, points, twins })
     }
@@ -192,17 +223,14 @@ fn line<'p, 'a>(points: &'p [Point<'a>], way: Way, origin: &Configuration) -> Ve
     line
 }
 
-fn twin<'a>(
-    point: &Point<'a>,
-    way: Way,
-    points: &[Point<'a>],
-    baseline: &Configuration,
-    spread: Option<Spread>,
-) -> Option<Twin<'a>> {
-    let dense = line(points, way, baseline);
-    let pair = dense.windows(2).find(|pair| (pair[0].body..=pair[1].body).contains(&point.body))?;
+fn twin<'a>(point: &Point<'a>, way: Way, size: Size, dense: &[&Point<'a>], spread: Option<Spread>) -> Option<Twin<'a>> {
+    let own = size.of(point.configuration)?;
+    let mut sizes =
+        dense.windows(2).map(|pair| Some((pair, size.of(pair[0].configuration)?, size.of(pair[1].configuration)?)));
+    let (pair, low, high) =
+        sizes.find_map(|pair| pair.filter(|(_, low, high)| low < high && (*low..=*high).contains(&own)))?;
     let (smaller, larger) = (pair[0], pair[1]);
-    let part = (point.body / smaller.body).ln() / (larger.body / smaller.body).ln();
+    let part = (own / low).ln() / (high / low).ln();
     let loss = (1.0 - part) * smaller.loss + part * larger.loss;
     let losses = [point, smaller, larger].map(|one| one.configuration.losses());
     let weighted = [(1.0, &losses[0][..]), (part - 1.0, &losses[1][..]), (-part, &losses[2][..])];
@@ -210,7 +238,7 @@ fn twin<'a>(
     let loss_interval = interval(&[(1.0 - part, &losses[1]), (part, &losses[2])]);
     let (difference, interval) = (point.loss - loss, interval(&weighted));
     let between = [smaller.configuration, larger.configuration];
-    Some(Twin { configuration: point.configuration, way, between, loss, loss_interval, difference, interval })
+    Some(Twin { configuration: point.configuration, way, size, between, loss, loss_interval, difference, interval })
 }
 
 /// Which of the points (size, loss) no other beats: none is as small and better, or smaller and as good.

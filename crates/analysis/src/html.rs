@@ -62,7 +62,7 @@ fn push_section(html: &mut String, Section { summary, plots }: &Section, level: 
         push_table(html, &unfinished_table(summary));
     }
     if let Some(frontier) = summary.frontier.as_ref().filter(|frontier| !frontier.twins.is_empty()) {
-        *html += &heading("Beside dense models of as many body parameters");
+        *html += &heading("Beside dense models of as many parameters");
         push_table(html, &twins_table(frontier));
         *html += &format!("<p class=\"note\">{}</p>\n", escape(TWINS_NOTE));
     }

@@ -32,7 +32,7 @@ pub use compare::{Comparison, Method, Verdict, compare};
 pub use configuration::Configuration;
 pub use error::Error;
 pub use experiment::{Experiment, merged, read_experiment, read_results};
-pub use frontier::{Frontier, Point, Twin, Way, pareto_front};
+pub use frontier::{Frontier, Point, Size, Twin, Way, pareto_front};
 pub use ranks::{Moment, RANK_COLUMNS, RankRow};
 pub use read::{read_curves, read_ranks, read_runs};
 pub use report::{Format, Report, ReportOptions, report};

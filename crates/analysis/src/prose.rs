@@ -2,7 +2,7 @@
 
 use crate::format::{plural, signed, thousands};
 use crate::stats::{CONFIDENCE, with_spread_of};
-use crate::{Configuration, Frontier, RunRow, Summary, SummaryRow, Verdict, Way};
+use crate::{Configuration, Frontier, RunRow, Size, Summary, SummaryRow, Verdict, Way};
 
 /// Begins a name in a sentence (Unicode's first strong isolate).
 pub(crate) const NAME_BEGIN: char = '\u{2068}';
@@ -124,9 +124,10 @@ fn tied_groups(summary: &Summary) -> Option<String> {
 
 /// `Beside dense models of as many body parameters, made smaller by hidden size: a is better (−0.026); 2 are worse, by …`
 fn beside_dense(frontier: &Frontier) -> Vec<String> {
-    let sentence = |way: Way| {
+    let sentence = |(way, size): (Way, Size)| {
         let clause = |(verdict, what): (Option<Verdict>, &str)| {
-            let twins = frontier.twins.iter().filter(|twin| twin.way == way && twin.verdict() == verdict);
+            let twins =
+                frontier.twins.iter().filter(|twin| (twin.way, twin.size, twin.verdict()) == (way, size, verdict));
             let differences: Vec<_> = twins.map(|twin| (twin.configuration, twin.difference)).collect();
             ranging(differences.iter().copied(), &differences.len().to_string(), what)
         };
@@ -139,10 +140,11 @@ fn beside_dense(frontier: &Frontier) -> Vec<String> {
         .into_iter()
         .filter_map(clause)
         .collect();
-        let dense = format!("Beside dense models of as many body parameters, made smaller by {way}");
+        let dense = format!("Beside dense models of as many {}, made smaller by {way}", size.name());
         (!clauses.is_empty()).then(|| format!("{dense}: {}.", clauses.join("; ")))
     };
-    [Way::Hidden, Way::Width].into_iter().filter_map(sentence).collect()
+    let kinds = [(Way::Hidden, Size::Body), (Way::Hidden, Size::Total), (Way::Width, Size::Body)];
+    kinds.into_iter().filter_map(sentence).collect()
 }
 
 fn missing(summary: &Summary) -> Vec<String> {

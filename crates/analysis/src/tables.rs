@@ -3,7 +3,7 @@
 use crate::compare::Method;
 use crate::format::{duration, percent_change, plural, signed, thousands, three_digits};
 use crate::table::{Align, Column, Table};
-use crate::{Comparison, Frontier, RunRow, Summary, SummaryRow, Twin, Verdict};
+use crate::{Comparison, Frontier, RunRow, Size, Summary, SummaryRow, Twin, Verdict};
 
 /// Losses: mean ± sd, the difference from the baseline with its interval, the verdict.
 pub(crate) fn loss_table(summary: &Summary) -> Table {
@@ -84,7 +84,7 @@ pub(crate) fn unfinished_table(summary: &Summary) -> Table {
     ])
 }
 
-/// Substituted configurations beside the dense models of as many body parameters.
+/// Substituted configurations beside the dense models of as many parameters.
 pub(crate) fn twins_table(frontier: &Frontier) -> Table {
     let decimals = 3;
     let each = |cell: &dyn Fn(&Twin) -> Option<String>| -> Vec<String> {
@@ -97,6 +97,10 @@ pub(crate) fn twins_table(frontier: &Frontier) -> Table {
     let dense_loss = |twin: &Twin| {
         let spread = twin.loss_interval.map(|interval| format!(" ± {:.decimals$}", interval.half_width));
         Some(format!("{:.decimals$}{}", twin.loss, spread.unwrap_or_default()))
+    };
+    let equal = |size: Size| match size {
+        Size::Body => "body",
+        Size::Total => "total",
     };
     let between = |twin: &Twin| {
         let [smaller, larger] = twin.between.map(|one| one.short_name(Some(frontier.baseline)));
@@ -111,6 +115,7 @@ pub(crate) fn twins_table(frontier: &Frontier) -> Table {
         ),
         Column::new("eval\nloss", Align::Right, each(&|twin| Some(format!("{:.3}", twin.configuration.mean_loss())))),
         Column::new("dense,\nsmaller by", Align::Left, each(&|twin| Some(twin.way.to_string()))),
+        Column::new("as many\nparameters", Align::Left, each(&|twin| Some(equal(twin.size).to_owned()))),
         Column::new("its loss\n± 95 %", Align::Right, each(&dense_loss)),
         Column::new("difference", Align::Right, each(&|twin| Some(signed(twin.difference, decimals)))),
         Column::new("95 % interval", Align::Right, each(&interval)),
@@ -120,10 +125,10 @@ pub(crate) fn twins_table(frontier: &Frontier) -> Table {
 }
 
 /// How to read [`twins_table`].
-pub(crate) const TWINS_NOTE: &str = "The dense model has as many parameters outside the embeddings; its loss is interpolated \
-    between two that were trained, linearly in the logarithm of that number. Intervals: the spread of the seeds pooled over \
-    all configurations; what the straight line gets wrong is not in them. A smaller hidden size makes the embeddings smaller, \
-    too, which body parameters do not tell.";
+pub(crate) const TWINS_NOTE: &str = "The dense model has as many parameters outside the embeddings (body) or in all (total): a \
+    smaller hidden size makes the embeddings smaller, too. Its loss is interpolated between two that were trained, linearly in \
+    the logarithm of that number. Intervals: the spread of the seeds pooled over all configurations; what the straight line \
+    gets wrong is not in them.";
 
 /// What stands under the losses: their unit, how the intervals were found, what the letters mean.
 pub(crate) fn notes(summary: &Summary) -> Vec<String> {

@@ -1,14 +1,16 @@
-//! `twins.csv`: substituted configurations beside the dense models of as many body parameters.
+//! `twins.csv`: substituted configurations beside the dense models of as many parameters.
 
 use crate::file::{csv_text, field};
-use crate::{Summary, Twin};
+use crate::{Size, Summary, Twin};
 
 /// The columns of `twins.csv`, in their order.
-pub const TWIN_COLUMNS: [&str; 14] = [
+pub const TWIN_COLUMNS: [&str; 16] = [
     "experiment",
     "configuration",
+    "params",
     "params_body",
     "eval_loss_mean",
+    "at_equal",
     "dense_by",
     "dense_smaller",
     "dense_larger",
@@ -35,8 +37,13 @@ fn record(experiment: &str, twin: &Twin) -> [String; TWIN_COLUMNS.len()] {
     [
         experiment.to_owned(),
         twin.configuration.name.clone(),
+        field(twin.configuration.first().params),
         field(twin.configuration.first().params_body),
         twin.configuration.mean_loss().to_string(),
+        match twin.size {
+            Size::Body => "params_body".to_owned(),
+            Size::Total => "params".to_owned(),
+        },
         twin.way.to_string(),
         smaller,
         larger,

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use lrx_analysis::{
-    Moment, Point, ReportOptions, Summary, TWIN_COLUMNS, Verdict, Way, merged, read_experiment, read_ranks, report,
+    Moment, Point, ReportOptions, Size, Summary, TWIN_COLUMNS, Twin, Verdict, Way, merged, read_experiment, read_ranks,
+    report,
 };
 
 /// Dense models of three hidden sizes and of a smaller width, low-rank ones between them; two seeds each.
@@ -59,8 +60,13 @@ fn a_low_rank_model_stands_beside_the_dense_one_of_its_size() {
     assert_eq!(lines[0].iter().map(|point| point.body).collect::<Vec<_>>(), [1000.0, 2000.0, 4000.0]);
     assert!(frontier.lines(Way::Depth).is_empty());
 
-    // 500 lies below every dense model, and 2500 below those of smaller width: one twin is left.
-    let [twin] = frontier.twins[..] else { panic!("{:?}", frontier.twins) };
+    // 500 lies below every dense body, and 2500 below those of smaller width.
+    let labels = frontier.twins.iter().map(|twin| (twin.configuration.label(), twin.size));
+    let expected = [("low both", Size::Total), ("low attention", Size::Body), ("low attention", Size::Total)];
+    assert_eq!(labels.collect::<Vec<_>>(), expected);
+    // By hand: ln(4596/3048) / ln(5072/3048) = 0.806482 of the way from 3.61 to 3.21.
+    assert!((frontier.twins[0].loss - (3.61 - 0.806482 * 0.4)).abs() < 1e-6, "{}", frontier.twins[0].loss);
+    let twin = frontier.twins[1];
     assert_eq!((twin.configuration.label(), twin.way), ("low attention", Way::Hidden));
     assert_eq!(twin.between.map(|one| one.label()), ["hidden 48", "base"]);
     // By hand: ln(2500/2000) / ln 2 = 0.321928 of the way from 3.21 to 3.01.
@@ -76,12 +82,43 @@ fn a_low_rank_model_stands_beside_the_dense_one_of_its_size() {
 
     let options = ReportOptions { out: Some(folder.path().join("out")), ..Default::default() };
     let made = report(&[folder.path().join("a")], &options).unwrap();
-    assert!(made.text.contains("Beside dense models of as many body parameters"));
+    assert!(made.text.contains("Beside dense models of as many parameters"));
     let csv = fs::read_to_string(folder.path().join("out/twins.csv")).unwrap();
     let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
-    assert_eq!((rows.len(), &rows[0][..]), (2, &TWIN_COLUMNS[..]));
-    assert_eq!(rows[1][..3], ["a", "low attention", "2500"]);
-    assert_eq!((rows[1][4], rows[1][5], rows[1][6], rows[1][13]), ("hidden size", "hidden 48", "base", "better"));
+    assert_eq!((rows.len(), &rows[0][..]), (4, &TWIN_COLUMNS[..]));
+    assert_eq!(rows[2][..4], ["a", "low attention", "6596", "2500"]);
+    assert_eq!(rows[2][5..9], ["params_body", "hidden size", "hidden 48", "base"]);
+    assert_eq!((rows[2][15], rows[1][5]), ("better", "params"));
+}
+
+/// pandas 3.1.1, numpy 2.4.6, scipy 1.17.1, for each `low_rank, smaller, larger, size` of `d = pd.read_csv("runs.csv")`:
+///
+/// ```python
+/// g = d.groupby("label")["eval_loss"]
+/// m, n, s = g.mean(), g.count(), d.groupby("label")[size].first()
+/// sd = np.sqrt(((n - 1) * g.var(ddof=1)).sum() / (n - 1).sum())
+/// p = np.log(s[low_rank] / s[smaller]) / np.log(s[larger] / s[smaller])
+/// dense = (1 - p) * m[smaller] + p * m[larger]
+/// w = 1 / n[low_rank] + (1 - p) ** 2 / n[smaller] + p**2 / n[larger]
+/// dense, m[low_rank] - dense, stats.t.ppf(0.975, (n - 1).sum()) * sd * np.sqrt(w)
+/// ```
+#[test]
+fn twins_of_the_committed_runs_are_those_of_scipy() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../results/shrink");
+    let experiment = read_experiment(&folder).unwrap();
+    let frontier = Summary::new(&experiment, None).unwrap().frontier.unwrap();
+    for (label, way, size, dense, difference, half_width) in [
+        ("MedSA-FullMLP-4L", Way::Hidden, Size::Body, 3.807673165598745, -0.03536038182284518, 0.021764651794388228),
+        ("MedSA-MedMLP-4L", Way::Hidden, Size::Total, 3.9683898404611457, 0.03310334011878391, 0.021782824053297567),
+        ("FullSA-IncMLP-4L", Way::Width, Size::Body, 3.8477794306067765, 0.04365202188194761, 0.022741325970727345),
+    ] {
+        let is_it = |twin: &&Twin| (twin.configuration.label(), twin.way, twin.size) == (label, way, size);
+        let twin = frontier.twins.iter().find(is_it).unwrap();
+        let found = [twin.loss, twin.difference, twin.interval.unwrap().half_width];
+        for (found, expected) in found.into_iter().zip([dense, difference, half_width]) {
+            assert!((found - expected).abs() < 1e-9, "{label}: {found} is not {expected}");
+        }
+    }
 }
 
 #[test]
