@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lrx_tensor::{Activation, Matrix};
+use lrx_tensor::{Activation, Matrix, ops};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -66,6 +66,11 @@ pub trait BlockKind: Send + Sync + 'static {
 pub trait Block {
     /// tokens × hidden → tokens × hidden. A token's output depends on tokens of its own story only, none after it.
     fn forward(&self, pass: &Pass<'_>, x: Activation) -> Activation;
+
+    /// `residual + forward(x)`, for blocks that can compute it in fewer passes over memory. Equal up to rounding.
+    fn forward_onto(&self, pass: &Pass<'_>, residual: Activation, x: Activation) -> Activation {
+        ops::add(residual, self.forward(pass, x))
+    }
 
     /// As [`forward`](Self::forward), for the tokens of one story that follow those of earlier calls with the same `past`:
     /// new tokens × hidden → new tokens × hidden, for generation. `None` where a block cannot: all tokens are then

@@ -22,7 +22,7 @@ mod registry;
 mod schema;
 
 pub use block::{Block, BlockKind, BlockShape, BlockSpec, Past, Place};
-pub use linear::{About, Cost, Linear, LinearKind, LinearShape, LinearSpec};
+pub use linear::{About, Chain, Cost, Linear, LinearKind, LinearShape, LinearSpec};
 pub use options::{OptionError, deserialize, known_names, layer_table, nearest};
 pub use parameters::{Builder, ParameterEntry, ParameterId, Parameters, Pass};
 pub use registry::{DuplicateKind, Registry};

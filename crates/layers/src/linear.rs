@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use lrx_tensor::{Activation, Matrix};
+use lrx_tensor::{Activation, Matrix, Parameter, ops};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Builder, OptionError, Parameters, Pass};
+use crate::{Builder, OptionError, ParameterId, Parameters, Pass};
 
 /// How a kind presents itself: `lrx layers` prints it.
 #[derive(Clone, Copy, Debug)]
@@ -109,6 +109,38 @@ pub trait Linear {
 
     /// The matrix W, outputs × inputs, for which `forward(x)` is `x · Wᵀ` plus the bias.
     fn dense_equivalent(&self, parameters: &Parameters) -> Matrix;
+
+    /// The matrices that the layer is a chain of, if it is nothing else. Blocks then compute it together with what stands
+    /// beside it, in fewer passes over memory.
+    fn chain(&self) -> Option<Chain> {
+        None
+    }
+}
+
+/// Matrices applied one after the other, and a bias behind the last.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    /// At least one, in the order in which they are applied, each outputs × inputs.
+    pub matrices: Vec<ParameterId>,
+    /// As wide as the last one's outputs.
+    pub bias: Option<ParameterId>,
+}
+
+impl Chain {
+    /// The first matrix.
+    pub fn first<'p>(&self, pass: &Pass<'p>) -> &'p Parameter {
+        &pass.parameters[self.matrices[0]]
+    }
+
+    /// What the others make of the output of the first, without the bias.
+    pub fn after_first(&self, pass: &Pass<'_>, y: Activation) -> Activation {
+        self.matrices[1..].iter().fold(y, |y, &matrix| ops::linear(y, &pass[matrix], None))
+    }
+
+    /// The bias.
+    pub fn bias<'p>(&self, pass: &Pass<'p>) -> Option<&'p Parameter> {
+        self.bias.map(|bias| &pass.parameters[bias])
+    }
 }
 
 type BuildLinear = dyn Fn(&mut Builder<'_>) -> Box<dyn Linear> + Send + Sync;

@@ -167,10 +167,10 @@ impl GptNeo {
         for layer in &self.layers {
             phases.begin("attention");
             let h = layer.attention_norm.forward(&pass, x.clone());
-            x = ops::add(x, layer.attention.forward(&pass, h));
+            x = layer.attention.forward_onto(&pass, x, h);
             phases.begin("mlp");
             let h = layer.mlp_norm.forward(&pass, x.clone());
-            x = ops::add(x, layer.mlp.forward(&pass, h));
+            x = layer.mlp.forward_onto(&pass, x, h);
         }
         phases.begin("head");
         self.final_norm.forward(&pass, x)

@@ -16,12 +16,35 @@ pub(crate) type DfdxGradients = Gradients<f32, Cpu>;
 
 type Matrix<T> = Tensor<(usize, usize), f32, Cpu, T>;
 
+/// What an activation's gradient is found by. It does not hold the activation's values: an operation whose backward pass
+/// needs none of them lets their memory go.
+pub struct ActivationId {
+    /// Of the values, in the forward pass.
+    address: usize,
+    rows: usize,
+    columns: usize,
+    of_dfdx: Box<DfdxGradient>,
+}
+
+type DfdxGradient = dyn Fn(&mut DfdxGradients) -> &mut Vec<f32>;
+
+impl<T> From<&Matrix<T>> for ActivationId {
+    fn from(activation: &Matrix<T>) -> Self {
+        let (rows, columns) = dims(activation);
+        let ghost = activation.ghost();
+        let of_dfdx: Box<DfdxGradient> =
+            Box::new(move |gradients| &mut **gradients.get_or_alloc_mut(&ghost).expect("memory for a gradient"));
+        Self { address: values(activation).as_ptr().addr(), rows, columns, of_dfdx }
+    }
+}
+
 /// The gradients of activations, while operations run backwards. Those of parameters stand beside the parameters.
 pub struct ActivationGradients(Store);
 
 enum Store {
-    /// By the address of the activation's values, which identifies it: every operation that has an activation as input or
-    /// output holds it until its backward pass is done, and nobody looks it up afterwards.
+    /// By the address of the activation's values. A gradient is here from the backward pass of the last operation that had
+    /// the activation as input to that of the operation that made it; in the forward pass the activation was held between
+    /// the two. Of two gradients that are here at once the activations were held at once, at different addresses.
     Own(HashMap<usize, Vec<f32>>),
     /// dfdx's operations look for gradients here, and leave theirs.
     Dfdx(DfdxGradients),
@@ -62,16 +85,16 @@ impl ActivationGradients {
         }
     }
 
-    /// The gradient of an operation's output, taken out because nobody asks for it after the operation's backward pass.
-    pub fn take<T>(&mut self, output: &Matrix<T>) -> Vec<f32> {
+    /// The gradient of an operation's output, row-major, taken out because nobody asks for it after the operation's backward
+    /// pass.
+    pub fn take(&mut self, output: impl Into<ActivationId>) -> Vec<f32> {
+        let output = output.into();
         match &mut self.0 {
-            Store::Own(gradients) => gradients.remove(&address(output)).unwrap_or_else(|| {
-                let (rows, columns) = dims(output);
-                vec![0.0; rows * columns] // Nobody used the output.
-            }),
-            Store::Dfdx(gradients) => {
-                std::mem::take(&mut **gradients.get_or_alloc_mut(output).expect("memory for a gradient"))
+            // Nobody used the output if nothing is there.
+            Store::Own(gradients) => {
+                gradients.remove(&output.address).unwrap_or_else(|| vec![0.0; output.rows * output.columns])
             }
+            Store::Dfdx(gradients) => std::mem::take((output.of_dfdx)(gradients)),
         }
     }
 
@@ -79,23 +102,19 @@ impl ActivationGradients {
     ///
     /// # Panics
     /// When it is not as long as the input.
-    pub fn add<T>(&mut self, input: &Matrix<T>, share: Vec<f32>) {
+    pub fn add(&mut self, input: impl Into<ActivationId>, share: Vec<f32>) {
         self.of(input).add(share);
     }
 
     /// The gradient of an operation's input: the operation's share is to be added.
-    pub(crate) fn of<T>(&mut self, input: &Matrix<T>) -> InputGradient<'_> {
-        let (rows, columns) = dims(input);
+    pub(crate) fn of(&mut self, input: impl Into<ActivationId>) -> InputGradient<'_> {
+        let ActivationId { address, rows, columns, of_dfdx } = input.into();
         let sum = match &mut self.0 {
-            Store::Own(gradients) => gradients.entry(address(input)).or_default(),
-            Store::Dfdx(gradients) => &mut **gradients.get_or_alloc_mut(input).expect("memory for a gradient"),
+            Store::Own(gradients) => gradients.entry(address).or_default(),
+            Store::Dfdx(gradients) => of_dfdx(gradients),
         };
         InputGradient { sum, rows, columns }
     }
-}
-
-fn address<T>(matrix: &Matrix<T>) -> usize {
-    values(matrix).as_ptr().addr()
 }
 
 fn scalar_address<T>(scalar: &Tensor<(), f32, Cpu, T>) -> usize {

@@ -32,7 +32,7 @@ use std::sync::LazyLock;
 
 pub use access::{values, values_mut};
 pub use dfdx;
-pub use gradients::ActivationGradients;
+pub use gradients::{ActivationGradients, ActivationId};
 pub use mapped_file::map_file;
 pub use matmul::{MatMut, MatRef, Threads, matmul};
 pub use parameter::Parameter;
@@ -64,7 +64,12 @@ pub fn matrix(values: Vec<f32>, rows: usize, columns: usize) -> Matrix {
 /// A constant put on a tape: `matrix` as an input of differentiable operations.
 pub fn activation(matrix: Matrix, tape: &Tape) -> Activation {
     use dfdx::tensor::PutTape;
-    matrix.put_tape(tape.clone())
+    let mut tape = tape.clone();
+    if tape.is_recording() {
+        let id = ActivationId::from(&matrix);
+        tape.record(move |gradients| drop(gradients.take(id))); // As of any operation's output: nobody else takes it.
+    }
+    matrix.put_tape(tape)
 }
 
 /// Rows and columns.

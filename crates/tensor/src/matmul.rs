@@ -5,10 +5,8 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use gemm::Parallelism;
-use rayon::prelude::*;
 
 use crate::buffer::filled;
-use crate::ops::add_on_all_threads;
 
 /// A matrix to read: `rows × columns` numbers of a slice, `row_stride` and `column_stride` apart.
 #[derive(Clone, Copy)]
@@ -133,33 +131,6 @@ pub(crate) fn product(a: MatRef<'_>, b: MatRef<'_>, threads: Threads) -> Vec<f32
             matmul(MatMut { data, rows, columns, row_stride: columns, elements: PhantomData }, false, a, b, threads);
         })
     }
-}
-
-/// Pieces of the inner dimension in [`product_of_long`]: enough for as many threads, few enough to add up.
-const PIECES: usize = 8;
-
-/// As [`product`], for an inner dimension far longer than the outer ones: pieces of it are multiplied side by side, so
-/// that each number of a and b is packed once, by one thread, and the products are added up in order.
-pub(crate) fn product_of_long(a: MatRef<'_>, b: MatRef<'_>) -> Vec<f32> {
-    let inner = a.columns;
-    if inner < PIECES * (a.rows + b.columns) {
-        return product(a, b, Threads::All);
-    }
-    let begin = |piece: usize| inner * piece / PIECES;
-    let pieces: Vec<Vec<f32>> = (0..PIECES)
-        .into_par_iter()
-        .with_max_len(1)
-        .map(|piece| {
-            let range = begin(piece)..begin(piece + 1);
-            product(a.t().some_rows(range.clone()).t(), b.some_rows(range), Threads::One)
-        })
-        .collect();
-    let mut pieces = pieces.into_iter();
-    let mut sum = pieces.next().expect("at least one piece");
-    for piece in pieces {
-        add_on_all_threads(&mut sum, &piece);
-    }
-    sum
 }
 
 fn assert_inside(len: usize, rows: usize, columns: usize, row_stride: usize) {

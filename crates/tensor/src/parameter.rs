@@ -6,6 +6,7 @@ use std::rc::Rc;
 use dfdx::tensor::PutTape;
 
 use crate::matmul::{MatMut, MatRef, Threads, matmul};
+use crate::ops::add_on_all_threads;
 use crate::tape::Tape;
 use crate::{Activation, Matrix, dims, values, values_mut};
 
@@ -59,6 +60,11 @@ impl Gradient {
         self.allocate();
         let Sum { values, is_set } = &mut *self.sum.borrow_mut();
         f(values, std::mem::replace(is_set, true));
+    }
+
+    /// Adds numbers that stand somewhere else.
+    pub(crate) fn add(&self, share: &[f32]) {
+        self.update(|values, add| if add { add_on_all_threads(values, share) } else { values.copy_from_slice(share) });
     }
 
     /// Adds `a · b`, a matrix with as many columns as the parameter.

@@ -6,6 +6,7 @@ use lrx_tensor::dfdx::tensor::SplitTape;
 use lrx_tensor::{Activation, Matrix, activation, ops, values};
 use toml::Table;
 
+use super::fused::{add_linear, linear_each};
 use super::{Slot, Slots, resolve_slots};
 use crate::{
     Block, BlockShape, BlockSpec, Builder, Linear, LinearShape, OptionError, Parameters, Pass, Past, Registry,
@@ -21,19 +22,26 @@ struct Attention {
     window: Option<usize>,
 }
 
+impl Attention {
+    fn attended(&self, pass: &Pass<'_>, x: Activation) -> Activation {
+        let [q, k, v] = linear_each([&*self.q, &*self.k, &*self.v], pass, x);
+        let shape = ops::AttentionShape { offsets: pass.offsets.clone(), heads: self.heads, window: self.window };
+        ops::attention(q, k, v, &shape)
+    }
+}
+
 impl Block for Attention {
     fn forward(&self, pass: &Pass<'_>, x: Activation) -> Activation {
-        let q = self.q.forward(pass, x.clone());
-        let k = self.k.forward(pass, x.clone());
-        let v = self.v.forward(pass, x);
-        let shape = ops::AttentionShape { offsets: pass.offsets.clone(), heads: self.heads, window: self.window };
-        self.out.forward(pass, ops::attention(q, k, v, &shape))
+        self.out.forward(pass, self.attended(pass, x))
+    }
+
+    fn forward_onto(&self, pass: &Pass<'_>, residual: Activation, x: Activation) -> Activation {
+        let y = self.attended(pass, x);
+        add_linear(&*self.out, pass, residual, y)
     }
 
     fn extend(&self, pass: &Pass<'_>, x: Activation, past: &mut Past) -> Option<Activation> {
-        let q = self.q.forward(pass, x.clone());
-        let k = self.k.forward(pass, x.clone());
-        let v = self.v.forward(pass, x);
+        let [q, k, v] = linear_each([&*self.q, &*self.k, &*self.v], pass, x);
         past.keys.extend_from_slice(values(&k));
         past.values.extend_from_slice(values(&v));
         let (q, tape) = q.split_tape();

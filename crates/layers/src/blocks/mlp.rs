@@ -21,6 +21,15 @@ impl Block for Mlp {
         self.c_proj.forward(pass, ops::gelu(self.c_fc.forward(pass, x)))
     }
 
+    fn forward_onto(&self, pass: &Pass<'_>, residual: Activation, x: Activation) -> Activation {
+        let (Some(c_fc), Some(c_proj)) = (self.c_fc.chain(), self.c_proj.chain()) else {
+            return ops::add(residual, self.forward(pass, x));
+        };
+        let h = c_fc.after_first(pass, ops::linear(x, c_fc.first(pass), None));
+        let y = c_proj.after_first(pass, ops::gelu_linear(h, c_fc.bias(pass), c_proj.first(pass)));
+        ops::add_with_bias(residual, y, c_proj.bias(pass))
+    }
+
     fn extend(&self, pass: &Pass<'_>, x: Activation, _: &mut Past) -> Option<Activation> {
         Some(self.forward(pass, x)) // Token by token anyway.
     }

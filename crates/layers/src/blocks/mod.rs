@@ -1,6 +1,7 @@
 //! The standard blocks of GPT-Neo, with a linear kind in each slot.
 
 mod attention;
+mod fused;
 mod mlp;
 
 pub(crate) use attention::{ATTENTION_SLOTS, standard_attention};

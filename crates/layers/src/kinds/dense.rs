@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::GPT_NEO_STD;
-use crate::{About, Builder, Cost, Linear, LinearKind, LinearShape, ParameterId, Parameters, Pass};
+use crate::{About, Builder, Chain, Cost, Linear, LinearKind, LinearShape, ParameterId, Parameters, Pass};
 
 /// `y = W x + b`
 pub struct Dense;
@@ -51,5 +51,9 @@ impl Linear for DenseLayer {
 
     fn dense_equivalent(&self, parameters: &Parameters) -> Matrix {
         parameters[self.weight].value().clone()
+    }
+
+    fn chain(&self) -> Option<Chain> {
+        Some(Chain { matrices: vec![self.weight], bias: self.bias })
     }
 }

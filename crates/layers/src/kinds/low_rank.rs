@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::GPT_NEO_STD;
-use crate::{About, Builder, Cost, Linear, LinearKind, LinearShape, OptionError, ParameterId, Parameters, Pass};
+use crate::{About, Builder, Chain, Cost, Linear, LinearKind, LinearShape, OptionError, ParameterId, Parameters, Pass};
 
 /// `y = B (A x) + b`
 pub struct LowRank;
@@ -105,6 +105,10 @@ impl Linear for LowRankLayer {
     fn dense_equivalent(&self, parameters: &Parameters) -> Matrix {
         let (up, down) = (parameters[self.up].value().clone(), parameters[self.down].value().clone());
         up.try_matmul(down).expect("memory for the product")
+    }
+
+    fn chain(&self) -> Option<Chain> {
+        Some(Chain { matrices: vec![self.down, self.up], bias: self.bias })
     }
 }
 

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::{BLOCK_ROWS, add_into};
 use crate::buffer::{filled, write_copy};
-use crate::{Activation, Offsets, Parameter, Tape, matrix};
+use crate::{Activation, ActivationId, Offsets, Parameter, Tape, matrix};
 
 /// Row i is `tokens_table[tokens[i]] + positions_table[position of i in its story]`.
 ///
@@ -48,10 +48,10 @@ pub fn embedding(
 
     let mut tape = tape.clone();
     if tape.is_recording() {
-        let output = y.clone();
+        let output = ActivationId::from(&y);
         let (token_gradient, position_gradient) = (tokens_table.gradient_handle(), positions_table.gradient_handle());
         tape.record(move |gradients| {
-            let dy = gradients.take(&output);
+            let dy = gradients.take(output);
             let (mut d_token, mut d_position) = (token_gradient.borrow_mut(), position_gradient.borrow_mut());
             for (dy, (token, position)) in dy.chunks_exact(features).zip(rows) {
                 add_into(&mut d_token[token * features..][..features], dy);

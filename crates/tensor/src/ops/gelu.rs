@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use crate::buffer::mapped;
 use crate::simd::{sigmoid, vectorised};
-use crate::{Activation, dims, matrix, values};
+use crate::{Activation, ActivationId, dims, matrix, values};
 
 const BLOCK: usize = 1 << 13;
 /// √(2/π)
@@ -26,7 +26,7 @@ pub fn gelu(x: Activation) -> Activation {
                 #[inline(always)]
                 || {
                     for (y, &x) in y.iter_mut().zip(x) {
-                        y.write(x * gate(x));
+                        y.write(value(x));
                     }
                 },
             );
@@ -35,16 +35,16 @@ pub fn gelu(x: Activation) -> Activation {
     let y = matrix(y, tokens, features);
 
     if tape.is_recording() {
-        let output = y.clone();
+        let output = ActivationId::from(&y);
         tape.record(move |gradients| {
             // dy becomes dx.
-            let mut dx = gradients.take(&output);
+            let mut dx = gradients.take(output);
             dx.par_chunks_mut(BLOCK).zip(values(&x).par_chunks(BLOCK)).for_each(|(dx, x)| {
                 vectorised(
                     #[inline(always)]
                     || {
                         for (dx, &x) in dx.iter_mut().zip(x) {
-                            *dx *= derivative(x);
+                            *dx *= value_and_derivative(x).1;
                         }
                     },
                 );
@@ -61,9 +61,16 @@ fn gate(x: f32) -> f32 {
     sigmoid(2.0 * SCALE * x * (CUBIC * x).mul_add(x, 1.0))
 }
 
+/// The value alone.
 #[inline(always)]
-fn derivative(x: f32) -> f32 {
+pub(super) fn value(x: f32) -> f32 {
+    x * gate(x)
+}
+
+/// The value and the derivative.
+#[inline(always)]
+pub(super) fn value_and_derivative(x: f32) -> (f32, f32) {
     let gate = gate(x);
     let inner_derivative = 2.0 * SCALE * (3.0 * CUBIC * x).mul_add(x, 1.0);
-    (x * (1.0 - gate) * inner_derivative).mul_add(gate, gate)
+    (x * gate, (x * (1.0 - gate) * inner_derivative).mul_add(gate, gate))
 }

@@ -2,18 +2,30 @@
 //!
 //! All logits at once would be tokens × vocabulary numbers, by far the largest matrix of a training step. They are
 //! computed for a block of tokens, turned into loss and gradient in place, multiplied into the two gradients, forgotten.
+//!
+//! Within a block, a part of the vocabulary at a time stays in the cache from the logits to their share in dx. The softmax is
+//! therefore taken part by part, each exponential relative to the largest logit so far, and what came before scaled down
+//! when a larger one comes (Milakov & Gimelshein 2018, as in Dao et al. 2022).
 
 use std::cell::Cell;
+use std::ops::Range;
 
 use dfdx::tensor::{PutTape, SplitTape};
 use rayon::prelude::*;
 
-use crate::matmul::{MatMut, MatRef, Threads, matmul, product, product_of_long};
-use crate::simd::{exp, exponentials, max, sum, vectorised};
+use crate::matmul::{MatMut, MatRef, Threads, matmul, product};
+use crate::simd::{exp, vectorised};
 use crate::{Activation, Matrix, Parameter, Scalar, dims, matrix, scalar, values};
 
-/// Numbers in a block of logits at most: 128 MiB.
-const BLOCK_LOGITS: usize = 1 << 25;
+/// Numbers in a block of logits at most: 80 MiB. Larger blocks pass over the embedding and its gradient less often, a few
+/// percent of the time, and hold more memory than anything else of the step.
+const BLOCK_LOGITS: usize = 20 << 20;
+/// Tokens of a block are a multiple of it, where there are more: whole tiles of the matrix products.
+const TOKENS_UNIT: usize = 64;
+/// Groups of vocabulary entries that are worked on side by side, each with a dx of its own: few enough to add up.
+const GROUPS: usize = 8;
+/// Vocabulary entries in a part: with the logits of a block they fit the cache.
+const PART: usize = 1024;
 
 thread_local! {
     /// The block of logits, kept from step to step: were it freed, smaller buffers would settle in its place, and the next
@@ -41,42 +53,23 @@ pub fn head_cross_entropy(x: Activation, embedding: &Parameter, targets: &[u32])
     let scale = 1.0 / tokens as f32;
     let mut dx = Vec::with_capacity(if recording { tokens * features } else { 0 });
     let mut loss = 0.0;
-    let e = MatRef::new(embedding.values(), vocabulary, features);
-    let embedding_gradient = embedding.gradient_handle();
     let block = block_tokens(tokens, vocabulary);
-    let mut logits_buffer = LOGITS.take();
-    if logits_buffer.len() < block * vocabulary {
-        logits_buffer = vec![0.0; block * vocabulary];
+    let mut logits = LOGITS.take();
+    if logits.len() < block * vocabulary {
+        drop(std::mem::take(&mut logits)); // First, so that its place can be a part of the new one's.
+        logits = vec![0.0; block * vocabulary];
     }
     for (x, targets) in values(&x).chunks(block * features).zip(targets.chunks(block)) {
-        let rows = targets.len();
-        let x_block = MatRef::new(x, rows, features);
-        let logits = &mut logits_buffer[..rows * vocabulary];
-        matmul(MatMut::new(logits, rows, vocabulary), false, x_block, e.t(), Threads::All);
-        let rows_done: Vec<(f32, f32)> = logits
-            .par_chunks_exact_mut(vocabulary)
-            .zip(targets)
-            .map(|(logits, &target)| loss_and_gradient(logits, target as usize, recording))
-            .collect();
-        loss += rows_done.iter().map(|&(loss, _)| f64::from(loss)).sum::<f64>();
+        let block = Block { x, targets, e: embedding.values(), features };
+        let groups = block.groups(&mut logits, recording);
+        let softmax = block.softmax(&groups);
+        loss += softmax.losses().map(f64::from).sum::<f64>();
         if recording {
-            // The gradient of the logits is what stands there times a factor for each row. It is cheaper to multiply the
-            // rows of the narrow matrices by it.
-            let d_logits = MatRef::new(logits, rows, vocabulary);
-            let factors: Vec<f32> = rows_done.iter().map(|&(_, total)| scale / total).collect();
-            let mut dx_block = product_of_long(d_logits, e);
-            let mut x_scaled = x.to_vec();
-            for narrow in [&mut dx_block, &mut x_scaled] {
-                for (row, factor) in narrow.chunks_exact_mut(features).zip(&factors) {
-                    row.iter_mut().for_each(|number| *number *= factor);
-                }
-            }
-            embedding_gradient.add_product(d_logits.t(), MatRef::new(&x_scaled, rows, features));
-            dx.append(&mut dx_block);
+            dx.append(&mut block.dx(&groups, &softmax, scale));
+            embedding.gradient_handle().update(|de, add| block.add_de(de, add, &logits, &groups, &softmax, scale));
         }
     }
-
-    LOGITS.set(logits_buffer);
+    LOGITS.set(logits);
 
     let loss = scalar((loss / tokens as f64) as f32);
     if recording {
@@ -97,25 +90,212 @@ pub fn head_logits(x: &Matrix, embedding: &Parameter) -> Matrix {
     matrix(product(MatRef::new(values(x), tokens, features), e.t(), Threads::All), tokens, vocabulary)
 }
 
-/// Tokens in a block: as few blocks as the limit allows, equally long.
+/// Tokens in a block: as few blocks as the limit allows, about equally long.
 fn block_tokens(tokens: usize, vocabulary: usize) -> usize {
-    tokens.div_ceil((tokens * vocabulary).div_ceil(BLOCK_LOGITS))
+    let most = (BLOCK_LOGITS / vocabulary).max(1);
+    let equal = tokens.div_ceil(tokens.div_ceil(most));
+    let whole_tiles = equal.next_multiple_of(TOKENS_UNIT);
+    if whole_tiles <= most { whole_tiles } else { equal }.min(tokens)
 }
 
-/// Returns −ln softmax(logits)[target] and t = Σ exp(logit − largest logit). When `gradient`, what is left in `logits` is
-/// exp(logit − largest logit) − t · (one-hot target): t times the gradient.
-fn loss_and_gradient(logits: &mut [f32], target: usize, gradient: bool) -> (f32, f32) {
-    let target_logit = logits[target];
-    let (largest, total) = vectorised(
+/// The tokens of a block, and all entries of the vocabulary.
+struct Block<'a> {
+    /// tokens × features
+    x: &'a [f32],
+    targets: &'a [u32],
+    /// vocabulary × features
+    e: &'a [f32],
+    features: usize,
+}
+
+/// What some consecutive entries of the vocabulary give.
+struct Group {
+    /// For each token of the block the largest logit.
+    largest: Vec<f32>,
+    /// For each token Σ exp(logit − largest).
+    total: Vec<f32>,
+    /// Tokens, and the logits of their targets, of those whose target is one of the entries.
+    targets: Vec<(usize, f32)>,
+    /// Σ exp(logit − largest) · E over the entries that are not the target: tokens × features. Empty when no gradient is asked
+    /// for, as `parts`.
+    dx: Vec<f32>,
+    parts: Vec<Part>,
+}
+
+/// What is left of some entries' logits: entries × tokens exponentials, zero for targets.
+struct Part {
+    entries: Range<usize>,
+    /// For each token what was subtracted from the logits.
+    shift: Vec<f32>,
+}
+
+/// Of each token of a block.
+struct Softmax {
+    largest: Vec<f32>,
+    /// Σ exp(logit − largest).
+    total: Vec<f32>,
+    /// The logit of the target.
+    target_logit: Vec<f32>,
+}
+
+impl Block<'_> {
+    fn tokens(&self) -> usize {
+        self.targets.len()
+    }
+
+    /// Computes the logits of all entries, and what can be said of each group by itself.
+    fn groups(&self, logits: &mut [f32], gradient: bool) -> Vec<Group> {
+        let (tokens, vocabulary) = (self.tokens(), self.e.len() / self.features);
+        let group = vocabulary.div_ceil(GROUPS).max(PART);
+        let logits = logits[..vocabulary * tokens].par_chunks_mut(group * tokens).with_max_len(1);
+        logits.enumerate().map(|(i, logits)| self.group(i * group, logits, gradient)).collect()
+    }
+
+    /// `logits`: entries × tokens, to be written.
+    fn group(&self, first: usize, logits: &mut [f32], gradient: bool) -> Group {
+        let (tokens, features) = (self.tokens(), self.features);
+        let entries = logits.len() / tokens;
+        let x = MatRef::new(self.x, tokens, features);
+        let mut group = Group {
+            largest: vec![f32::NEG_INFINITY; tokens],
+            total: vec![0.0; tokens],
+            targets: Vec::new(),
+            dx: vec![0.0; if gradient { tokens * features } else { 0 }],
+            parts: Vec::new(),
+        };
+        let part = entries.div_ceil(entries.div_ceil(PART));
+        for (i, logits) in logits.chunks_mut(part * tokens).enumerate() {
+            let start = first + i * part;
+            let entries = start..start + logits.len() / tokens;
+            let e = MatRef::new(&self.e[entries.start * features..entries.end * features], entries.len(), features);
+            matmul(MatMut::new(logits, entries.len(), tokens), false, e, x.t(), Threads::One);
+            let of_targets: Vec<(usize, usize)> = (self.targets.iter().enumerate())
+                .filter(|(_, target)| entries.contains(&(**target as usize)))
+                .map(|(token, &target)| (token, (target as usize - start) * tokens + token))
+                .collect();
+            group.targets.extend(of_targets.iter().map(|&(token, at)| (token, logits[at])));
+            let shrink = exponentials(logits, &mut group.largest, &mut group.total);
+            // Targets have a share of their own, p − 1: without it here, sums need not cancel where p is nearly 1.
+            of_targets.iter().for_each(|&(_, at)| logits[at] = 0.0);
+            if gradient {
+                scale_rows(&mut group.dx, &shrink);
+                let p = MatRef::new(logits, entries.len(), tokens);
+                matmul(MatMut::new(&mut group.dx, tokens, features), true, p.t(), e, Threads::One);
+                group.parts.push(Part { entries, shift: group.largest.clone() });
+            }
+        }
+        group
+    }
+
+    fn softmax(&self, groups: &[Group]) -> Softmax {
+        let tokens = 0..self.tokens();
+        let largest = |token: usize| groups.iter().map(|group| group.largest[token]).fold(f32::NEG_INFINITY, f32::max);
+        let largest: Vec<f32> = tokens.clone().map(largest).collect();
+        let total = |token: usize| -> f32 {
+            groups.iter().map(|group| group.total[token] * exp(group.largest[token] - largest[token])).sum()
+        };
+        let total: Vec<f32> = tokens.map(total).collect();
+        let mut target_logit = vec![f32::NAN; total.len()];
+        for &(token, logit) in groups.iter().flat_map(|group| &group.targets) {
+            target_logit[token] = logit;
+        }
+        Softmax { largest, total, target_logit }
+    }
+
+    /// scale · (softmax − one-hot target) · E: tokens × features.
+    fn dx(&self, groups: &[Group], softmax: &Softmax, scale: f32) -> Vec<f32> {
+        let features = self.features;
+        let factors: Vec<Vec<f32>> = groups.iter().map(|group| softmax.factors(&group.largest, scale)).collect();
+        let mut dx = vec![0.0; self.x.len()];
+        dx.par_chunks_exact_mut(features).zip(self.targets).enumerate().for_each(|(token, (dx, &target))| {
+            for (group, factors) in groups.iter().zip(&factors) {
+                let factor = factors[token];
+                dx.iter_mut().zip(&group.dx[token * features..]).for_each(|(dx, share)| *dx += factor * share);
+            }
+            let factor = scale * softmax.of_target(token);
+            let e = &self.e[target as usize * features..];
+            dx.iter_mut().zip(e).for_each(|(dx, e)| *dx += factor * e);
+        });
+        dx
+    }
+
+    /// de + scale · (softmax − one-hot target)ᵀ · x, or without de: vocabulary × features.
+    fn add_de(&self, de: &mut [f32], add: bool, logits: &[f32], groups: &[Group], softmax: &Softmax, scale: f32) {
+        let (tokens, features) = (self.tokens(), self.features);
+        let mut parts = Vec::new();
+        let mut rest = &mut *de;
+        for part in groups.iter().flat_map(|group| &group.parts) {
+            let (de, after) = rest.split_at_mut(part.entries.len() * features);
+            parts.push((part, de));
+            rest = after;
+        }
+        parts.into_par_iter().with_max_len(1).for_each(|(Part { entries, shift }, de)| {
+            let mut x = self.x.to_vec();
+            scale_rows(&mut x, &softmax.factors(shift, scale));
+            let p = MatRef::new(&logits[entries.start * tokens..entries.end * tokens], entries.len(), tokens);
+            let x = MatRef::new(&x, tokens, features);
+            matmul(MatMut::new(de, entries.len(), features), add, p, x, Threads::One);
+        });
+        for (token, (&target, x)) in self.targets.iter().zip(self.x.chunks_exact(features)).enumerate() {
+            let factor = scale * softmax.of_target(token);
+            let de = &mut de[target as usize * features..];
+            de.iter_mut().zip(x).for_each(|(de, x)| *de += factor * x);
+        }
+    }
+}
+
+impl Softmax {
+    /// −ln softmax(logits)[target], for each token.
+    fn losses(&self) -> impl Iterator<Item = f32> {
+        let of_tokens = self.largest.iter().zip(&self.total).zip(&self.target_logit);
+        of_tokens.map(|((largest, total), logit)| total.ln() + largest - logit)
+    }
+
+    /// p − 1, p the probability of the token's target.
+    fn of_target(&self, token: usize) -> f32 {
+        (exp(self.target_logit[token] - self.largest[token]) - self.total[token]) / self.total[token]
+    }
+
+    /// What makes exp(logit − shift) to scale · softmax, for each token.
+    fn factors(&self, shift: &[f32], scale: f32) -> Vec<f32> {
+        let of_tokens = self.largest.iter().zip(&self.total).zip(shift);
+        of_tokens.map(|((largest, total), shift)| exp(shift - largest) * scale / total).collect()
+    }
+}
+
+/// Raises `largest` to the largest of `logits` (entries × tokens), replaces these by exp(logit − largest), adds them to
+/// `total`. Returns what sums of earlier exponentials are to be multiplied by; `total` has been.
+fn exponentials(logits: &mut [f32], largest: &mut [f32], total: &mut [f32]) -> Vec<f32> {
+    let tokens = largest.len();
+    let mut shrink = largest.to_vec();
+    let mut sum = vec![0.0; tokens];
+    vectorised(
         #[inline(always)]
         || {
-            let largest = max(logits);
-            let total = if gradient { exponentials(logits, largest) } else { sum(logits, |l| exp(l - largest)) };
-            (largest, total)
+            for logits in logits.chunks_exact(tokens) {
+                for (largest, &logit) in largest.iter_mut().zip(logits) {
+                    *largest = if logit > *largest { logit } else { *largest };
+                }
+            }
+            for logits in logits.chunks_exact_mut(tokens) {
+                for ((logit, largest), sum) in logits.iter_mut().zip(&*largest).zip(&mut sum) {
+                    *logit = exp(*logit - largest);
+                    *sum += *logit;
+                }
+            }
+            for ((shrink, largest), (total, sum)) in shrink.iter_mut().zip(&*largest).zip(total.iter_mut().zip(&sum)) {
+                *shrink = exp(*shrink - largest);
+                *total = *total * *shrink + sum;
+            }
         },
     );
-    if gradient {
-        logits[target] -= total;
+    shrink
+}
+
+/// Multiplies each row by its factor.
+fn scale_rows(rows: &mut [f32], factors: &[f32]) {
+    let columns = rows.len() / factors.len();
+    for (row, factor) in rows.chunks_exact_mut(columns).zip(factors) {
+        row.iter_mut().for_each(|number| *number *= factor);
     }
-    (total.ln() + largest - target_logit, total)
 }

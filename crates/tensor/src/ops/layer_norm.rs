@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::{BLOCK_ROWS, add_into};
 use crate::buffer::mapped;
 use crate::simd::{sum, sum2, sum3, vectorised};
-use crate::{Activation, Parameter, dims, matrix, values};
+use crate::{Activation, ActivationId, Parameter, dims, matrix, values};
 
 /// `y = (x − mean) / √(variance + epsilon) · weight + bias`, mean and (biased) variance over each token's features.
 ///
@@ -42,11 +42,11 @@ pub fn layer_norm(x: Activation, weight: &Parameter, bias: &Parameter, epsilon: 
     let y = matrix(y, tokens, features);
 
     if tape.is_recording() {
-        let output = y.clone();
+        let output = ActivationId::from(&y);
         let weight_value = weight.value().clone();
         let (weight_gradient, bias_gradient) = (weight.gradient_handle(), bias.gradient_handle());
         tape.record(move |gradients| {
-            let mut dx = gradients.take(&output);
+            let mut dx = gradients.take(output);
             let w = values(&weight_value);
             let block = BLOCK_ROWS * features;
             // dy becomes dx, row by row, and is added to what the input's gradient may already hold.

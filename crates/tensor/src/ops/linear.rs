@@ -3,10 +3,10 @@
 use dfdx::tensor::{PutTape, SplitTape};
 use rayon::prelude::*;
 
-use super::{BLOCK_ROWS, add_into};
+use super::{BLOCK_ROWS, add_column_sums};
 use crate::buffer::{filled, write_copy};
 use crate::matmul::{MatMut, MatRef, Threads, matmul, product};
-use crate::{Activation, Parameter, dims, matrix, values};
+use crate::{Activation, ActivationId, Matrix, Parameter, dims, matrix, values};
 
 /// `y = x · Wᵀ + b` with x: tokens × inputs, W: outputs × inputs (PyTorch's orientation), b: 1 × outputs.
 ///
@@ -34,11 +34,11 @@ pub fn linear(x: Activation, weight: &Parameter, bias: Option<&Parameter>) -> Ac
     let y = matrix(y, tokens, outputs);
 
     if tape.is_recording() {
-        let output = y.clone();
+        let output = ActivationId::from(&y);
         let (weight, weight_gradient) = (weight.value().clone(), weight.gradient_handle());
         let bias_gradient = bias.map(Parameter::gradient_handle);
         tape.record(move |gradients| {
-            let dy_values = gradients.take(&output);
+            let dy_values = gradients.take(output);
             let dy = MatRef::new(&dy_values, tokens, outputs);
             if let Some(gradient) = bias_gradient {
                 add_column_sums(&mut gradient.borrow_mut(), &dy_values);
@@ -48,6 +48,69 @@ pub fn linear(x: Activation, weight: &Parameter, bias: Option<&Parameter>) -> Ac
         });
     }
     y.put_tape(tape)
+}
+
+/// `x · Wᵀ` for several W (each outputs × inputs, without bias) and the same x: q, k and v.
+///
+/// The gradients are those of [`linear`]. As long as the matrices are narrow together, they are multiplied together, so that
+/// x, and its gradient, are read and written once.
+///
+/// # Panics
+/// When a matrix has another width than x.
+pub fn linear_each(x: Activation, weights: &[&Parameter]) -> Vec<Activation> {
+    let (_, inputs) = dims(&x);
+    let outputs: Vec<usize> = weights.iter().map(|weight| weight.dims().0).collect();
+    let together: usize = outputs.iter().sum();
+    if weights.len() < 2 || together > inputs {
+        return weights.iter().map(|weight| linear(x.clone(), weight, None)).collect();
+    }
+    assert!(weights.iter().all(|weight| weight.dims().1 == inputs), "inputs of {inputs} features");
+
+    let (x, mut tape) = x.split_tape();
+    let (tokens, _) = dims(&x);
+    let stacked: Vec<f32> = weights.iter().flat_map(|weight| weight.values()).copied().collect();
+    let y = product(MatRef::new(values(&x), tokens, inputs), MatRef::new(&stacked, together, inputs).t(), Threads::All);
+    let ys: Vec<Matrix> = columns_apart(&y, &outputs).zip(&outputs).map(|(y, &n)| matrix(y, tokens, n)).collect();
+
+    if tape.is_recording() {
+        let ids: Vec<_> = ys.iter().map(ActivationId::from).collect();
+        let weight_gradients: Vec<_> = weights.iter().map(|weight| weight.gradient_handle()).collect();
+        tape.record(move |gradients| {
+            let dy: Vec<_> = ids.into_iter().map(|id| gradients.take(id)).collect();
+            let dy = columns_together(&dy, &outputs);
+            let dy = MatRef::new(&dy, tokens, together);
+            let dw = product(dy.t(), MatRef::new(values(&x), tokens, inputs), Threads::All);
+            let mut rows = dw.as_slice();
+            for (gradient, n) in weight_gradients.iter().zip(&outputs) {
+                let (own, others) = rows.split_at(n * inputs);
+                gradient.add(own);
+                rows = others;
+            }
+            gradients.of(&x).add_product(dy, MatRef::new(&stacked, together, inputs));
+        });
+    }
+    ys.into_iter().map(|y| y.put_tape(tape.clone())).collect()
+}
+
+/// The matrices of `widths` that stand side by side in a row-major one.
+fn columns_apart<'a>(all: &'a [f32], widths: &'a [usize]) -> impl Iterator<Item = Vec<f32>> + 'a {
+    let together: usize = widths.iter().sum();
+    widths.iter().scan(0, move |first, width| {
+        let columns = *first..*first + width;
+        *first = columns.end;
+        Some(all.chunks_exact(together).flat_map(|row| &row[columns.clone()]).copied().collect())
+    })
+}
+
+/// The opposite of [`columns_apart`].
+fn columns_together(matrices: &[Vec<f32>], widths: &[usize]) -> Vec<f32> {
+    let mut rows: Vec<_> = matrices.iter().zip(widths).map(|(matrix, &width)| matrix.chunks_exact(width)).collect();
+    let mut all = Vec::with_capacity(matrices.iter().map(Vec::len).sum());
+    while let Some(first) = rows[0].next() {
+        all.extend_from_slice(first);
+        rows[1..].iter_mut().for_each(|rows| all.extend_from_slice(rows.next().expect("as many rows")));
+    }
+    all
 }
 
 /// `row`, `rows` times.
@@ -60,18 +123,4 @@ fn repeated(row: &[f32], rows: usize) -> Vec<f32> {
             });
         })
     }
-}
-
-/// `sum[j] += Σᵢ rows[i][j]`, blocks of rows on all threads.
-pub(super) fn add_column_sums(sum: &mut [f32], rows: &[f32]) {
-    let columns = sum.len();
-    let partial: Vec<Vec<f32>> = rows
-        .par_chunks(BLOCK_ROWS * columns)
-        .map(|block| {
-            let mut partial = vec![0.0; columns];
-            block.chunks_exact(columns).for_each(|row| add_into(&mut partial, row));
-            partial
-        })
-        .collect();
-    partial.iter().for_each(|block| add_into(sum, block));
 }

@@ -8,6 +8,7 @@ mod add;
 mod attention;
 mod embedding;
 mod gelu;
+mod gelu_linear;
 mod head;
 mod layer_norm;
 mod linear;
@@ -15,13 +16,14 @@ mod scale_columns;
 
 use rayon::prelude::*;
 
-pub use add::add;
+pub use add::{add, add_with_bias};
 pub use attention::{AttentionShape, attention, attention_continued};
 pub use embedding::embedding;
 pub use gelu::gelu;
+pub use gelu_linear::gelu_linear;
 pub use head::{head_cross_entropy, head_logits};
 pub use layer_norm::layer_norm;
-pub use linear::linear;
+pub use linear::{linear, linear_each};
 pub use scale_columns::scale_columns;
 
 /// Rows of a matrix that one thread works on at a time. Fixed, so that sums over blocks do not depend on the threads.
@@ -38,4 +40,18 @@ fn add_into(sum: &mut [f32], term: &[f32]) {
 pub(crate) fn add_on_all_threads(sum: &mut [f32], term: &[f32]) {
     const BLOCK: usize = 1 << 14;
     sum.par_chunks_mut(BLOCK).zip(term.par_chunks(BLOCK)).for_each(|(sum, term)| add_into(sum, term));
+}
+
+/// `sum[j] += Σᵢ rows[i][j]`, blocks of rows on all threads.
+fn add_column_sums(sum: &mut [f32], rows: &[f32]) {
+    let columns = sum.len();
+    let partial: Vec<Vec<f32>> = rows
+        .par_chunks(BLOCK_ROWS * columns)
+        .map(|block| {
+            let mut partial = vec![0.0; columns];
+            block.chunks_exact(columns).for_each(|row| add_into(&mut partial, row));
+            partial
+        })
+        .collect();
+    partial.iter().for_each(|block| add_into(sum, block));
 }

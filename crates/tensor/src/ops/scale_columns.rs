@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::{BLOCK_ROWS, add_into};
 use crate::buffer::mapped;
-use crate::{Activation, Parameter, dims, matrix, values};
+use crate::{Activation, ActivationId, Parameter, dims, matrix, values};
 
 /// `x · diag(g)`: column j of `x` (tokens × features) times `g[j]` (1 × features).
 ///
@@ -32,10 +32,10 @@ pub fn scale_columns(x: Activation, g: &Parameter) -> Activation {
     let y = matrix(y, tokens, features);
 
     if tape.is_recording() {
-        let (output, g_value, g_gradient) = (y.clone(), g.value().clone(), g.gradient_handle());
+        let (output, g_value, g_gradient) = (ActivationId::from(&y), g.value().clone(), g.gradient_handle());
         tape.record(move |gradients| {
             // dy becomes dx.
-            let mut dx = gradients.take(&output);
+            let mut dx = gradients.take(output);
             let g = values(&g_value);
             let partial: Vec<Vec<f32>> = dx
                 .par_chunks_mut(BLOCK_ROWS * features)
