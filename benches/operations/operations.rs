@@ -138,6 +138,27 @@ fn linear_layers(bench: &mut Bench) {
             ops::linear(ops::linear(activation(x.clone(), tape), &a, None), &b, None)
         });
     }
+    for rank in [19, 192] {
+        let (x, weights) = (random(TOKENS, HIDDEN), [(); 3].map(|()| parameter(rank, HIDDEN)));
+        let work = 2 * TOKENS * 3 * rank * HIDDEN;
+        passes(
+            bench,
+            &format!("first matrices of q, k, v, rank {rank}"),
+            &Throughput::Elements,
+            (work, 2 * work),
+            &|tape| {
+                let ys = ops::linear_each(activation(x.clone(), tape), &weights.each_ref());
+                ys.into_iter().reduce(ops::add).expect("three")
+            },
+        );
+    }
+    for (name, outputs) in [("c_proj", HIDDEN), ("the first of c_proj, rank 31", 31)] {
+        let (x, bias, weight) = (random(TOKENS, INNER), parameter(1, INNER), parameter(outputs, INNER));
+        let work = 2 * TOKENS * INNER * outputs;
+        passes(bench, &format!("gelu and {name}"), &Throughput::Elements, (work, 2 * work), &|tape| {
+            ops::gelu_linear(activation(x.clone(), tape), Some(&bias), &weight)
+        });
+    }
 }
 
 fn attention(bench: &mut Bench) {
@@ -168,6 +189,9 @@ fn elementwise(bench: &mut Bench) {
     let other = random(TOKENS, HIDDEN);
     passes(bench, "add", &Throughput::Bytes, (3 * work, 3 * work), &|tape| {
         ops::add(activation(x.clone(), tape), activation(other.clone(), tape))
+    });
+    passes(bench, "add with bias", &Throughput::Bytes, (3 * work, 4 * work), &|tape| {
+        ops::add_with_bias(activation(x.clone(), tape), activation(other.clone(), tape), Some(&bias))
     });
     passes(bench, "scale_columns", &Throughput::Bytes, (2 * work, 3 * work), &|tape| {
         ops::scale_columns(activation(x.clone(), tape), &weight)

@@ -2,7 +2,7 @@
 //! that has your kinds.
 
 use lrx_tensor::dfdx::tensor_ops::SumTo;
-use lrx_tensor::{Activation, Matrix, Offsets, Parameter, Tape, activation, matrix, values};
+use lrx_tensor::{Activation, Matrix, Offsets, Parameter, Tape, activation, matrix, ops, values};
 
 use crate::{
     BlockShape, BlockSpec, Builder, Cost, Linear, LinearShape, OptionError, Parameters, Pass, Past, Place, Registry,
@@ -13,9 +13,9 @@ use crate::{
 /// For a linear kind, over shapes square and oblong, with and without bias (a kind may refuse some, not all): the
 /// identity's forward equals the dense equivalent; gradients equal finite differences; the stated parameters are those
 /// that are made; parameters copied by name give the same outputs; a seed gives the same layer again, another seed
-/// another; the options survive being written out, and are the ones that the help describes. For a block kind the same,
-/// without the dense equivalent, and: no token sees a later one or another story; extending a past gives what the whole
-/// story gives.
+/// another; the options survive being written out, and are the ones that the help describes; in all slots of a standard
+/// block, the block adds to a residual what it gives by itself. For a block kind the same, without the dense equivalent, and:
+/// no token sees a later one or another story; extending a past gives what the whole story gives.
 ///
 /// # Panics
 /// When a check fails: which kind, what was expected, what came.
@@ -65,6 +65,15 @@ fn linear_kind(registry: &Registry, kind: &str, options: &toml::Table) {
         layer(&Subject { name, inputs, cost: spec.cost, build: Box::new(build) });
     }
     assert!(accepted > 0, "{kind}: the example fits none of the shapes: {}", refusals.join("; "));
+    for place in [Place::Attention, Place::Mlp] {
+        let shape = BlockShape { hidden: 8, heads: 2, window: None, inner: 12 };
+        let mut table = options.clone();
+        table.insert("kind".into(), kind.into());
+        // A kind may refuse a slot's shape.
+        if let Ok(spec) = registry.block(place, table, shape) {
+            adds_onto_a_residual(&format!("{kind} in all slots of {place:?}"), &spec);
+        }
+    }
 }
 
 fn block_kind(registry: &Registry, kind: &str, place: Place, options: &toml::Table) {
@@ -86,6 +95,7 @@ fn block_kind(registry: &Registry, kind: &str, place: Place, options: &toml::Tab
         layer(&subject);
         causal(&subject);
         continues(&subject.name, &spec);
+        adds_onto_a_residual(&subject.name, &spec);
     }
 }
 
@@ -111,6 +121,35 @@ fn continues(name: &str, spec: &BlockSpec) {
                 assert!((is - should).abs() < 1e-5, "{name}, cut at {cut}: extending gives {is}, not {should}");
             }
         }
+    }
+}
+
+/// What a block adds to a residual in a way of its own is what it gives by itself and is added then: values and gradients.
+fn adds_onto_a_residual(name: &str, spec: &BlockSpec) {
+    let hidden = 8;
+    let mut parameters = Parameters::new();
+    let block = spec.build(&mut Builder::new(&mut parameters, 1));
+    disturb(&mut parameters);
+    let mut outcome = |at_once: bool| -> Vec<f32> {
+        parameters.iter_mut().for_each(|entry| entry.parameter.clear_gradient());
+        let [x, residual] = [input(hidden), input(2 * hidden)[TOKENS * hidden..].to_vec()]
+            .map(|values| Parameter::new(matrix(values, TOKENS, hidden)));
+        let (tape, offsets) = (Tape::recording(), offsets());
+        let pass = Pass { parameters: &parameters, offsets: &offsets };
+        let (on_x, on_residual) = (x.on(&tape), residual.on(&tape));
+        let y = if at_once {
+            block.forward_onto(&pass, on_residual, on_x)
+        } else {
+            ops::add(on_residual, block.forward(&pass, on_x))
+        };
+        let value = values(&y).to_vec();
+        Tape::backward(loss(y));
+        let of_parameters = parameters.iter().flat_map(|entry| entry.parameter.gradient().clone());
+        value.into_iter().chain(x.gradient().clone()).chain(residual.gradient().clone()).chain(of_parameters).collect()
+    };
+    for (i, (is, should)) in outcome(true).into_iter().zip(outcome(false)).enumerate() {
+        let error = (is - should).abs();
+        assert!(error < 1e-5 * (1.0 + should.abs()), "{name}: onto a residual, number {i} is {is}, not {should}");
     }
 }
 

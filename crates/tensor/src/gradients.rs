@@ -44,8 +44,9 @@ pub struct ActivationGradients(Store);
 enum Store {
     /// By the address of the activation's values. A gradient is here from the backward pass of the last operation that had
     /// the activation as input to that of the operation that made it; in the forward pass the activation was held between
-    /// the two. Of two gradients that are here at once the activations were held at once, at different addresses.
-    Own(HashMap<usize, Vec<f32>>),
+    /// the two. Of two gradients that are here at once the activations were held at once, at different addresses. The loss,
+    /// the only number that has a gradient, is apart.
+    Own { gradients: HashMap<usize, Vec<f32>>, loss: Option<usize> },
     /// dfdx's operations look for gradients here, and leave theirs.
     Dfdx(DfdxGradients),
 }
@@ -53,7 +54,7 @@ enum Store {
 impl ActivationGradients {
     /// For a tape without operations of dfdx.
     pub(crate) fn own() -> Self {
-        Self(Store::Own(HashMap::new()))
+        Self(Store::Own { gradients: HashMap::new(), loss: None })
     }
 
     /// For a tape with operations of dfdx.
@@ -65,14 +66,14 @@ impl ActivationGradients {
     pub(crate) fn dfdx(&mut self) -> &mut DfdxGradients {
         match &mut self.0 {
             Store::Dfdx(gradients) => gradients,
-            Store::Own(_) => unreachable!("a tape with operations of dfdx has gradients of dfdx"),
+            Store::Own { .. } => unreachable!("a tape with operations of dfdx has gradients of dfdx"),
         }
     }
 
     /// The loss has the gradient 1.
     pub(crate) fn begin<T>(&mut self, loss: &Tensor<(), f32, Cpu, T>) {
         match &mut self.0 {
-            Store::Own(gradients) => drop(gradients.insert(scalar_address(loss), vec![1.0])),
+            Store::Own { loss: address, .. } => *address = Some(scalar_address(loss)),
             Store::Dfdx(gradients) => gradients.get_or_alloc_mut(loss).expect("memory for one number").fill(1.0),
         }
     }
@@ -80,7 +81,7 @@ impl ActivationGradients {
     /// The gradient of a number.
     pub(crate) fn of_scalar<T>(&mut self, output: &Tensor<(), f32, Cpu, T>) -> f32 {
         match &mut self.0 {
-            Store::Own(gradients) => gradients.get(&scalar_address(output)).map_or(0.0, |gradient| gradient[0]),
+            Store::Own { loss, .. } => f32::from(u8::from(*loss == Some(scalar_address(output)))),
             Store::Dfdx(gradients) => gradients.get_or_alloc_mut(output).expect("memory for one number")[0],
         }
     }
@@ -91,7 +92,7 @@ impl ActivationGradients {
         let output = output.into();
         match &mut self.0 {
             // Nobody used the output if nothing is there.
-            Store::Own(gradients) => {
+            Store::Own { gradients, .. } => {
                 gradients.remove(&output.address).unwrap_or_else(|| vec![0.0; output.rows * output.columns])
             }
             Store::Dfdx(gradients) => std::mem::take((output.of_dfdx)(gradients)),
@@ -110,7 +111,7 @@ impl ActivationGradients {
     pub(crate) fn of(&mut self, input: impl Into<ActivationId>) -> InputGradient<'_> {
         let ActivationId { address, rows, columns, of_dfdx } = input.into();
         let sum = match &mut self.0 {
-            Store::Own(gradients) => gradients.entry(address).or_default(),
+            Store::Own { gradients, .. } => gradients.entry(address).or_default(),
             Store::Dfdx(gradients) => of_dfdx(gradients),
         };
         InputGradient { sum, rows, columns }

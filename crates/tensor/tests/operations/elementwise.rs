@@ -1,9 +1,10 @@
 //! `add`, `scale_columns` and `gelu` against dfdx's `add`, `mul` and `fast_gelu` (the tanh form).
 
+use lrx_tensor::dfdx::prelude::*;
 use lrx_tensor::ops;
 use proptest::prelude::*;
 
-use crate::common::{check, constant, input, repeated};
+use crate::common::{check, constant, input, repeated, transposed};
 
 /// Rows and columns: from a single number to more than one block of rows of a thread.
 fn shapes() -> impl Strategy<Value = (usize, usize)> {
@@ -33,6 +34,15 @@ proptest! {
     }
 
     #[test]
+    fn add_with_bias((rows, columns) in shapes(), seed: u64) {
+        check(
+            [input(seed, rows, columns), input(seed ^ 1, rows, columns), input(seed ^ 2, 1, columns)],
+            |[a, b, c], tape| ops::add_with_bias(a.on(tape), b.on(tape), Some(c)),
+            |[a, b, c]| a + b + repeated(c, rows),
+        );
+    }
+
+    #[test]
     fn scale_columns((rows, columns) in shapes(), seed: u64) {
         check(
             [input(seed, rows, columns), input(seed ^ 1, 1, columns)],
@@ -54,6 +64,28 @@ proptest! {
     fn gelu((rows, columns) in shapes(), seed: u64, range in 0.1f32..20.0) {
         // The largest number of value and gradients is at most `range` and 1.2.
         check([input(seed, rows, columns).map(|x| x * range)], |[x], tape| ops::gelu(x.on(tape)), |[x]| x.fast_gelu());
+    }
+}
+
+proptest! {
+    #[test]
+    fn gelu_and_the_matrix_behind_it((rows, columns) in shapes(), outputs in 1..40usize, bias: bool, seed: u64) {
+        // Divided so that what is summed is of order 1 in both directions, as the tolerance supposes.
+        let w = input(seed ^ 1, outputs, columns).map(|w| w / (outputs.max(columns) as f32).sqrt());
+        let b = input(seed ^ 2, 1, columns).map(|b| if bias { 2.0 * b } else { 0.0 });
+        let x = input(seed, rows, columns).map(|x| 3.0 * x);
+        check(
+            [x.clone(), b.clone(), w.clone()],
+            |[x, b, w], tape| ops::gelu_linear(x.on(tape), Some(b), w),
+            |[x, b, w]| (x + repeated(b, rows)).fast_gelu().matmul(transposed(w)),
+        );
+        if !bias {
+            check(
+                [x, w],
+                |[x, w], tape| ops::gelu_linear(x.on(tape), None, w),
+                |[x, w]| x.fast_gelu().matmul(transposed(w)),
+            );
+        }
     }
 }
 
@@ -86,6 +118,21 @@ fn the_reference_of_gelu_is_the_tanh_form() {
 fn add_refuses_other_shapes() {
     let tape = lrx_tensor::Tape::silent();
     ops::add(input(1, 2, 3).parameter().on(&tape), input(1, 3, 2).parameter().on(&tape));
+}
+
+#[test]
+#[should_panic(expected = "one bias a feature")]
+fn add_refuses_a_bias_of_another_width() {
+    let tape = lrx_tensor::Tape::silent();
+    let [a, b, c] = [(2, 3), (2, 3), (1, 2)].map(|(rows, columns)| input(1, rows, columns).parameter());
+    ops::add_with_bias(a.on(&tape), b.on(&tape), Some(&c));
+}
+
+#[test]
+#[should_panic(expected = "inputs of a 4 × 2 matrix")]
+fn gelu_linear_refuses_another_width() {
+    let [x, w] = [(5, 3), (4, 2)].map(|(rows, columns)| input(1, rows, columns).parameter());
+    ops::gelu_linear(x.on(&lrx_tensor::Tape::silent()), None, &w);
 }
 
 #[test]

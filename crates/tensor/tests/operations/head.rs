@@ -113,7 +113,7 @@ fn plain(x: &[f32], embedding: &[f32], targets: &[u32]) -> Outcome<f64> {
 
 #[test]
 fn more_tokens_than_a_block_of_logits() {
-    // 501 × 70,000 logits are more than the 2²⁵ of a block, and the second block is shorter than the first.
+    // 501 × 70,000 logits are more than a block holds, and the last block is shorter than the others.
     let (tokens, features, vocabulary) = (501, 3, 70_000);
     let inputs = [input(1, tokens, features), input(2, vocabulary, features)];
     let targets = indices(3, tokens, vocabulary);

@@ -43,6 +43,25 @@ proptest! {
     }
 
     #[test]
+    fn several_matrices_of_the_same_input(tokens in size(), inputs in size(), outputs in size(), seed: u64) {
+        let narrower = outputs.div_ceil(2);
+        // Brings the narrower output to the width of the others.
+        let spread = input(seed ^ 4, outputs, narrower).map(|s| s / (outputs as f32).sqrt());
+        let [a, b, c] = [outputs, narrower, outputs].map(|rows| input(seed ^ rows as u64, rows, inputs));
+        check(
+            [input(seed, tokens, inputs), a, b, c],
+            |[x, a, b, c], tape| {
+                let [a, b, c] = ops::linear_each(x.on(tape), &[a, b, c]).try_into().ok().unwrap();
+                ops::add(ops::add(a, ops::linear(b, &spread.parameter(), None)), c)
+            },
+            |[x, a, b, c]| {
+                let b = branch(&x).matmul(transposed(b)).matmul(transposed(spread.constant()));
+                branch(&x).matmul(transposed(a)) + b + x.matmul(transposed(c))
+            },
+        );
+    }
+
+    #[test]
     fn one_matrix_applied_twice(tokens in size(), width in size(), seed: u64) {
         let w = input(seed ^ 1, width, width).map(|w| w / (width as f32).sqrt());
         check(
@@ -54,6 +73,17 @@ proptest! {
             },
         );
     }
+}
+
+#[test]
+fn one_of_several_outputs_that_nobody_uses() {
+    let unused = input(3, 2, 9).parameter();
+    check(
+        [input(1, 5, 9), input(2, 3, 9)],
+        |[x, w], tape| ops::linear_each(x.on(tape), &[w, &unused]).swap_remove(0),
+        |[x, w]| x.matmul(transposed(w)),
+    );
+    assert!(unused.gradient().iter().all(|&g| g == 0.0));
 }
 
 #[test]

@@ -94,6 +94,34 @@ fn an_output_that_nobody_uses() {
     );
 }
 
+/// What nobody needs is let go during the forward pass, and its memory is taken by what comes next: gradients must not be
+/// confused. The sums keep neither of their inputs, and the constants are no operation's output.
+#[test]
+fn activations_whose_memory_is_used_again() {
+    let (tokens, features) = (9, 7);
+    check(
+        [input(1, tokens, features), input(2, 1, features)],
+        |[x, g], tape| {
+            let mut x = x.on(tape);
+            for seed in 0..20 {
+                let constant = || activation(matrix(input(seed, tokens, features).values, tokens, features), tape);
+                let y = ops::add(constant(), ops::scale_columns(ops::add(x.clone(), constant()), g));
+                x = ops::add(ops::add(y, constant()), x);
+            }
+            x
+        },
+        |[x, g]| {
+            let mut x = x;
+            for seed in 0..20 {
+                let constant = input(seed, tokens, features).constant();
+                let y = (branch(&x) + constant.clone()) * repeated(branch(&g), tokens) + constant.clone();
+                x = y + constant + x;
+            }
+            x * (repeated(g, tokens) * 0.0 + 1.0)
+        },
+    );
+}
+
 #[test]
 fn gradients_add_up_until_they_are_set_to_zero() {
     let [x, w] = [input(1, 5, 4), input(2, 3, 4)];

@@ -73,6 +73,40 @@ fn linear() {
 }
 
 #[test]
+fn linear_each() {
+    // Together, and one after the other.
+    for outputs in [19, 200] {
+        let weights = [2, 3].map(|seed| input(seed, outputs, FEATURES));
+        assert_same_on_any_threads(|| {
+            computed(&[input(1, TOKENS, FEATURES), weights[0].clone(), weights[1].clone()], |[x, a, b], tape| {
+                ops::linear_each(x.on(tape), &[a, b]).into_iter().reduce(ops::add).unwrap()
+            })
+        });
+    }
+}
+
+#[test]
+fn gelu_linear() {
+    for outputs in [31, 528] {
+        assert_same_on_any_threads(|| {
+            computed(
+                &[input(1, TOKENS, FEATURES), input(2, 1, FEATURES), input(3, outputs, FEATURES)],
+                |[x, b, w], tape| ops::gelu_linear(x.on(tape), Some(b), w),
+            )
+        });
+    }
+}
+
+#[test]
+fn add_with_bias() {
+    assert_same_on_any_threads(|| {
+        computed(&[input(1, TOKENS, FEATURES), input(2, TOKENS, FEATURES), input(3, 1, FEATURES)], |[a, b, c], tape| {
+            ops::add_with_bias(a.on(tape), b.on(tape), Some(c))
+        })
+    });
+}
+
+#[test]
 fn embedding() {
     let tokens = indices(1, TOKENS, 50);
     assert_same_on_any_threads(|| {
