@@ -1,6 +1,7 @@
 //! Whether the memory suffices: said before the first hour is spent.
 
 use lrx_train::RunRecord;
+use lrx_tensor::ops::LOGITS_AT_ONCE;
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
 use crate::config::RunSpec;
@@ -18,9 +19,10 @@ pub(crate) struct Needed {
 /// What a run needs.
 pub(crate) fn needed(run: &RunSpec, row: &RunRecord) -> Needed {
     let layers = run.model.layers.iter();
-    let values_per_token: usize = layers.map(|layer| 16 * run.model.hidden + 3 * layer.shape.inner).sum();
+    // What the backward pass keeps, and as much again of hidden for what comes and goes.
+    let values_per_token: usize = layers.map(|layer| 16 * run.model.hidden + layer.shape.inner).sum();
     let activations = batch_tokens(row) * values_per_token as f64;
-    let logits = (1 << 24) as f64;
+    let logits = LOGITS_AT_ONCE as f64;
     let state = 16.0 * row.params as f64;
     Needed { state, about: state + 4.0 * (activations + logits) }
 }

@@ -17,9 +17,9 @@ use crate::matmul::{MatMut, MatRef, Threads, matmul, product};
 use crate::simd::{exp, vectorised};
 use crate::{Activation, Matrix, Parameter, Scalar, dims, matrix, scalar, values};
 
-/// Numbers in a block of logits at most: 80 MiB. Larger blocks pass over the embedding and its gradient less often, a few
+/// Logits that are held at once at most: 80 MiB. Larger blocks pass over the embedding and its gradient less often, a few
 /// percent of the time, and hold more memory than anything else of the step.
-const BLOCK_LOGITS: usize = 20 << 20;
+pub const LOGITS_AT_ONCE: usize = 20 << 20;
 /// Tokens of a block are a multiple of it, where there are more: whole tiles of the matrix products.
 const TOKENS_UNIT: usize = 64;
 /// Groups of vocabulary entries that are worked on side by side, each with a dx of its own: few enough to add up.
@@ -92,7 +92,7 @@ pub fn head_logits(x: &Matrix, embedding: &Parameter) -> Matrix {
 
 /// Tokens in a block: as few blocks as the limit allows, about equally long.
 fn block_tokens(tokens: usize, vocabulary: usize) -> usize {
-    let most = (BLOCK_LOGITS / vocabulary).max(1);
+    let most = (LOGITS_AT_ONCE / vocabulary).max(1);
     let equal = tokens.div_ceil(tokens.div_ceil(most));
     let whole_tiles = equal.next_multiple_of(TOKENS_UNIT);
     if whole_tiles <= most { whole_tiles } else { equal }.min(tokens)

@@ -21,7 +21,7 @@ pub use attention::{AttentionShape, attention, attention_continued};
 pub use embedding::embedding;
 pub use gelu::gelu;
 pub use gelu_linear::gelu_linear;
-pub use head::{head_cross_entropy, head_logits};
+pub use head::{LOGITS_AT_ONCE, head_cross_entropy, head_logits};
 pub use layer_norm::layer_norm;
 pub use linear::{linear, linear_each};
 pub use scale_columns::scale_columns;
