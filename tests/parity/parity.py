@@ -22,7 +22,7 @@ from gpt_neo import Spec, hugging_face, load, random_weights
 from stories import DEFAULT_DATA, REPOSITORY, data_is_present, encode, read_stories, write_stories
 from training import Recipe, Training, hugging_face_loss, live_parameters, train
 
-TOLERANCE = 5e-4  # nats
+TOLERANCE = 1e-4  # nats
 TRAIN_STORIES = 38  # ten steps of four stories, the last one of two
 VALID_STORIES = 10
 
