@@ -1,7 +1,7 @@
 //! Whether the memory suffices: said before the first hour is spent.
 
-use lrx_train::RunRecord;
 use lrx_tensor::ops::LOGITS_AT_ONCE;
+use lrx_train::RunRecord;
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
 use crate::config::RunSpec;

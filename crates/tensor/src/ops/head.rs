@@ -24,7 +24,9 @@ pub const LOGITS_AT_ONCE: usize = 20 << 20;
 const TOKENS_UNIT: usize = 64;
 /// Groups of vocabulary entries that are worked on side by side, each with a dx of its own: few enough to add up.
 const GROUPS: usize = 8;
-/// Vocabulary entries in a part: with the logits of a block they fit the cache.
+/// Entries of a group at least: some tiles of the matrix products.
+const GROUP_AT_LEAST: usize = 128;
+/// Vocabulary entries in a part at most: with the logits of a block they fit the cache.
 const PART: usize = 1024;
 
 thread_local! {
@@ -146,7 +148,7 @@ impl Block<'_> {
     /// Computes the logits of all entries, and what can be said of each group by itself.
     fn groups(&self, logits: &mut [f32], gradient: bool) -> Vec<Group> {
         let (tokens, vocabulary) = (self.tokens(), self.e.len() / self.features);
-        let group = vocabulary.div_ceil(GROUPS).max(PART);
+        let group = vocabulary.div_ceil(GROUPS).max(GROUP_AT_LEAST);
         let logits = logits[..vocabulary * tokens].par_chunks_mut(group * tokens).with_max_len(1);
         logits.enumerate().map(|(i, logits)| self.group(i * group, logits, gradient)).collect()
     }
