@@ -5,7 +5,7 @@
 mod common;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::LazyLock;
 
 use common::{Lab, Numbers, copy, files, numbers, wait_until};
@@ -79,7 +79,7 @@ fn each_is_told_mended_or_harmless(from: &str, choose: impl Fn(&str) -> bool + S
         let own = Lab::tiny("");
         copy(&lab.path(from), &own.path("out"));
         let name: &String = &names[i as usize % names.len()];
-        let what = damage(&PathBuf::from(own.path("out").join(name)), &mut random);
+        let what = damage(&own.path("out").join(name), &mut random);
 
         if from == "whole" {
             // Who only looks is warned where figures may be wrong, and never sees a panic.
