@@ -25,10 +25,14 @@ pub fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
     builder.tempfile_in(folder).map_err(without_path)
 }
 
-/// The error of the system alone, without the name of the temporary file, which says nothing to a user.
+/// The error of the system alone, without the name of the temporary file, which says nothing to a user. tempfile keeps the
+/// system's error to itself, so it is taken out of the text.
 pub fn without_path(error: io::Error) -> io::Error {
-    let cause = error.get_ref().and_then(|error| error.source()).and_then(|cause| cause.downcast_ref::<io::Error>());
-    cause.and_then(io::Error::raw_os_error).map_or(error, io::Error::from_raw_os_error)
+    let text = error.to_string();
+    match text.split_once(" at path \"") {
+        Some((cause, _)) if error.get_ref().is_some() => io::Error::new(error.kind(), cause),
+        _ => error,
+    }
 }
 
 /// The folder that `path` lies in.
