@@ -128,7 +128,7 @@ pub(crate) struct ReportArgs {
     /// Folders of experiments, or folders that hold such
     #[arg(value_name = "DIR", default_value = "results")]
     pub(crate) dirs: Vec<PathBuf>,
-    /// Where report.html, the plots and summary.csv go [default: the first DIR]
+    /// Where report.html, the plots, summary.csv and twins.csv go [default: the first DIR]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// The configuration that others are compared with [default: the all-dense one]
