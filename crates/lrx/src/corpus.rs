@@ -9,8 +9,8 @@ use lrx_tensor::map_file;
 
 use crate::cli::Failure;
 use crate::commands::plan::sampler;
-use crate::config::{ConfigError, DataState, RunSpec};
 use crate::progress::DataProgress;
+use lrx_spec::{ConfigError, DataState, RunSpec};
 
 /// Where tokenised stories are kept, inside the folder of results.
 const CACHE_FOLDER: &str = ".cache";

@@ -11,7 +11,6 @@
 
 mod cli;
 mod commands;
-mod config;
 mod corpus;
 mod memory;
 mod progress;
@@ -38,7 +37,7 @@ static ALLOCATOR: Allocator = Allocator;
 /// # Errors
 /// All that is wrong with it, as `lrx plan` would say.
 pub fn check_config(text: &str) -> Result<usize, String> {
-    let experiment = config::load_builtin("config", text, &[], &Registry::builtin());
+    let experiment = lrx_spec::load_builtin("config", text, &[], &Registry::builtin());
     experiment.map(|experiment| experiment.runs.len()).map_err(|errors| errors.to_string())
 }
 

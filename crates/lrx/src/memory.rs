@@ -4,8 +4,8 @@ use lrx_tensor::ops::LOGITS_AT_ONCE;
 use lrx_train::RunRecord;
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
-use crate::config::RunSpec;
 use crate::progress::thousands;
+use lrx_spec::RunSpec;
 
 /// What a run needs, in bytes.
 #[derive(Clone, Copy)]

@@ -13,10 +13,10 @@ use serde::Serialize;
 
 use super::plan::sampler;
 use crate::cli::{BenchArgs, BenchFormat, BenchVocabulary, Failure, use_threads};
-use crate::config::{Experiment, RunSpec, load_builtin, load_experiments};
 use crate::corpus::{Corpora, vocabulary};
 use crate::progress::thousands;
 use crate::terminal::say;
+use lrx_spec::{Experiment, RunSpec, load_builtin, load_experiments};
 
 const BUILT_IN: &str = include_str!("bench.toml");
 /// Of random tokens where the config does not say: GPT-2's.
@@ -147,7 +147,7 @@ fn measure(
     corpora: &mut Corpora,
     (multiply_add_rate, memory_rate): (f64, f64),
 ) -> Result<Row, Failure> {
-    let usage = |error: crate::config::ConfigError| Failure::Usage(error.to_string());
+    let usage = |error: lrx_spec::ConfigError| Failure::Usage(error.to_string());
     let count = args.warm_up + args.steps;
     let (vocabulary, batches) = match *workload {
         Workload::Stories => {

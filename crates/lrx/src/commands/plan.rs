@@ -10,11 +10,11 @@ use lrx_tensor::limits;
 use lrx_train::{RunRecord, Status};
 
 use crate::cli::{Failure, PlanArgs, PlanFormat, use_threads};
-use crate::config::{DataState, RunSpec, load_experiments};
 use crate::corpus::{Corpora, vocabulary};
 use crate::memory::{self, Verdict, needed};
 use crate::progress::thousands;
 use crate::terminal::{say, tell};
+use lrx_spec::{DataState, RunSpec, load_experiments};
 
 pub(crate) fn plan(args: &PlanArgs, registry: &Registry) -> Result<ExitCode, Failure> {
     use_threads(args.common.threads)?;
@@ -50,7 +50,7 @@ pub(crate) fn plan(args: &PlanArgs, registry: &Registry) -> Result<ExitCode, Fai
 fn row(run: &RunSpec, corpora: &mut Corpora, args: &PlanArgs) -> Result<RunRecord, Failure> {
     // Without its data, a run can be planned as far as its vocabulary is given.
     if let (DataState::Missing(errors), Some(given)) = (&run.data, run.model.vocabulary) {
-        errors.iter().for_each(|error| tell!("warning: planned without data: {}", error.message));
+        errors.iter().for_each(|error| tell!("warning: planned without data: {}", error.message()));
         return Ok(record(run, given, None));
     }
     let corpus = corpora.of(run, &args.common.out)?;

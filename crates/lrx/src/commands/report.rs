@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use lrx_analysis::{Format, ReportOptions};
 
 use crate::cli::{Failure, ReportArgs, ReportFormat};
-use crate::config::hint;
 use crate::runs::verify_checksums;
 use crate::terminal::{say, tell, write_out};
+use lrx_spec::hint;
 
 pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
     if let Some(missing) = args.dirs.iter().find(|dir| !dir.exists()) {

@@ -10,7 +10,6 @@ use lrx_train::Checkpoints;
 
 use super::plan::{record, sampler};
 use crate::cli::{Failure, RunArgs, use_threads};
-use crate::config::{Experiment, load_experiments, missing_files};
 use crate::corpus::{Corpora, vocabulary};
 use crate::memory::{self, Verdict};
 use crate::progress::Lines;
@@ -18,6 +17,7 @@ use crate::results::{about, assemble};
 use crate::runs::{Policy, Task, Totals, initial_model, work};
 use crate::signals::Signals;
 use crate::terminal::{say, tell};
+use lrx_spec::{Experiment, load_experiments, missing_files};
 
 pub(crate) fn run(args: &RunArgs, registry: &Registry) -> Result<ExitCode, Failure> {
     if args.jobs == 0 {
@@ -99,7 +99,7 @@ fn check_only(experiments: &[Experiment], only: &[String]) -> Result<(), Failure
 
 /// Every run that is asked for, with its data ready.
 fn tasks(args: &RunArgs, experiments: &[Experiment]) -> Result<Vec<Task>, Failure> {
-    let usage = |error: crate::config::ConfigError| Failure::Usage(error.to_string());
+    let usage = |error: lrx_spec::ConfigError| Failure::Usage(error.to_string());
     let mut corpora = Corpora::default();
     let mut tasks = Vec::new();
     for experiment in experiments {

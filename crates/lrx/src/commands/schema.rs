@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use lrx_layers::Registry;
 
 use crate::cli::Failure;
-use crate::config::schema;
 use crate::terminal::say;
+use lrx_spec::schema;
 
 pub(crate) fn schema_of_configs(registry: &Registry) -> Result<ExitCode, Failure> {
     say!("{:#}", schema(registry));

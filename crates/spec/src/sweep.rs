@@ -5,15 +5,15 @@
 
 use toml::{Table, Value};
 
-use super::error::{ConfigError, ConfigErrors};
-use super::tree::Tree;
+use crate::error::{ConfigError, ConfigErrors, ErrorKind};
+use crate::tree::Tree;
 
 /// A point of a sweep.
-pub(super) struct Point {
+pub(crate) struct Point {
     /// The whole config at this point, without `[sweep]`.
-    pub(super) tree: Tree,
+    pub(crate) tree: Tree,
     /// What was set, for a label that has to tell the point from others: `hidden=128`.
-    pub(super) name: String,
+    pub(crate) name: String,
 }
 
 const CASE: &str = "case";
@@ -23,13 +23,13 @@ const MOST_POINTS: usize = 10_000;
 
 /// The points of `tree`; one that changes nothing when there is no `[sweep]`. What is wrong with the sweep goes to
 /// `errors`, and is left out of the points.
-pub(super) fn points(mut tree: Tree, errors: &mut ConfigErrors) -> Vec<Point> {
+pub(crate) fn points(mut tree: Tree, errors: &mut ConfigErrors) -> Vec<Point> {
     let sweep = match tree.table.remove("sweep") {
         None => Table::new(),
         Some(Value::Table(sweep)) => sweep,
         Some(other) => {
             let message = format!("`sweep` is {other}; expected a table of keys with lists of values");
-            errors.add(ConfigError::new(message, tree.value_place("sweep")));
+            errors.add(ConfigError::new(ErrorKind::Sweep, message, tree.value_place("sweep")));
             Table::new()
         }
     };
@@ -49,7 +49,9 @@ pub(super) fn points(mut tree: Tree, errors: &mut ConfigErrors) -> Vec<Point> {
 
 /// Each of `points` with each of the values that the sweep has for `key`.
 fn with_values(points: &[Point], key: &str, values: Value) -> Result<Vec<Point>, ConfigError> {
-    let error = |message: String| ConfigError::new(message, points[0].tree.value_place(&format!("sweep.{key}")));
+    let error = |message: String| {
+        ConfigError::new(ErrorKind::Sweep, message, points[0].tree.value_place(&format!("sweep.{key}")))
+    };
     if key.starts_with(&format!("{CASE}.")) {
         return Err(error(format!("`sweep.{CASE}` is a table; expected a list of tables, each as [[sweep.{CASE}]]")));
     }
@@ -83,7 +85,7 @@ fn with_case(point: &Point, index: usize, case: &Table) -> Result<Point, ConfigE
     let mut tree = point.tree.clone();
     for (key, value) in flatten(case, "") {
         let origin = format!("sweep.{CASE}.{index}.{key}");
-        check_key(&key).map_err(|message| ConfigError::new(message, tree.key_place(&origin)))?;
+        check_key(&key).map_err(|message| ConfigError::new(ErrorKind::Sweep, message, tree.key_place(&origin)))?;
         names = joined(&names, &part(&key, &value));
         tree = tree.with(&key, value, &origin, &origin);
     }

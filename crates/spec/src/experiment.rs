@@ -12,11 +12,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::error::{ConfigError, ConfigErrors, Place};
-use super::files::hint;
-use super::recover::resolve_all;
-use super::sweep::{Point, points};
-use super::tree::{EXTENDS, Tree};
+use crate::error::{ConfigError, ConfigErrors, ErrorKind, Place};
+use crate::files::hint;
+use crate::recover::resolve_all;
+use crate::sweep::{Point, points};
+use crate::tree::{EXTENDS, Tree};
 
 /// One config file: its runs.
 pub struct Experiment {
@@ -58,7 +58,7 @@ pub enum DataState {
 /// The keys beside the sections.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Top {
+pub(crate) struct Top {
     /// Results go to a folder of this name. Default: the name of the file.
     name: Option<String>,
     /// The name of the configuration in tables and plots. Default: derived from kinds and ranks.
@@ -136,19 +136,19 @@ fn resolve(mut tree: Tree, mut name: String, set: &[String], registry: &Registry
     for Point { tree, name: point } in points(tree, &mut errors) {
         let tree = Rc::new(tree);
         let (top, wrong) = resolve_all(tree.table.clone(), deserialize::<Top>);
-        wrong.into_iter().for_each(|error| errors.add(at(&tree, error.also_known(&[EXTENDS]))));
+        wrong.into_iter().for_each(|error| errors.add(at(&tree, error.also_known(&[EXTENDS]), ErrorKind::Value)));
         let Some(top) = top else { continue };
         if let Err(message) = top.name.as_deref().map_or(Ok(()), check_name) {
-            errors.add(ConfigError::new(message, tree.value_place("name")));
+            errors.add(ConfigError::new(ErrorKind::Value, message, tree.value_place("name")));
         }
         name = top.name.unwrap_or(name);
         if top.label.as_ref().is_some_and(|label| label.trim().is_empty()) {
             let message = "`label` is empty; expected a name for the configuration, or no `label` to derive one";
-            errors.add(ConfigError::new(message, tree.value_place("label")));
+            errors.add(ConfigError::new(ErrorKind::Value, message, tree.value_place("label")));
         }
         if top.seeds.is_empty() {
             let message = "`seeds` is an empty list: there would be no run";
-            errors.add(ConfigError::new(message, tree.value_place("seeds")));
+            errors.add(ConfigError::new(ErrorKind::Value, message, tree.value_place("seeds")));
         }
         let data = match known_data.iter().find(|(table, _)| *table == top.data) {
             Some((_, state)) => Some(state.clone()),
@@ -192,7 +192,12 @@ fn resolve(mut tree: Tree, mut name: String, set: &[String], registry: &Registry
             if let Some(twin) = twin.map(|twin| &runs[twin]) {
                 let other = if twin.label == run.label { String::new() } else { format!(" and {}", twin.label) };
                 let message = format!("two runs are the same: {}{other} with seed {seed}", run.label);
-                return Err(ConfigError::new(message, tree.key_place("sweep").or(tree.value_place("seeds"))).into());
+                return Err(ConfigError::new(
+                    ErrorKind::Value,
+                    message,
+                    tree.key_place("sweep").or(tree.value_place("seeds")),
+                )
+                .into());
             }
             runs.push(run);
         }
@@ -212,8 +217,9 @@ fn resolve_data(tree: &Tree, table: &Table) -> Result<DataState, ConfigErrors> {
     for mut error in wrong {
         let missing = missing_file(tree, "data", table, &error.key);
         only_missing &= missing.is_some();
+        let kind = if missing.is_some() { ErrorKind::MissingFile } else { ErrorKind::Value };
         error.message += &missing.map(|path| hint(&path)).unwrap_or_default();
-        errors.add(at(tree, error.inside("data")));
+        errors.add(at(tree, error.inside("data"), kind));
     }
     match (errors.unless_any(()), spec) {
         (Ok(()), Some(spec)) => Ok(DataState::Ready(Rc::new(spec))),
@@ -232,8 +238,10 @@ fn resolve_section<C: serde::de::DeserializeOwned, S>(
     let (resolved, wrong) = resolve_all(table.clone(), |table| deserialize(table).and_then(&resolve));
     let mut errors = ConfigErrors::default();
     for mut error in wrong {
-        error.message += &missing_file(tree, section, &table, &error.key).map(|path| hint(&path)).unwrap_or_default();
-        errors.add(at(tree, error.inside(section)));
+        let missing = missing_file(tree, section, &table, &error.key);
+        let kind = if missing.is_some() { ErrorKind::MissingFile } else { ErrorKind::Value };
+        error.message += &missing.map(|path| hint(&path)).unwrap_or_default();
+        errors.add(at(tree, error.inside(section), kind));
     }
     errors.unless_any(())?;
     Ok(resolved.expect("nothing was wrong"))
@@ -256,14 +264,15 @@ pub fn missing_files(experiments: &[Experiment]) -> Result<(), ConfigErrors> {
     let mut errors = ConfigErrors::default();
     for run in experiments.iter().flat_map(|experiment| &experiment.runs) {
         if let DataState::Missing(missing) = &run.data {
-            missing.iter().for_each(|error| errors.add(error.again()));
+            missing.iter().for_each(|error| errors.add(error.clone()));
         }
     }
     errors.unless_any(())
 }
 
 /// An error at the place where its key was written.
-fn at(tree: &Tree, error: OptionError) -> ConfigError {
+fn at(tree: &Tree, error: OptionError, kind: ErrorKind) -> ConfigError {
+    let kind = if error.is_about_the_key() { ErrorKind::UnknownKey } else { kind };
     let place = if error.is_about_the_key() { tree.key_place(&error.key) } else { tree.value_place(&error.key) };
     // A missing key has no place of its own; naming the table is better than nothing.
     let message = match place {
@@ -271,7 +280,7 @@ fn at(tree: &Tree, error: OptionError) -> ConfigError {
         None if error.key.is_empty() => error.message,
         None => format!("`{}`: {}", error.key, error.message),
     };
-    ConfigError::new(message, place)
+    ConfigError::new(kind, message, place)
 }
 
 fn check_name(name: &str) -> Result<(), String> {
@@ -286,8 +295,8 @@ fn check_name(name: &str) -> Result<(), String> {
 
 impl RunSpec {
     /// Where a key of this run's config was written, for errors that show later.
-    pub(crate) fn error_at(&self, key: &str, message: String) -> ConfigError {
-        ConfigError::new(message, self.place(key))
+    pub fn error_at(&self, key: &str, message: String) -> ConfigError {
+        ConfigError::new(ErrorKind::Value, message, self.place(key))
     }
 
     fn place(&self, key: &str) -> Option<Place> {

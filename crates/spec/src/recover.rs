@@ -11,7 +11,7 @@ const MOST: usize = 100;
 ///
 /// A problem that may come only from what was taken out is not told: a missing key in a table that a wrong one was
 /// taken from, or sizes that do not fit together when one of them was wrong.
-pub(super) fn resolve_all<S>(
+pub(crate) fn resolve_all<S>(
     mut table: Table,
     resolve: impl Fn(Table) -> Result<S, OptionError>,
 ) -> (Option<S>, Vec<OptionError>) {

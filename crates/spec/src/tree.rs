@@ -7,8 +7,8 @@ use std::rc::Rc;
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 
-use super::error::{ConfigError, ConfigErrors, Document, Place};
-use super::files::hint;
+use crate::error::{ConfigError, ConfigErrors, Document, ErrorKind, Place};
+use crate::files::hint;
 
 /// Where a key and its value were written.
 #[derive(Clone, Debug)]
@@ -21,8 +21,8 @@ struct Origin {
 
 /// A table with the origin of every key, by its dotted path.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tree {
-    pub(super) table: Table,
+pub(crate) struct Tree {
+    pub(crate) table: Table,
     origins: BTreeMap<String, Origin>,
 }
 
@@ -37,23 +37,23 @@ const EXCLUSIVE: [(&str, &str); 3] = [
 ];
 
 /// The file that a config extends, if any.
-pub(super) const EXTENDS: &str = "extends";
+pub(crate) const EXTENDS: &str = "extends";
 
 impl Tree {
     /// Reads a file and the files that it extends.
-    pub(super) fn read(path: &Path) -> Result<Tree, ConfigErrors> {
+    pub(crate) fn read(path: &Path) -> Result<Tree, ConfigErrors> {
         let mut chain: Vec<(PathBuf, Tree)> = Vec::new();
         let mut next = Some((path.to_path_buf(), None));
         while let Some((path, named_at)) = next {
             let text = std::fs::read(&path).map_err(|error| {
                 let message = format!("cannot read the config {}: {error}{}", path.display(), hint(&path));
-                ConfigError::new(message, named_at.clone())
+                ConfigError::new(ErrorKind::Unreadable, message, named_at.clone())
             })?;
             let text = String::from_utf8(text).map_err(|error| not_utf8(&path, &error))?;
             let identity = path.canonicalize().unwrap_or_else(|_| path.clone());
             if chain.iter().any(|(known, _)| *known == identity) {
                 let message = format!("{} extends itself, directly or through others", path.display());
-                return Err(ConfigError::new(message, named_at).into());
+                return Err(ConfigError::new(ErrorKind::Unreadable, message, named_at).into());
             }
             let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
             let mut tree = Tree::parse(path.display().to_string(), text, folder.clone())?;
@@ -62,7 +62,7 @@ impl Tree {
                 Some(Value::String(base)) => Some((folder.join(base), tree.value_place(EXTENDS))),
                 Some(other) => {
                     let message = format!("`extends` is {other}; expected the path of a config file");
-                    return Err(ConfigError::new(message, tree.value_place(EXTENDS)).into());
+                    return Err(ConfigError::new(ErrorKind::Value, message, tree.value_place(EXTENDS)).into());
                 }
             };
             chain.push((identity, tree));
@@ -72,9 +72,10 @@ impl Tree {
     }
 
     /// `dotted.key=VALUE` of the command line.
-    pub(super) fn from_set(argument: &str) -> Result<Tree, ConfigErrors> {
-        let error =
-            |message: String| ConfigErrors::from(ConfigError::new(format!("--set {argument}: {message}"), None));
+    pub(crate) fn from_set(argument: &str) -> Result<Tree, ConfigErrors> {
+        let error = |message: String| {
+            ConfigErrors::from(ConfigError::new(ErrorKind::Set, format!("--set {argument}: {message}"), None))
+        };
         let (key, value) = argument.split_once('=').map_or(("", ""), |(key, value)| (key.trim(), value.trim()));
         if key.is_empty() || key.split('.').any(|part| part.is_empty() || part.contains(char::is_whitespace)) {
             return Err(error("expected dotted.key=VALUE, such as train.learning_rate=1e-3".into()));
@@ -94,12 +95,12 @@ impl Tree {
     }
 
     /// Reads a text that errors call `name`; relative paths in it are relative to `folder`.
-    pub(super) fn parse(name: String, text: String, folder: PathBuf) -> Result<Tree, ConfigErrors> {
+    pub(crate) fn parse(name: String, text: String, folder: PathBuf) -> Result<Tree, ConfigErrors> {
         let document = Rc::new(Document { name, text });
         let not_toml = |error: toml::de::Error| {
             let place = error.span().map(|span| Place { document: document.clone(), span });
             let at = place.as_ref().and_then(|place| document.text.get(place.span.clone())).unwrap_or_default();
-            ConfigError::new(format!("not valid TOML: {}", syntax_message(&error, at)), place)
+            ConfigError::new(ErrorKind::Syntax, format!("not valid TOML: {}", syntax_message(&error, at)), place)
         };
         let (spanned, wrong) = DeTable::parse_recoverable(&document.text);
         let mut errors = ConfigErrors::default();
@@ -113,7 +114,7 @@ impl Tree {
     }
 
     /// This tree with `over`'s values in place of its own, key by key.
-    pub(super) fn overridden(mut self, over: Tree) -> Tree {
+    pub(crate) fn overridden(mut self, over: Tree) -> Tree {
         for (one, other) in EXCLUSIVE.into_iter().flat_map(|(a, b)| [(a, b), (b, a)]) {
             if over.get(one).is_some() && over.get(other).is_none() {
                 self.remove(other);
@@ -125,7 +126,7 @@ impl Tree {
     }
 
     /// This tree with one value replaced; errors about it point to where `named_at` and `origin_of` were written.
-    pub(super) fn with(self, path: &str, value: Value, named_at: &str, origin_of: &str) -> Tree {
+    pub(crate) fn with(self, path: &str, value: Value, named_at: &str, origin_of: &str) -> Tree {
         let mut over = Tree::default();
         let mut table = Table::new();
         let replaced_by_table = value.is_table();
@@ -156,7 +157,7 @@ impl Tree {
     }
 
     /// The value at a dotted path.
-    pub(super) fn get(&self, path: &str) -> Option<&Value> {
+    pub(crate) fn get(&self, path: &str) -> Option<&Value> {
         let mut keys = path.split('.');
         let first = self.table.get(keys.next()?)?;
         keys.try_fold(first, |value, key| value.as_table()?.get(key))
@@ -170,17 +171,17 @@ impl Tree {
     }
 
     /// Where the value of a key was written, or of the innermost table around it that was.
-    pub(super) fn value_place(&self, path: &str) -> Option<Place> {
+    pub(crate) fn value_place(&self, path: &str) -> Option<Place> {
         self.origin(path).map(|origin| origin.value.clone())
     }
 
     /// Where the key was written, or the innermost table around it that was.
-    pub(super) fn key_place(&self, path: &str) -> Option<Place> {
+    pub(crate) fn key_place(&self, path: &str) -> Option<Place> {
         self.origin(path).map(|origin| origin.key.clone())
     }
 
     /// Where `written`, the value of the key at `path`, lies: relative to the file that it stands in.
-    pub(super) fn locate(&self, path: &str, written: &str) -> PathBuf {
+    pub(crate) fn locate(&self, path: &str, written: &str) -> PathBuf {
         self.origin(path).map_or_else(|| written.into(), |origin| origin.folder.join(written))
     }
 
@@ -202,7 +203,7 @@ fn not_utf8(path: &Path, error: &std::string::FromUtf8Error) -> ConfigError {
     let document = Rc::new(Document { name: path.display().to_string(), text });
     let end = at + char::REPLACEMENT_CHARACTER.len_utf8();
     let message = format!("the config is not UTF-8 text: the byte {:#04x} here", error.as_bytes()[at]);
-    ConfigError::new(message, Some(Place { document, span: at..end }))
+    ConfigError::new(ErrorKind::Syntax, message, Some(Place { document, span: at..end }))
 }
 
 /// What is wrong with text that is not TOML; `at` is where.

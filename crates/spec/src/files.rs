@@ -4,7 +4,7 @@ use std::path::Path;
 
 /// What to add to the message about a file that is not there: the nearest name beside it, or that its folder is
 /// missing. Nothing for a file that is there.
-pub(crate) fn hint(path: &Path) -> String {
+pub fn hint(path: &Path) -> String {
     if path.exists() {
         return String::new();
     }

@@ -8,12 +8,12 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
-use super::experiment::Top;
+use crate::experiment::Top;
 
 /// The schema: draft 7, which editors of TOML understand, and without references.
 ///
 /// Nothing is required in it: what a file leaves out may come from the one that it extends, or has a default.
-pub(crate) fn schema(registry: &Registry) -> Value {
+pub fn schema(registry: &Registry) -> Value {
     let mut model = of::<ModelConfig>();
     let count =
         |least: usize, description: &str| json!({"type": "integer", "minimum": least, "description": description});
