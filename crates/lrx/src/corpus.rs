@@ -5,12 +5,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use lrx_data::{Cache, Corpus, DataSpec, prepare};
+use lrx_spec::{ConfigError, DataState, RunSpec};
 use lrx_tensor::map_file;
 
-use crate::cli::Failure;
 use crate::commands::plan::sampler;
+use crate::failure::Failure;
 use crate::progress::DataProgress;
-use lrx_spec::{ConfigError, DataState, RunSpec};
 
 /// Where tokenised stories are kept, inside the folder of results.
 const CACHE_FOLDER: &str = ".cache";

@@ -12,12 +12,14 @@
 mod cli;
 mod commands;
 mod corpus;
+mod failure;
 mod memory;
 mod progress;
 mod results;
 mod runs;
 mod signals;
 mod terminal;
+mod threads;
 
 use std::process::ExitCode;
 
@@ -43,10 +45,11 @@ pub fn check_config(text: &str) -> Result<usize, String> {
 
 /// The `lrx` command with the built-in kinds and those that `register` adds.
 pub fn main_with(register: impl FnOnce(&mut Registry) -> Result<(), DuplicateKind>) -> ExitCode {
+    signals::survive_the_limit_of_file_sizes();
     let mut registry = Registry::builtin();
     if let Err(error) = register(&mut registry) {
         tell!("error: {error}");
         return ExitCode::from(2);
     }
-    cli::run(&registry)
+    cli::main(&registry)
 }

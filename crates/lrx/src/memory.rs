@@ -43,7 +43,9 @@ impl Memory {
         let ram = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
         let system = System::new_with_specifics(ram);
         let (total, available) = (system.total_memory(), system.available_memory());
-        let (total, available) = match system.cgroup_limits() {
+        // Of a system that tells nothing, as where there is no /proc, sysinfo must not be asked for limits: it panics.
+        let limits = (total > 0).then(|| system.cgroup_limits()).flatten();
+        let (total, available) = match limits {
             Some(limits) if limits.total_memory > 0 => {
                 (total.min(limits.total_memory), available.min(limits.free_memory))
             }
@@ -55,7 +57,7 @@ impl Memory {
 
 /// What is to be said of runs, `jobs` of them at a time, where the memory may not suffice.
 pub(crate) enum Verdict {
-    /// It does.
+    /// It does, or nobody knows.
     Enough,
     /// It may not.
     Doubtful(String),
@@ -71,7 +73,7 @@ pub(crate) fn check<'r>(runs: impl IntoIterator<Item = (&'r str, Needed)>, jobs:
 fn verdict(mut runs: Vec<(&str, Needed)>, jobs: usize, memory: &Memory) -> Verdict {
     runs.sort_by(|(_, a), (_, b)| b.about.total_cmp(&a.about));
     runs.truncate(jobs.max(1));
-    let Some((largest, _)) = runs.first() else { return Verdict::Enough };
+    let Some((largest, _)) = runs.first().filter(|_| memory.total > 0.0) else { return Verdict::Enough };
     let (state, about) = runs.iter().fold((0.0, 0.0), |(state, about), (_, n)| (state + n.state, about + n.about));
     let mb = |bytes: f64| format!("{} MB", thousands((bytes / 1e6).ceil()));
     let who = match runs.len() {
@@ -112,6 +114,8 @@ mod tests {
         assert!(matches!(of(&[10.0, 30.0, 20.0], 2), Verdict::Doubtful(_)));
         assert!(matches!(of(&[10.0, 90.0, 20.0], 2), Verdict::Impossible(_)));
         assert!(matches!(of(&[101.0], 1), Verdict::Impossible(_)));
+        let unknown = Memory { total: 0.0, available: 0.0 };
+        assert!(matches!(verdict(vec![("a", run(1e9))], 1, &unknown), Verdict::Enough));
     }
 
     #[test]

@@ -1,54 +1,71 @@
-//! Ctrl-C and SIGTERM: the first stops runs with a checkpoint, a second Ctrl-C ends the process at once.
+//! Signals: the first Ctrl-C or SIGTERM stops runs with a checkpoint, a second one ends the process at once; before the
+//! first run there is nothing to keep, and the first one ends it.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::{flag, iterator};
 
 /// The signals that this process has got.
 #[derive(Clone, Default)]
-pub(crate) struct Signals(Arc<AtomicUsize>);
+pub(crate) struct Signals {
+    /// The last one; 0 for none.
+    got: Arc<AtomicUsize>,
+    /// Whether there is something to keep.
+    begun: Arc<AtomicBool>,
+}
 
 impl Signals {
-    /// From now on.
+    /// From now on. `tell` is called when the first signal comes, with what is to be said, if anything is.
     ///
     /// # Errors
-    /// When the system lets no handler be set.
-    pub(crate) fn watch() -> io::Result<Self> {
-        let got = Arc::new(AtomicUsize::new(0));
+    /// When the system lets no handler be set, or no thread start.
+    pub(crate) fn watch(tell: impl FnOnce(Option<&str>) + Send + 'static) -> io::Result<Self> {
+        let signals = Self::default();
         for signal in [SIGINT, SIGTERM] {
             let before = Arc::new(AtomicBool::new(false));
             // In this order: the first signal finds `before` false, and sets it.
             flag::register_conditional_shutdown(signal, exit_code(signal).into(), before.clone())?;
             flag::register(signal, before)?;
-            flag::register_usize(signal, got.clone(), signal as usize)?;
+            flag::register_usize(signal, signals.got.clone(), signal as usize)?;
         }
-        Ok(Self(got))
+        let mut arriving = iterator::Signals::new([SIGINT, SIGTERM])?;
+        let begun = signals.begun.clone();
+        thread::Builder::new().name("signals".into()).spawn(move || {
+            let Some(signal) = arriving.forever().next() else { return };
+            if begun.load(Ordering::SeqCst) {
+                tell(Some("stopping with a checkpoint after this step; Ctrl-C again stops at once"));
+            } else {
+                tell(None);
+                std::process::exit(exit_code(signal).into());
+            }
+        })?;
+        Ok(signals)
     }
 
-    /// Calls `tell` when the first signal comes: the step that goes on may take a while.
-    ///
-    /// # Errors
-    /// When the system lets no handler be set.
-    pub(crate) fn on_first(&self, tell: impl FnOnce(&str) + Send + 'static) -> io::Result<()> {
-        let mut signals = iterator::Signals::new([SIGINT, SIGTERM])?;
-        std::thread::spawn(move || {
-            if signals.forever().next().is_some() {
-                tell("stopping with a checkpoint after this step; Ctrl-C again stops at once");
-            }
-        });
-        Ok(())
+    /// From now on the first signal waits for a checkpoint.
+    pub(crate) fn begin(&self) {
+        self.begun.store(true, Ordering::SeqCst);
     }
 
     /// The exit code that a signal asks for: 130 for SIGINT, 143 for SIGTERM.
     pub(crate) fn stop(&self) -> Option<u8> {
-        match self.0.load(Ordering::Relaxed) {
+        match self.got.load(Ordering::Relaxed) {
             0 => None,
             signal => Some(exit_code(signal as i32)),
         }
     }
+}
+
+/// From now on, a file that would grow over the limit of this process (`ulimit -f`) is an error of the write, with a
+/// message, and not the end of the process without one.
+pub(crate) fn survive_the_limit_of_file_sizes() {
+    // Where no handler can be set, things are as they were.
+    #[cfg(unix)]
+    let _ = flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
 }
 
 fn exit_code(signal: i32) -> u8 {

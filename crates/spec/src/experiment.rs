@@ -138,7 +138,7 @@ fn resolve(mut tree: Tree, mut name: String, set: &[String], registry: &Registry
         let (top, wrong) = resolve_all(tree.table.clone(), deserialize::<Top>);
         wrong.into_iter().for_each(|error| errors.add(at(&tree, error.also_known(&[EXTENDS]), ErrorKind::Value)));
         let Some(top) = top else { continue };
-        if let Err(message) = top.name.as_deref().map_or(Ok(()), check_name) {
+        if let Err(message) = check_name(top.name.as_deref(), &name) {
             errors.add(ConfigError::new(ErrorKind::Value, message, tree.value_place("name")));
         }
         name = top.name.unwrap_or(name);
@@ -283,14 +283,20 @@ fn at(tree: &Tree, error: OptionError, kind: ErrorKind) -> ConfigError {
     ConfigError::new(kind, message, place)
 }
 
-fn check_name(name: &str) -> Result<(), String> {
+/// Whether the experiment's name, written or else that of its file, can be a folder's inside the folder of results.
+fn check_name(written: Option<&str>, of_file: &str) -> Result<(), String> {
+    let name = written.unwrap_or(of_file);
     let allowed = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.is_empty() || name.starts_with('.') || !name.chars().all(allowed) {
-        return Err(format!(
-            "`name` is {name:?}; expected letters, digits, `-`, `_` and `.`: results go to a folder of this name"
-        ));
+    if !name.is_empty() && !name.starts_with('.') && name.chars().all(allowed) {
+        return Ok(());
     }
-    Ok(())
+    let (what, remedy) = match written {
+        Some(_) => ("`name` is", ""),
+        None => ("without `name`, the file gives its own, which is", "; set `name`, or rename the file"),
+    };
+    Err(format!(
+        "{what} {name:?}; expected letters, digits, `-`, `_` and `.`: results go to a folder of this name{remedy}"
+    ))
 }
 
 impl RunSpec {

@@ -1,22 +1,73 @@
 //! `lrx bench`
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use clap::{Args, ValueEnum};
 use lrx_data::Batch;
 use lrx_layers::Registry;
 use lrx_model::GptNeo;
+use lrx_spec::{Experiment, RunSpec, load_builtin, load_experiments};
 use lrx_tensor::allocator::{self, KeepFreedMemory};
 use lrx_tensor::{Tape, Timings, limits};
-use lrx_train::{AdamW, Update, memory, step};
+use lrx_train::{AdamW, Update, csv_text, memory, step};
 use serde::Serialize;
 
 use super::plan::sampler;
-use crate::cli::{BenchArgs, BenchFormat, BenchVocabulary, Failure, use_threads};
 use crate::corpus::{Corpora, vocabulary};
+use crate::failure::Failure;
 use crate::progress::thousands;
-use crate::terminal::say;
-use lrx_spec::{Experiment, RunSpec, load_builtin, load_experiments};
+use crate::terminal::{say, write_data};
+use crate::threads::use_threads;
+
+/// `lrx bench`
+#[derive(Args)]
+#[command(after_help = "\
+Without --config: the seed's baseline, LgSA-LgMLP and MedSA-MedMLP. Real stories come with
+  lrx bench --set 'data.train=\"stories.txt\"' --set 'data.tokenizer=\"tokenizer.json\"'
+Each row's rate stands beside the rate of the best large matrix product, measured right before and after.")]
+pub(crate) struct BenchArgs {
+    /// Config files whose runs are timed
+    #[arg(long, value_name = "CONFIG.toml")]
+    pub(crate) config: Vec<PathBuf>,
+    /// Override a key, as for `lrx run`
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// `4x256`: 4 sequences of 256 random tokens. `stories`: the batches of the data
+    #[arg(long, value_name = "SxT|stories", default_values = ["4x256", "stories"])]
+    pub(crate) batch: Vec<String>,
+    /// Vocabularies to time stories at [default: both where a tokenizer is given, else the data's own]
+    #[arg(long, value_enum)]
+    pub(crate) vocabulary: Vec<BenchVocabulary>,
+    /// Timed steps
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(crate) steps: usize,
+    /// Steps before them that are not timed
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) warm_up: usize,
+    /// Threads to compute on [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+    /// Where tokenised stories are kept
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    pub(crate) out: PathBuf,
+    /// `csv`: every figure, one row a measurement
+    #[arg(long, value_enum, default_value_t = BenchFormat::Text)]
+    pub(crate) format: BenchFormat,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BenchVocabulary {
+    Full,
+    Compact,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BenchFormat {
+    Text,
+    Csv,
+}
 
 const BUILT_IN: &str = include_str!("bench.toml");
 /// Of random tokens where the config does not say: GPT-2's.
@@ -76,7 +127,6 @@ pub(crate) fn bench(args: &BenchArgs, registry: &Registry) -> Result<ExitCode, F
     }
     let workloads: Vec<(&str, Workload)> =
         args.batch.iter().map(|text| Ok((text.as_str(), parse_batch(text)?))).collect::<Result<_, Failure>>()?;
-    let mut writer = csv::Writer::from_writer(std::io::stdout());
     let machine = (limits::multiply_add_rate(), limits::memory_rate());
     let mut corpora = Corpora::default();
     let mut header_printed = false;
@@ -85,10 +135,12 @@ pub(crate) fn bench(args: &BenchArgs, registry: &Registry) -> Result<ExitCode, F
             for run in &experiment.runs {
                 let row = measure(args, name, workload, run, &mut corpora, machine)?;
                 match args.format {
-                    BenchFormat::Csv => writer
-                        .serialize(&row)
-                        .and_then(|()| Ok(writer.flush()?))
-                        .map_err(|error| Failure::Failed(error.to_string()))?,
+                    BenchFormat::Csv => {
+                        let text = csv_text(std::slice::from_ref(&row));
+                        let header = text.find('\n').map_or(0, |newline| newline + 1);
+                        let printed = std::mem::replace(&mut header_printed, true);
+                        write_data(if printed { &text[header..] } else { &text });
+                    }
                     BenchFormat::Text => {
                         if !std::mem::replace(&mut header_printed, true) {
                             print_header(&row);

@@ -1,17 +1,47 @@
 //! `lrx generate`
 
-use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::Args;
 use lrx_data::Vocabulary;
 use lrx_layers::{OptionError, Registry, deserialize};
 use lrx_model::{GptNeo, ModelConfig, ModelSpec, Sampling, load_weights};
 use lrx_train::WEIGHTS_FILE;
 use toml::{Table, Value};
 
-use crate::cli::{Failure, GenerateArgs, use_threads};
+use crate::failure::Failure;
 use crate::results::{RESOLVED_FILE, VOCABULARY_FILE, about, find_run};
-use crate::terminal::{say, write_out};
+use crate::terminal::{say, write_data};
+use crate::threads::use_threads;
+
+/// `lrx generate`
+#[derive(Args)]
+pub(crate) struct GenerateArgs {
+    /// The folder of a run, or its run_id (or the beginning of it) in --out
+    pub(crate) run: String,
+    /// Text to continue
+    #[arg(long, allow_hyphen_values = true)]
+    pub(crate) prompt: String,
+    /// Tokens to add at most
+    #[arg(long, default_value_t = 200)]
+    pub(crate) tokens: usize,
+    /// Below 1 sharper, above 1 flatter; 0 always takes the likeliest token
+    #[arg(long, default_value_t = 0.8)]
+    pub(crate) temperature: f32,
+    /// Draw from the K likeliest tokens only; 0 for all
+    #[arg(long, value_name = "K", default_value_t = 40)]
+    pub(crate) top_k: usize,
+    /// The same seed gives the same text
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Where runs are looked for
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    pub(crate) out: PathBuf,
+    /// Threads to compute on [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+}
 
 pub(crate) fn generate(args: &GenerateArgs, registry: &Registry) -> Result<ExitCode, Failure> {
     if !(args.temperature >= 0.0 && args.temperature.is_finite()) {
@@ -50,8 +80,7 @@ pub(crate) fn generate(args: &GenerateArgs, registry: &Registry) -> Result<ExitC
         let text = vocabulary.decode(tokens).unwrap_or_default();
         let whole = text.trim_end_matches('\u{fffd}');
         if let Some(new) = whole.strip_prefix(shown.as_str()) {
-            write_out(format_args!("{new}"));
-            let _ = std::io::stdout().flush();
+            write_data(new);
             shown = whole.to_string();
         }
     };

@@ -2,14 +2,22 @@
 
 use std::process::ExitCode;
 
+use clap::Args;
 use lrx_layers::{About, Place, Registry};
 use serde_json::Value;
 
-use crate::cli::Failure;
+use crate::failure::Failure;
 use crate::terminal::say;
 
-pub(crate) fn layers(name: Option<&str>, registry: &Registry) -> Result<ExitCode, Failure> {
-    match name {
+/// `lrx layers`
+#[derive(Args)]
+pub(crate) struct LayersArgs {
+    /// A kind
+    name: Option<String>,
+}
+
+pub(crate) fn layers(args: &LayersArgs, registry: &Registry) -> Result<ExitCode, Failure> {
+    match args.name.as_deref() {
         None => list(registry),
         Some(name) => describe(name, registry)?,
     }
@@ -26,7 +34,7 @@ fn list(registry: &Registry) {
         };
         say!("{:width$}  {}; stands in for {replaces}", about.name, about.summary);
     }
-    say!("\nUse one in a config as [model.attention] kind = \"NAME\"; lrx layers NAME tells more.");
+    say!("\nUse one in a config as kind = \"NAME\" in [model.attention] or [model.mlp]; lrx layers NAME tells more.");
 }
 
 fn describe(name: &str, registry: &Registry) -> Result<(), Failure> {
@@ -50,7 +58,12 @@ fn describe(name: &str, registry: &Registry) -> Result<(), Failure> {
             say!("    {value}  {}", text.replace('\n', " "));
         }
     }
-    say!("\nIn a config:\n  [model.attention]\n  kind = \"{name}\"");
+    let place = registry.iter().find(|(about, _)| about.name == name).and_then(|(_, place)| place);
+    let section = match place {
+        None | Some(Place::Attention) => "model.attention",
+        Some(Place::Mlp) => "model.mlp",
+    };
+    say!("\nIn a config:\n  [{section}]\n  kind = \"{name}\"");
     example.lines().for_each(|line| say!("  {line}"));
     say!("\nEach option may be a list with a value for every layer.");
     Ok(())

@@ -1,6 +1,8 @@
-//! One file a command.
+//! One file a command: its arguments, and what it does.
 
 pub(crate) mod bench;
+pub(crate) mod common;
+pub(crate) mod completions;
 pub(crate) mod generate;
 pub(crate) mod layers;
 pub(crate) mod plan;

@@ -3,18 +3,40 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::{Args, ValueEnum};
 use indicatif::HumanDuration;
 use lrx_data::{Corpus, Sampler, SamplerConfig};
 use lrx_layers::Registry;
+use lrx_spec::{DataState, RunSpec, load_experiments};
 use lrx_tensor::limits;
-use lrx_train::{RunRecord, Status};
+use lrx_train::{RunRecord, Status, csv_text};
 
-use crate::cli::{Failure, PlanArgs, PlanFormat, use_threads};
+use super::common::Common;
 use crate::corpus::{Corpora, vocabulary};
+use crate::failure::Failure;
 use crate::memory::{self, Verdict, needed};
 use crate::progress::thousands;
-use crate::terminal::{say, tell};
-use lrx_spec::{DataState, RunSpec, load_experiments};
+use crate::terminal::{say, tell, write_data};
+use crate::threads::use_threads;
+
+/// `lrx plan`
+#[derive(Args)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// `csv`: the columns of runs.csv, as far as they can be known
+    #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
+    pub(crate) format: PlanFormat,
+    /// Print the run_id of every run, a line each, and nothing else
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) ids: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanFormat {
+    Text,
+    Csv,
+}
 
 pub(crate) fn plan(args: &PlanArgs, registry: &Registry) -> Result<ExitCode, Failure> {
     use_threads(args.common.threads)?;
@@ -34,9 +56,8 @@ pub(crate) fn plan(args: &PlanArgs, registry: &Registry) -> Result<ExitCode, Fai
     }
     match args.format {
         PlanFormat::Csv => {
-            let mut writer = csv::Writer::from_writer(std::io::stdout());
-            let written = rows.iter().try_for_each(|(_, row)| writer.serialize(row));
-            written.and_then(|()| Ok(writer.flush()?)).map_err(|error| Failure::Failed(error.to_string()))?;
+            let rows: Vec<&RunRecord> = rows.iter().map(|(_, row)| row).collect();
+            write_data(&csv_text(&rows));
         }
         PlanFormat::Text => print_table(&rows),
     }

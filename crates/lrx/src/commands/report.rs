@@ -3,12 +3,36 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::{Args, ValueEnum};
 use lrx_analysis::{Format, ReportOptions};
+use lrx_spec::hint;
 
-use crate::cli::{Failure, ReportArgs, ReportFormat};
+use crate::failure::Failure;
 use crate::runs::verify_checksums;
 use crate::terminal::{say, tell, write_out};
-use lrx_spec::hint;
+
+/// `lrx report`
+#[derive(Args)]
+pub(crate) struct ReportArgs {
+    /// Folders of experiments, or folders that hold such
+    #[arg(value_name = "DIR", default_value = "results")]
+    pub(crate) dirs: Vec<PathBuf>,
+    /// Where report.html, the plots, summary.csv and twins.csv go [default: the first DIR]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// The configuration that others are compared with [default: the all-dense one]
+    #[arg(long, value_name = "LABEL")]
+    pub(crate) baseline: Option<String>,
+    /// `text`: print the tables, write nothing
+    #[arg(long, value_enum, default_value_t = ReportFormat::Html)]
+    pub(crate) format: ReportFormat,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    Html,
+    Text,
+}
 
 pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
     if let Some(missing) = args.dirs.iter().find(|dir| !dir.exists()) {

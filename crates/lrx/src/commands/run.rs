@@ -5,19 +5,53 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::Args;
 use lrx_layers::Registry;
+use lrx_spec::{Experiment, load_experiments, missing_files};
 use lrx_train::Checkpoints;
 
+use super::common::Common;
 use super::plan::{record, sampler};
-use crate::cli::{Failure, RunArgs, use_threads};
 use crate::corpus::{Corpora, vocabulary};
+use crate::failure::Failure;
 use crate::memory::{self, Verdict};
 use crate::progress::Lines;
 use crate::results::{about, assemble};
 use crate::runs::{Policy, Task, Totals, initial_model, work};
 use crate::signals::Signals;
 use crate::terminal::{say, tell};
-use lrx_spec::{Experiment, load_experiments, missing_files};
+use crate::threads::use_threads;
+
+/// `lrx run`
+#[derive(Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Seconds between checkpoints; more where writing one takes so long that it would cost over 1 %
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub(crate) checkpoint_every: u64,
+    /// Also write a checkpoint after every N steps
+    #[arg(long, value_name = "N")]
+    pub(crate) checkpoint_steps: Option<usize>,
+    /// Train again what diverged or failed before
+    #[arg(long)]
+    pub(crate) retry_failed: bool,
+    /// Only this run (repeatable): lrx plan --ids CONFIG.toml | xargs -P2 -n1 lrx run CONFIG.toml --only
+    #[arg(long, value_name = "RUN_ID")]
+    pub(crate) only: Vec<String>,
+    /// Runs side by side, each with its part of the threads. Numbers do not depend on it
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) jobs: usize,
+    /// Go on with other runs when one fails: the default
+    #[arg(long, conflicts_with = "fail_fast")]
+    pub(crate) keep_going: bool,
+    /// Stop all runs, with checkpoints, when one fails
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+    /// Leave runs that other processes are training to them, instead of waiting until they end
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+}
 
 pub(crate) fn run(args: &RunArgs, registry: &Registry) -> Result<ExitCode, Failure> {
     if args.jobs == 0 {
@@ -28,18 +62,23 @@ pub(crate) fn run(args: &RunArgs, registry: &Registry) -> Result<ExitCode, Failu
         .and_then(|experiments| missing_files(&experiments).map(|()| experiments))
         .map_err(|errors| Failure::Usage(errors.to_string()))?;
     check_only(&experiments, &args.only)?;
-    let signals = Signals::watch().map_err(|error| Failure::Failed(format!("cannot watch for signals: {error}")))?;
+    let lines = Lines::new(args.jobs > 1);
+    let at_signal = lines.clone();
+    let signals = Signals::watch(move |what| what.into_iter().for_each(|what| at_signal.print(what)))
+        .map_err(|error| Failure::Failed(format!("cannot watch for signals: {error}")))?;
     // Everything that can be wrong with the data shows before the first hour is spent.
     let tasks = tasks(args, &experiments)?;
-    match memory::check(tasks.iter().map(|task| (task.title.as_str(), task.needed)), args.jobs) {
+    // Jobs beyond the runs would have nothing to do.
+    let jobs = args.jobs.min(tasks.len()).max(1);
+    match memory::check(tasks.iter().map(|task| (task.title.as_str(), task.needed)), jobs) {
         Verdict::Enough => {}
         Verdict::Doubtful(message) => tell!("warning: {message}"),
         Verdict::Impossible(message) => return Err(Failure::Usage(message)),
     }
     let threads = rayon::current_num_threads();
     let policy = Policy {
-        jobs: args.jobs,
-        threads: (threads / args.jobs).max(1),
+        jobs,
+        threads: (threads / jobs).max(1),
         retry_failed: args.retry_failed,
         fail_fast: args.fail_fast,
         no_wait: args.no_wait,
@@ -48,15 +87,11 @@ pub(crate) fn run(args: &RunArgs, registry: &Registry) -> Result<ExitCode, Failu
             steps: args.checkpoint_steps.filter(|steps| *steps > 0),
         },
     };
-    let lines = Lines::new(args.jobs > 1);
     for experiment in &experiments {
         let folder = folder(args, experiment);
         std::fs::create_dir_all(&folder).map_err(|error| Failure::Failed(about(&folder)(error)))?;
     }
-    let at_signal = lines.clone();
-    signals
-        .on_first(move |what| at_signal.print(what))
-        .map_err(|error| Failure::Failed(format!("cannot watch for signals: {error}")))?;
+    signals.begin();
     let totals = work(&tasks, &policy, &signals, &lines);
     for experiment in &experiments {
         let folder = folder(args, experiment);
@@ -70,7 +105,7 @@ pub(crate) fn run(args: &RunArgs, registry: &Registry) -> Result<ExitCode, Failu
         return Ok(ExitCode::from(code));
     }
     tell(&totals);
-    Ok(if totals.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if totals.failed.is_empty() && totals.left == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 fn folder(args: &RunArgs, experiment: &Experiment) -> PathBuf {

@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use lrx_layers::Registry;
-
-use crate::cli::Failure;
-use crate::terminal::say;
 use lrx_spec::schema;
 
+use crate::failure::Failure;
+use crate::terminal::write_data;
+
 pub(crate) fn schema_of_configs(registry: &Registry) -> Result<ExitCode, Failure> {
-    say!("{:#}", schema(registry));
+    write_data(&format!("{:#}\n", schema(registry)));
     Ok(ExitCode::SUCCESS)
 }

@@ -122,16 +122,16 @@ impl Watch {
         for old in 0..number {
             let _ = fs::remove_file(file(folder, old));
         }
-        Ok(Claimed::Mine(Claim::renewed(folder, number, owner)))
+        Claim::renewed(folder, number, owner).map(Claimed::Mine)
     }
 }
 
 impl Claim {
-    fn renewed(folder: &Path, number: u64, mut owner: Owner) -> Self {
+    fn renewed(folder: &Path, number: u64, mut owner: Owner) -> io::Result<Self> {
         let lost = Arc::new(AtomicBool::new(false));
         let (stop, stopped) = mpsc::channel();
         let (path, is_lost) = (folder.to_path_buf(), lost.clone());
-        let renewing = thread::spawn(move || {
+        let renewing = thread::Builder::new().name("claim".into()).spawn(move || {
             while stopped.recv_timeout(RENEW) == Err(RecvTimeoutError::Timeout) {
                 if highest(&path).is_ok_and(|highest| highest != Some(number)) {
                     is_lost.store(true, Ordering::Relaxed);
@@ -142,7 +142,15 @@ impl Claim {
                 let _ = replace(&path, number, &owner);
             }
         });
-        Self { folder: folder.into(), number, lost, stop: Some(stop), renewing: Some(renewing) }
+        let mut claim = Self { folder: folder.into(), number, lost, stop: Some(stop), renewing: None };
+        match renewing {
+            Ok(thread) => claim.renewing = Some(thread),
+            Err(error) => {
+                claim.release();
+                return Err(io::Error::new(error.kind(), format!("cannot start a thread: {error}")));
+            }
+        }
+        Ok(claim)
     }
 
     /// Whether another process has taken the run over: it held this one for dead.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lrx_train::{Checkpoints, Order};
@@ -14,6 +14,7 @@ use super::worker::{End, complete, train_claimed};
 use crate::progress::Lines;
 use crate::results::{about, assemble};
 use crate::signals::Signals;
+use crate::threads::cannot_start;
 
 /// How runs are worked on.
 pub(crate) struct Policy {
@@ -58,20 +59,23 @@ pub(crate) fn work(tasks: &[Task], policy: &Policy, signals: &Signals, lines: &L
         queue.worker();
     } else {
         std::thread::scope(|scope| {
+            let job = || {
+                // Each job has threads of its own; this one is one of them.
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(policy.threads).use_current_thread().build();
+                match pool {
+                    Ok(pool) => pool.install(|| queue.worker()),
+                    Err(error) => lines.print(&format!("a job less: {}", cannot_start(policy.threads, &error))),
+                }
+            };
             for _ in 0..policy.jobs {
-                scope.spawn(|| {
-                    // Each job has threads of its own; this one is one of them.
-                    let pool = rayon::ThreadPoolBuilder::new().num_threads(policy.threads).use_current_thread().build();
-                    match pool {
-                        Ok(pool) => pool.install(|| queue.worker()),
-                        Err(error) => lines.print(&format!("cannot start the threads of a job: {error}")),
-                    }
-                });
+                if let Err(error) = std::thread::Builder::new().spawn_scoped(scope, job) {
+                    lines.print(&format!("a job less: {}", cannot_start(1, &error)));
+                }
             }
         });
     }
-    let mut totals = queue.totals.into_inner().expect("no worker panicked");
-    totals.left += queue.waiting.into_inner().expect("no worker panicked").len();
+    let mut totals = queue.totals.into_inner().unwrap_or_else(PoisonError::into_inner);
+    totals.left += queue.waiting.into_inner().unwrap_or_else(PoisonError::into_inner).len();
     totals
 }
 
@@ -97,7 +101,7 @@ impl<'a> Queue<'a> {
         let mut held = 0;
         while !self.stopping() {
             let (next, left) = {
-                let mut waiting = self.waiting.lock().expect("no worker panicked");
+                let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
                 (waiting.pop_front(), waiting.len())
             };
             let Some(index) = next else { return };
@@ -108,7 +112,7 @@ impl<'a> Queue<'a> {
                     self.totals().with_others.push((task.title.clone(), by));
                 }
                 Ok(Some(by)) => {
-                    self.waiting.lock().expect("no worker panicked").push_back(index);
+                    self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push_back(index);
                     held += 1;
                     if held == 1 {
                         self.lines.print(&format!("{}  is being trained by {by}", task.title));
@@ -126,7 +130,7 @@ impl<'a> Queue<'a> {
     }
 
     fn totals(&self) -> MutexGuard<'_, Totals> {
-        self.totals.lock().expect("no worker panicked")
+        self.totals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn fail(&self, task: &Task, reason: String) {
@@ -146,7 +150,8 @@ impl<'a> Queue<'a> {
             return Ok(None);
         }
         std::fs::create_dir_all(&folder).map_err(about(&folder))?;
-        let claimed = self.watch.lock().expect("no worker panicked").claim(&folder).map_err(about(&folder))?;
+        let claimed =
+            self.watch.lock().unwrap_or_else(PoisonError::into_inner).claim(&folder).map_err(about(&folder))?;
         let claim = match claimed {
             Claimed::Held(by) => return Ok(Some(by)),
             Claimed::Mine(claim) => claim,

@@ -1,0 +1,22 @@
+//! What `run` and `plan` share.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// What `run` and `plan` share.
+#[derive(Args)]
+pub(crate) struct Common {
+    /// Config files, one experiment each
+    #[arg(required = true, value_name = "CONFIG.toml")]
+    pub(crate) configs: Vec<PathBuf>,
+    /// Results go to DIR/<name>/
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    pub(crate) out: PathBuf,
+    /// Override a key, TOML syntax on the right: --set train.learning_rate=1e-3 --set 'data.train="a.txt"'
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Threads to compute on [default: all cores]. Numbers do not depend on it
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+}
