@@ -34,7 +34,7 @@ impl Signals {
         }
         let mut arriving = iterator::Signals::new([SIGINT, SIGTERM])?;
         let begun = signals.begun.clone();
-        thread::Builder::new().name("signals".into()).spawn(move || {
+        let thread = thread::Builder::new().name("signals".into()).spawn(move || {
             let Some(signal) = arriving.forever().next() else { return };
             if begun.load(Ordering::SeqCst) {
                 tell(Some("stopping with a checkpoint after this step; Ctrl-C again stops at once"));
@@ -42,7 +42,8 @@ impl Signals {
                 tell(None);
                 std::process::exit(exit_code(signal).into());
             }
-        })?;
+        });
+        thread.map_err(|error| io::Error::new(error.kind(), format!("cannot start a thread: {error}")))?;
         Ok(signals)
     }
 
