@@ -5,7 +5,9 @@ import pandas as pd
 from figure import arguments, save
 
 args = arguments(__doc__)
-runs = pd.read_csv(args.results / "runs.csv")
+# As text, whatever they look like: a hash such as 25874e6068 is no number, and a label NA is a label.
+text = dict.fromkeys(["run_id", "label", "configuration"], str)
+runs = pd.read_csv(args.results / "runs.csv", dtype=text, keep_default_na=False, na_values=["", "NaN"])
 runs = runs[runs["status"] == "finished"]
 configurations = runs.groupby("label", sort=False).agg(
     params=("params", "first"),

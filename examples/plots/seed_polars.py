@@ -5,8 +5,10 @@ import polars as pl
 from figure import arguments, save
 
 args = arguments(__doc__)
+# As text, whatever they look like: a hash such as 25874e6068 is no number.
+text = dict.fromkeys(["run_id", "label", "configuration"], pl.String)
 configurations = (
-    pl.scan_csv(args.results / "runs.csv", infer_schema_length=None)
+    pl.scan_csv(args.results / "runs.csv", infer_schema_length=None, schema_overrides=text)
     .filter(pl.col("status") == "finished")
     .group_by("label", maintain_order=True)
     .agg(

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use lrx_records::RunRecord;
+
+use crate::Configuration;
 use crate::stats::{self, CONFIDENCE, Interval};
-use crate::{Configuration, RunRow};
 
 /// How the interval of a difference was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +124,7 @@ pub fn compare(a: &Configuration, b: &Configuration, baseline: Option<&Configura
 
 /// `a − b` for each seed that occurs on both sides.
 fn paired_differences(a: &Configuration, b: &Configuration) -> Vec<f64> {
-    let by_seed = |run: &RunRow| Some((run.seed?, run.final_loss()?));
+    let by_seed = |run: &RunRecord| Some((run.seed?, run.final_loss()?));
     let of_b: HashMap<u64, f64> = b.runs.iter().filter_map(by_seed).collect();
     a.runs.iter().filter_map(by_seed).filter_map(|(seed, loss)| Some(loss - of_b.get(&seed)?)).collect()
 }

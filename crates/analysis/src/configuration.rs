@@ -2,8 +2,10 @@
 
 use std::collections::HashSet;
 
+use lrx_records::RunRecord;
+
 use crate::plot::Family;
-use crate::{RunRow, stats};
+use crate::stats;
 
 /// The finished runs of one configuration.
 ///
@@ -14,8 +16,8 @@ use crate::{RunRow, stats};
 pub struct Configuration {
     /// What tables and plots call it: the label, with what sets it apart if another configuration has the same one.
     pub name: String,
-    /// Its runs in the order of the file, at least one, each with a [`RunRow::final_loss`].
-    pub runs: Vec<RunRow>,
+    /// Its runs in the order of the file, at least one, each with a [`RunRecord::final_loss`].
+    pub runs: Vec<RunRecord>,
 }
 
 impl Configuration {
@@ -26,7 +28,7 @@ impl Configuration {
     }
 
     /// The first run, which tells what is the same in all.
-    pub fn first(&self) -> &RunRow {
+    pub fn first(&self) -> &RunRecord {
         &self.runs[0]
     }
 
@@ -37,7 +39,7 @@ impl Configuration {
 
     /// The final evaluation losses, nats per target token.
     pub fn losses(&self) -> Vec<f64> {
-        self.runs.iter().filter_map(RunRow::final_loss).collect()
+        self.runs.iter().filter_map(RunRecord::final_loss).collect()
     }
 
     /// Their mean.
@@ -46,7 +48,7 @@ impl Configuration {
     }
 
     /// Mean over the runs that have a value; `None` if none has.
-    pub fn mean_of(&self, value: impl Fn(&RunRow) -> Option<f64>) -> Option<f64> {
+    pub fn mean_of(&self, value: impl Fn(&RunRecord) -> Option<f64>) -> Option<f64> {
         stats::mean(&self.runs.iter().filter_map(value).filter(|v| v.is_finite()).collect::<Vec<_>>())
     }
 
@@ -58,7 +60,7 @@ impl Configuration {
     /// Whether attention and MLP are both `dense`; where the kinds are not recorded, whether the label starts with
     /// `FullSA-FullMLP`.
     pub fn is_dense(&self) -> bool {
-        let RunRow { attention, mlp, label, .. } = self.first();
+        let RunRecord { attention, mlp, label, .. } = self.first();
         if attention.is_empty() && mlp.is_empty() {
             label.starts_with("FullSA-FullMLP")
         } else {
@@ -68,8 +70,8 @@ impl Configuration {
 }
 
 /// Groups the finished runs, in the order in which the configurations first occur.
-pub(crate) fn group(runs: &[RunRow]) -> Vec<Configuration> {
-    let mut groups: Vec<Vec<RunRow>> = Vec::new();
+pub(crate) fn group(runs: &[RunRecord]) -> Vec<Configuration> {
+    let mut groups: Vec<Vec<RunRecord>> = Vec::new();
     for run in runs.iter().filter(|run| run.final_loss().is_some()) {
         match groups.iter_mut().find(|group| same_configuration(&group[0], run)) {
             Some(group) => group.push(run.clone()),
@@ -90,7 +92,7 @@ pub(crate) fn group(runs: &[RunRow]) -> Vec<Configuration> {
     configurations
 }
 
-fn same_configuration(a: &RunRow, b: &RunRow) -> bool {
+fn same_configuration(a: &RunRecord, b: &RunRecord) -> bool {
     a.label == b.label
         && a.layers == b.layers
         && a.hidden == b.hidden
@@ -102,7 +104,7 @@ fn same_configuration(a: &RunRow, b: &RunRow) -> bool {
         && (a.configuration == b.configuration || a.configuration.is_empty() || b.configuration.is_empty())
 }
 
-fn repeats_a_seed(runs: &[RunRow]) -> bool {
+fn repeats_a_seed(runs: &[RunRecord]) -> bool {
     let mut seen = HashSet::new();
     runs.iter().filter_map(|run| run.seed).any(|seed| !seen.insert(seed))
 }
@@ -110,7 +112,7 @@ fn repeats_a_seed(runs: &[RunRow]) -> bool {
 /// The label, and in brackets the first property that differs from every other configuration of the same label, or all
 /// that differ from one of them.
 fn unique_name(one: &Configuration, all: &[Configuration]) -> String {
-    let properties = |run: &RunRow| -> Vec<String> {
+    let properties = |run: &RunRecord| -> Vec<String> {
         let count = |name: &str, value: Option<u64>| value.map_or(String::new(), |value| format!("{name} {value}"));
         vec![
             count("hidden", run.hidden),

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::configuration::group;
-use crate::{Comparison, Configuration, CurveRow, Error, RankRow, RunRow, compare, read_curves, read_ranks, read_runs};
+use lrx_records::{CurveRow, RankRow, RunRecord, read_rows, read_runs};
+
+use crate::{Comparison, Configuration, Error, compare};
 
 /// What one experiment folder holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,7 +18,7 @@ pub struct Experiment {
     /// The configurations with a finished run, in the order in which they first occur.
     pub configurations: Vec<Configuration>,
     /// The runs that do not count: not finished, diverged, failed, or without a finite loss.
-    pub unfinished: Vec<RunRow>,
+    pub unfinished: Vec<RunRecord>,
     /// The rows of `curves.csv`; empty if there is no such file.
     pub curves: Vec<CurveRow>,
     /// The rows of `ranks.csv`; empty if there is no such file.
@@ -25,7 +27,7 @@ pub struct Experiment {
 
 impl Experiment {
     /// Groups runs that are already read.
-    pub fn new(dir: &Path, runs: &[RunRow], curves: Vec<CurveRow>) -> Self {
+    pub fn new(dir: &Path, runs: &[RunRecord], curves: Vec<CurveRow>) -> Self {
         Self {
             name: folder_name(dir),
             dir: dir.to_owned(),
@@ -77,7 +79,7 @@ impl Experiment {
 /// of them hold count once. Empty unless at least two belong together.
 pub fn merged(experiments: &[Experiment]) -> Vec<Experiment> {
     type Training = (Option<u64>, Option<u64>, Option<u64>);
-    let training = |run: &RunRow| -> Training { (run.stories, run.tokens, run.steps) };
+    let training = |run: &RunRecord| -> Training { (run.stories, run.tokens, run.steps) };
     let of_all = |experiment: &Experiment| {
         let mut runs = experiment.configurations.iter().flat_map(|one| &one.runs).map(training);
         let first = runs.next().filter(|(stories, _, steps)| stories.is_some() && steps.is_some())?;
@@ -95,7 +97,7 @@ pub fn merged(experiments: &[Experiment]) -> Vec<Experiment> {
 }
 
 fn merge(experiments: &[&Experiment]) -> Experiment {
-    let mut runs: Vec<RunRow> = Vec::new();
+    let mut runs: Vec<RunRecord> = Vec::new();
     for run in experiments.iter().flat_map(|one| one.configurations.iter().flat_map(|one| &one.runs)) {
         if run.run_id.is_empty() || !runs.iter().any(|known| known.run_id == run.run_id) {
             runs.push(run.clone());
@@ -108,13 +110,13 @@ fn merge(experiments: &[&Experiment]) -> Experiment {
 /// Reads one experiment folder: its `runs.csv`, and its `curves.csv` if there is one.
 ///
 /// # Errors
-/// As [`read_runs`] and [`read_curves`].
+/// As [`read_runs`] and [`read_rows`].
 pub fn read_experiment(dir: &Path) -> Result<Experiment, Error> {
     let runs = read_runs(&dir.join("runs.csv"))?;
     let curves = dir.join("curves.csv");
-    let curves = if curves.is_file() { read_curves(&curves)? } else { Vec::new() };
+    let curves = if curves.is_file() { read_rows(&curves)? } else { Vec::new() };
     let ranks = dir.join("ranks.csv");
-    let ranks = if ranks.is_file() { read_ranks(&ranks)? } else { Vec::new() };
+    let ranks = if ranks.is_file() { read_rows(&ranks)? } else { Vec::new() };
     Ok(Experiment { ranks, ..Experiment::new(dir, &runs, curves) })
 }
 

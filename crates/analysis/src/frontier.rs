@@ -3,8 +3,10 @@
 
 use std::fmt;
 
+use lrx_records::RunRecord;
+
 use crate::stats::{self, CONFIDENCE, Interval, Spread};
-use crate::{Configuration, RunRow, Verdict};
+use crate::{Configuration, Verdict};
 
 /// In what a configuration differs from the baseline, where it is one thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -157,10 +159,10 @@ impl<'a> Frontier<'a> {
         let point = |configuration: &'a Configuration| {
             let way = Way::between(baseline, configuration);
             let is_baseline = std::ptr::eq(baseline, configuration);
-            let same = |value: fn(&RunRow) -> Option<u64>| value(baseline.first()) == value(configuration.first());
+            let same = |value: fn(&RunRecord) -> Option<u64>| value(baseline.first()) == value(configuration.first());
             let nothing_told = way.is_none() && configuration.is_dense() && same(|run| run.params);
             let body = configuration.first().params_body? as f64;
-            let flops = configuration.mean_of(|run| run.flops_per_token);
+            let flops = configuration.first().flops_per_token.map(|flops| flops as f64);
             let loss = configuration.mean_loss();
             let point = Point { configuration, way, origin: baseline, body, flops, loss };
             (is_baseline || !nothing_told).then_some(point)
@@ -207,7 +209,7 @@ impl<'a> Frontier<'a> {
 /// Whether both are the same but for the number of layers, as far as their labels tell.
 fn differ_in_depth(one: &Configuration, other: &Configuration) -> bool {
     let (a, b) = (one.first(), other.first());
-    let label = |run: &RunRow| run.label.replace(&format!("-{}L", run.layers.unwrap_or_default()), "");
+    let label = |run: &RunRecord| run.label.replace(&format!("-{}L", run.layers.unwrap_or_default()), "");
     a.layers != b.layers && label(a) == label(b) && (a.hidden, &a.attention, &a.mlp) == (b.hidden, &b.attention, &b.mlp)
 }
 

@@ -1,8 +1,10 @@
 //! What a summary says, in sentences.
 
+use lrx_records::RunRecord;
+
 use crate::format::{plural, signed, thousands};
 use crate::stats::{CONFIDENCE, with_spread_of};
-use crate::{Configuration, Frontier, RunRow, Size, Summary, SummaryRow, Verdict, Way};
+use crate::{Configuration, Frontier, Size, Summary, SummaryRow, Verdict, Way};
 
 /// Begins a name in a sentence (Unicode's first strong isolate).
 pub(crate) const NAME_BEGIN: char = '\u{2068}';
@@ -40,7 +42,7 @@ pub(crate) fn findings(summary: &Summary) -> Vec<String> {
 
 /// `, each trained on 1,900 stories (372,013 tokens)`, where that is known and the same in all runs.
 fn data(summary: &Summary) -> String {
-    let of_all = |value: fn(&RunRow) -> Option<u64>| {
+    let of_all = |value: fn(&RunRecord) -> Option<u64>| {
         let mut values = summary.rows.iter().flat_map(|row| &row.configuration.runs).map(value);
         let first = values.next().flatten()?;
         values.all(|other| other == Some(first)).then(|| thousands(first))

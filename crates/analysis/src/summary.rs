@@ -1,7 +1,9 @@
 //! One row a configuration: what the tables, `summary.csv` and the report show.
 
+use lrx_records::RunRecord;
+
 use crate::ties::ties;
-use crate::{Comparison, Configuration, Error, Experiment, Frontier, RunRow, Verdict, compare, stats};
+use crate::{Comparison, Configuration, Error, Experiment, Frontier, Verdict, compare, stats};
 
 /// The configurations of an experiment beside its baseline.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,7 +17,7 @@ pub struct Summary<'a> {
     /// Loss by size, where there are enough sizes.
     pub frontier: Option<Frontier<'a>>,
     /// The runs that do not count.
-    pub unfinished: &'a [RunRow],
+    pub unfinished: &'a [RunRecord],
     /// What the files leave out, so that a report cannot show it.
     pub absent: Vec<&'static str>,
 }
@@ -36,7 +38,7 @@ pub struct SummaryRow<'a> {
     /// Letters: two rows that share one cannot be told apart; empty where a spread is missing.
     pub ties: String,
     /// Floating-point operations per token.
-    pub flops_per_token: Option<f64>,
+    pub flops_per_token: Option<u64>,
     /// Mean throughput of the training.
     pub tokens_per_second: Option<f64>,
     /// Mean duration of the training.
@@ -64,13 +66,13 @@ impl<'a> Summary<'a> {
 }
 
 fn absent(experiment: &Experiment) -> Vec<&'static str> {
-    let known = |value: fn(&RunRow) -> Option<f64>| {
+    let known = |value: fn(&RunRecord) -> Option<f64>| {
         experiment.configurations.iter().flat_map(|one| &one.runs).any(|run| value(run).is_some())
     };
     let all = [
         (known(|run| run.params.map(|count| count as f64)), "parameters"),
         (known(|run| run.params_body.map(|count| count as f64)), "parameters outside the embeddings"),
-        (known(|run| run.flops_per_token), "operations a token"),
+        (known(|run| run.flops_per_token.map(|count| count as f64)), "operations a token"),
         (known(|run| run.tokens_per_second), "tokens a second"),
         (known(|run| run.wall_seconds), "training times"),
         (!experiment.curves.is_empty(), "loss curves"),
@@ -96,7 +98,7 @@ impl<'a> SummaryRow<'a> {
             comparison,
             verdict,
             ties: String::new(),
-            flops_per_token: configuration.mean_of(|run| run.flops_per_token),
+            flops_per_token: configuration.first().flops_per_token,
             tokens_per_second: configuration.mean_of(|run| run.tokens_per_second),
             wall_seconds: configuration.mean_of(|run| run.wall_seconds),
         }

@@ -1,9 +1,11 @@
 //! The columns that terminal and HTML page share.
 
+use lrx_records::RunRecord;
+
 use crate::compare::Method;
 use crate::format::{duration, percent_change, plural, signed, thousands, three_digits};
 use crate::table::{Align, Column, Table};
-use crate::{Comparison, Frontier, RunRow, Size, Summary, SummaryRow, Twin, Verdict};
+use crate::{Comparison, Frontier, Size, Summary, SummaryRow, Twin, Verdict};
 
 /// Losses: mean ± sd, the difference from the baseline with its interval, the verdict.
 pub(crate) fn loss_table(summary: &Summary) -> Table {
@@ -34,7 +36,7 @@ pub(crate) fn loss_table(summary: &Summary) -> Table {
 
 /// Sizes and speeds: parameters with their change from the baseline, FLOPs, throughput, time.
 pub(crate) fn cost_table(summary: &Summary) -> Table {
-    let change = |value: fn(&RunRow) -> Option<u64>| {
+    let change = |value: fn(&RunRecord) -> Option<u64>| {
         move |row: &SummaryRow| {
             let baseline = summary.baseline?;
             if std::ptr::eq(baseline, row.configuration) {
@@ -44,14 +46,18 @@ pub(crate) fn cost_table(summary: &Summary) -> Table {
         }
     };
     let count =
-        |value: fn(&RunRow) -> Option<u64>| move |row: &SummaryRow| value(row.configuration.first()).map(thousands);
+        |value: fn(&RunRecord) -> Option<u64>| move |row: &SummaryRow| value(row.configuration.first()).map(thousands);
     Table::new([
         Column::new("configuration", Align::Left, each(summary, |row| Some(name(row)))),
         Column::new("parameters,\ntotal", Align::Right, each(summary, count(|run| run.params))),
         Column::new("change", Align::Right, each(summary, change(|run| run.params))),
         Column::new("parameters,\nbody", Align::Right, each(summary, count(|run| run.params_body))),
         Column::new("change", Align::Right, each(summary, change(|run| run.params_body))),
-        Column::new("MFLOP\n/token", Align::Right, each(summary, |row| Some(three_digits(row.flops_per_token? / 1e6)))),
+        Column::new(
+            "MFLOP\n/token",
+            Align::Right,
+            each(summary, |row| Some(three_digits(row.flops_per_token? as f64 / 1e6))),
+        ),
         Column::new("tokens/s", Align::Right, each(summary, |row| Some(three_digits(row.tokens_per_second?)))),
         Column::new("time", Align::Right, each(summary, |row| Some(duration(row.wall_seconds?)))),
     ])
@@ -69,9 +75,10 @@ pub(crate) fn page_table(summary: &Summary) -> Table {
 
 /// The runs that are not in the statistics, and how far they came.
 pub(crate) fn unfinished_table(summary: &Summary) -> Table {
-    let each =
-        |cell: fn(&RunRow) -> Option<String>| summary.unfinished.iter().map(move |run| cell(run).unwrap_or_default());
-    let loss = |run: &RunRow| run.eval_loss.map(|loss| format!("{loss:.3}"));
+    let each = |cell: fn(&RunRecord) -> Option<String>| {
+        summary.unfinished.iter().map(move |run| cell(run).unwrap_or_default())
+    };
+    let loss = |run: &RunRecord| run.eval_loss.map(|loss| format!("{loss:.3}"));
     Table::new([
         Column::new("configuration", Align::Left, each(|run| Some(run.label.clone()))),
         Column::new("seed", Align::Right, each(|run| Some(run.seed?.to_string()))),

@@ -1,58 +1,39 @@
 //! `twins.csv`: substituted configurations beside the dense models of as many parameters.
 
-use crate::file::{csv_text, field};
-use crate::{Size, Summary, Twin};
+use lrx_records::{TwinRecord, csv_text};
 
-/// The columns of `twins.csv`, in their order.
-pub const TWIN_COLUMNS: [&str; 16] = [
-    "experiment",
-    "configuration",
-    "params",
-    "params_body",
-    "eval_loss_mean",
-    "at_equal",
-    "dense_by",
-    "dense_smaller",
-    "dense_larger",
-    "dense_loss",
-    "dense_loss_low",
-    "dense_loss_high",
-    "difference",
-    "difference_low",
-    "difference_high",
-    "verdict",
-];
+use crate::{Size, Summary, Twin};
 
 /// The text of a `twins.csv` of these experiments. What is not known is an empty field.
 pub fn twins_csv<'s>(summaries: impl IntoIterator<Item = &'s Summary<'s>>) -> String {
-    let twins = |summary: &Summary| {
+    let twins = |summary: &'s Summary| {
         let twins = summary.frontier.iter().flat_map(|frontier| &frontier.twins);
         twins.map(|twin| record(summary.experiment, twin)).collect::<Vec<_>>()
     };
-    csv_text(TWIN_COLUMNS, summaries.into_iter().flat_map(twins))
+    csv_text(&summaries.into_iter().flat_map(twins).collect::<Vec<_>>())
 }
 
-fn record(experiment: &str, twin: &Twin) -> [String; TWIN_COLUMNS.len()] {
+fn record(experiment: &str, twin: &Twin) -> TwinRecord {
     let [smaller, larger] = twin.between.map(|one| one.name.clone());
-    [
-        experiment.to_owned(),
-        twin.configuration.name.clone(),
-        field(twin.configuration.first().params),
-        field(twin.configuration.first().params_body),
-        twin.configuration.mean_loss().to_string(),
-        match twin.size {
+    TwinRecord {
+        experiment: experiment.to_owned(),
+        configuration: twin.configuration.name.clone(),
+        params: twin.configuration.first().params,
+        params_body: twin.configuration.first().params_body,
+        eval_loss_mean: twin.configuration.mean_loss(),
+        at_equal: match twin.size {
             Size::Body => "params_body".to_owned(),
             Size::Total => "params".to_owned(),
         },
-        twin.way.to_string(),
-        smaller,
-        larger,
-        twin.loss.to_string(),
-        field(twin.loss_interval.map(|interval| interval.low())),
-        field(twin.loss_interval.map(|interval| interval.high())),
-        twin.difference.to_string(),
-        field(twin.interval.map(|interval| interval.low())),
-        field(twin.interval.map(|interval| interval.high())),
-        field(twin.verdict()),
-    ]
+        dense_by: twin.way.to_string(),
+        dense_smaller: smaller,
+        dense_larger: larger,
+        dense_loss: twin.loss,
+        dense_loss_low: twin.loss_interval.map(|interval| interval.low()),
+        dense_loss_high: twin.loss_interval.map(|interval| interval.high()),
+        difference: twin.difference,
+        difference_low: twin.interval.map(|interval| interval.low()),
+        difference_high: twin.interval.map(|interval| interval.high()),
+        verdict: twin.verdict().map_or(String::new(), |verdict| verdict.to_string()),
+    }
 }

@@ -3,14 +3,14 @@
 use std::fs;
 use std::path::PathBuf;
 
-use lrx_analysis::{CURVE_COLUMNS, RANK_COLUMNS, RUN_COLUMNS, SUMMARY_COLUMNS, TWIN_COLUMNS};
+use lrx_records::{CurveRow, RankRow, Row, RunRecord, SummaryRecord, TwinRecord};
 
 const FILES: [(&str, &[&str]); 5] = [
-    ("runs.csv", &RUN_COLUMNS),
-    ("curves.csv", &CURVE_COLUMNS),
-    ("ranks.csv", &RANK_COLUMNS),
-    ("summary.csv", &SUMMARY_COLUMNS),
-    ("twins.csv", &TWIN_COLUMNS),
+    ("runs.csv", RunRecord::COLUMNS),
+    ("curves.csv", CurveRow::COLUMNS),
+    ("ranks.csv", RankRow::COLUMNS),
+    ("summary.csv", SummaryRecord::COLUMNS),
+    ("twins.csv", TwinRecord::COLUMNS),
 ];
 
 fn read(path: &str) -> String {
@@ -42,7 +42,8 @@ fn committed_results_have_these_columns() {
     for (name, columns) in FILES {
         let text = read(&format!("results/shrink/{name}"));
         let header: Vec<&str> = text.lines().next().unwrap().split(',').collect();
-        // Files of an earlier lrx end sooner.
-        assert!(columns.starts_with(&header) && header.len() + 1 >= columns.len(), "{name}: {header:?}");
+        // Files of an earlier lrx end sooner; the columns of the first are all there.
+        let first = columns.iter().position(|column| ["note", "method"].contains(column)).unwrap_or(columns.len());
+        assert!(columns.starts_with(&header) && header.len() >= first, "{name}: {header:?}");
     }
 }

@@ -3,10 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use lrx_analysis::{
-    Moment, Point, ReportOptions, Size, Summary, TWIN_COLUMNS, Twin, Verdict, Way, merged, read_experiment, read_ranks,
-    report,
-};
+use lrx_analysis::{Point, ReportOptions, Size, Summary, Twin, Verdict, Way, merged, read_experiment, report};
+use lrx_records::{Moment, RankRow, Row as _, TwinRecord, read_rows};
 
 /// Dense models of three hidden sizes and of a smaller width, low-rank ones between them; two seeds each.
 const RUNS: &str = "run_id,label,seed,status,layers,hidden,attention,attention_ranks,mlp,mlp_ranks,params,params_body,\
@@ -85,7 +83,7 @@ fn a_low_rank_model_stands_beside_the_dense_one_of_its_size() {
     assert!(made.text.contains("Beside dense models of as many parameters"));
     let csv = fs::read_to_string(folder.path().join("out/twins.csv")).unwrap();
     let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
-    assert_eq!((rows.len(), &rows[0][..]), (4, &TWIN_COLUMNS[..]));
+    assert_eq!((rows.len(), &rows[0][..]), (4, &TwinRecord::COLUMNS[..]));
     assert_eq!(rows[2][..4], ["a", "low attention", "6596", "2500"]);
     assert_eq!(rows[2][5..9], ["params_body", "hidden size", "hidden 48", "base"]);
     assert_eq!((rows[2][15], rows[1][5]), ("better", "params"));
@@ -186,7 +184,7 @@ fn ranks_are_read_and_drawn() {
         .flat_map(|moment| (0..2).map(move |layer| format!("a-base-0,{moment},m,{layer},q,64,64,64,32.5,8\n")))
         .collect();
     fs::write(&path, format!("{header}{rows}")).unwrap();
-    let ranks = read_ranks(&path).unwrap();
+    let ranks = read_rows::<RankRow>(&path).unwrap();
     assert_eq!((ranks.len(), ranks[2].moment, ranks[3].layer, ranks[0].entropy_rank), (4, Moment::Final, 1, 32.5));
     let experiment = read_experiment(&folder.path().join("a")).unwrap();
     let plots = lrx_analysis::plot::plots(&experiment, &Summary::new(&experiment, None).unwrap());
@@ -194,6 +192,6 @@ fn ranks_are_read_and_drawn() {
     assert!(names.contains(&"ranks-by-entropy") && names.contains(&"ranks-stable"), "{names:?}");
 
     fs::write(&path, format!("{header}{}", rows.replace("final", "later"))).unwrap();
-    let error = read_ranks(&path).unwrap_err().to_string();
+    let error = read_rows::<RankRow>(&path).unwrap_err().to_string();
     assert!(error.contains("ranks.csv:4") && error.contains("later"), "{error}");
 }

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use lrx_analysis::{Error, Split, Status, Summary, Verdict, read_curves, read_results, read_runs, text_table};
+use lrx_analysis::{Error, Summary, Verdict, read_results, text_table};
+use lrx_records::{CurveRow, Split, Status, read_rows, read_runs};
 
 fn write(dir: &Path, name: &str, text: &str) {
     fs::create_dir_all(dir).unwrap();
@@ -11,7 +12,7 @@ fn write(dir: &Path, name: &str, text: &str) {
 }
 
 /// The message without the folder, which differs from run to run.
-fn message(error: &Error, dir: &Path) -> String {
+fn message(error: &dyn std::error::Error, dir: &Path) -> String {
     error.to_string().replace(&format!("{}/", dir.display()), "")
 }
 
@@ -24,7 +25,7 @@ fn columns_are_found_by_name() {
     let rows = read_runs(&dir.path().join("runs.csv")).unwrap();
     let row = &rows[0];
     assert_eq!((row.label.as_str(), row.eval_loss, row.seed), ("a, b", Some(3.25), Some(1)));
-    assert_eq!((row.params, row.mlp_ranks.as_str()), (Some(27_179_136), "5 20"));
+    assert_eq!((row.params, &*row.mlp_ranks), (Some(27_179_136), "5 20"));
     assert_eq!((row.status.clone(), row.tokens, row.attention.as_str()), (Status::Finished, None, ""));
 }
 
@@ -51,12 +52,12 @@ fn a_curve_may_be_growing() {
     let path = dir.path().join("curves.csv");
     let whole = "run_id,step,split,loss,tokens\nx,50,train,4.5,51200\nx,50,eval,NaN,51200\n";
     write(dir.path(), "curves.csv", &format!("{whole}x,100,tr"));
-    let rows = read_curves(&path).unwrap();
+    let rows = read_rows::<CurveRow>(&path).unwrap();
     assert_eq!(rows.len(), 2);
     assert_eq!((rows[0].split, rows[0].loss, rows[0].grad_norm), (Split::Train, 4.5, None));
     assert!(rows[1].loss.is_nan());
     write(dir.path(), "curves.csv", &format!("{whole}x,100,test,4.0,51200\n"));
-    let error = message(&read_curves(&path).unwrap_err(), dir.path());
+    let error = message(&read_rows::<CurveRow>(&path).unwrap_err(), dir.path());
     assert_eq!(error, "curves.csv:4: column `split`: `test` is not `train` or `eval`");
 }
 

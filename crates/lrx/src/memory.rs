@@ -1,7 +1,7 @@
 //! Whether the memory suffices: said before the first hour is spent.
 
+use lrx_records::RunRecord;
 use lrx_tensor::ops::LOGITS_AT_ONCE;
-use lrx_train::RunRecord;
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
 use crate::progress::thousands;
@@ -23,7 +23,7 @@ pub(crate) fn needed(run: &RunSpec, row: &RunRecord) -> Needed {
     let values_per_token: usize = layers.map(|layer| 16 * run.model.hidden + layer.shape.inner).sum();
     let activations = batch_tokens(row) * values_per_token as f64;
     let logits = LOGITS_AT_ONCE as f64;
-    let state = 16.0 * row.params as f64;
+    let state = 16.0 * row.params.unwrap_or(0) as f64;
     Needed { state, about: state + 4.0 * (activations + logits) }
 }
 

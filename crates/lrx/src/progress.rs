@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use crate::terminal::tell;
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use lrx_data::Unit;
-use lrx_train::{CurveRow, Observer, Report};
+use lrx_records::{CurveRow, Split};
+use lrx_train::{Observer, Report};
 
 /// Plain lines come at most so often, evaluations apart.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
@@ -143,16 +144,16 @@ impl Observer for RunProgress<'_> {
         self.bar.set_message(message);
     }
 
-    fn logged(&mut self, row: &CurveRow<'_>, report: &Report) {
-        if row.split == "eval" {
+    fn logged(&mut self, row: &CurveRow, report: &Report) {
+        if row.split == Split::Eval {
             self.eval = format!("  eval {:.3}", row.loss);
         }
         let message = self.message(report);
-        if self.plain && (row.split == "eval" || self.last_line.elapsed() >= PLAIN_EVERY) {
+        if self.plain && (row.split == Split::Eval || self.last_line.elapsed() >= PLAIN_EVERY) {
             self.last_line = Instant::now();
             tell!("{}step {}/{}  {message}", self.indent, report.step, report.steps);
         }
-        if let (Some(then), "eval") = (&self.after_eval, row.split) {
+        if let (Some(then), Split::Eval) = (&self.after_eval, row.split) {
             then();
         }
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use lrx_files::{TEMPORARY_PREFIX, write_whole};
 use lrx_model::EffectiveRank;
-use lrx_train::{CURVE_FILE, Status, csv_text};
-use serde::Serialize;
+use lrx_records::{Moment, RankRow, Row, Status, csv_text};
+use lrx_train::CURVE_FILE;
 
 use crate::runs::{State, checksum_lines, read_state};
 
@@ -25,26 +25,19 @@ pub(crate) const RANKS_FILE: &str = "ranks.csv";
 pub(crate) const CHECKSUMS_FILE: &str = "checksums.txt";
 
 /// A row of `ranks.csv`.
-#[derive(Serialize)]
-pub(crate) struct RankRow {
-    run_id: String,
-    moment: &'static str,
-    matrix: String,
-    layer: usize,
-    slot: &'static str,
-    rows: usize,
-    columns: usize,
-    max_rank: usize,
-    entropy_rank: f64,
-    stable_rank: f64,
-}
-
-impl RankRow {
-    /// `moment` is `initial` or `final`.
-    pub(crate) fn new(run_id: &str, moment: &'static str, rank: EffectiveRank) -> Self {
-        let EffectiveRank { matrix, layer, slot, rows, columns, max_rank, entropy_rank, stable_rank } = rank;
-        let run_id = run_id.to_string();
-        Self { run_id, moment, matrix, layer, slot, rows, columns, max_rank, entropy_rank, stable_rank }
+pub(crate) fn rank_row(run_id: &str, moment: Moment, rank: EffectiveRank) -> RankRow {
+    let EffectiveRank { matrix, layer, slot, rows, columns, max_rank, entropy_rank, stable_rank } = rank;
+    RankRow {
+        run_id: run_id.to_owned(),
+        moment,
+        matrix,
+        layer: layer as u64,
+        slot: slot.to_owned(),
+        rows: Some(rows as u64),
+        columns: Some(columns as u64),
+        max_rank: max_rank as u64,
+        entropy_rank,
+        stable_rank,
     }
 }
 
@@ -54,7 +47,7 @@ pub(crate) fn about(path: &Path) -> impl Fn(io::Error) -> String + '_ {
 }
 
 /// Writes rows as CSV, whole or not at all.
-pub(crate) fn write_csv_text<R: Serialize>(path: &Path, rows: &[R]) -> Result<(), String> {
+pub(crate) fn write_csv_text<R: Row>(path: &Path, rows: &[R]) -> Result<(), String> {
     write_text(path, &csv_text(rows))
 }
 

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use common::{Lab, column};
-use lrx_analysis::RUN_COLUMNS;
+use lrx_records::{Row as _, RunRecord};
 
 /// The seed's table: the label, attention ranks, MLP ranks, and the parameters that are used and trained.
 const SEED: [(&str, &str, &str, &str); 10] = [
@@ -84,7 +84,7 @@ fn missing_data_hides_no_mistake() {
 fn the_columns_are_those_of_runs_csv() {
     let done = Lab::tiny("").expect(0, "plan tiny.toml --format csv");
     let columns: Vec<&str> = done.stdout.lines().next().unwrap().split(',').collect();
-    assert_eq!(columns, RUN_COLUMNS);
+    assert_eq!(columns, RunRecord::COLUMNS);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use common::{Lab, Row, column, files, rows};
-use lrx_analysis::{CURVE_COLUMNS, RUN_COLUMNS};
+use lrx_records::{CurveRow, Row as _, RunRecord};
 
 /// A curve without its times.
 fn losses(lab: &Lab, name: &str) -> Vec<Row> {
@@ -36,7 +36,7 @@ fn a_run_writes_its_rows_weights_and_config() {
 
     let runs = lab.read("out/tiny/runs.csv");
     let columns: Vec<&str> = runs.lines().next().unwrap().split(',').collect();
-    assert_eq!(columns, RUN_COLUMNS);
+    assert_eq!(columns, RunRecord::COLUMNS);
     let runs = rows(&runs);
     assert_eq!(column(&runs, "seed"), ["2", "5"]);
     assert_eq!(column(&runs, "status"), ["finished", "finished"]);
@@ -45,7 +45,7 @@ fn a_run_writes_its_rows_weights_and_config() {
     assert_eq!(column(&runs, "note"), ["", ""]);
 
     let curves = lab.read("out/tiny/curves.csv");
-    assert_eq!(curves.lines().next().unwrap().split(',').collect::<Vec<_>>(), CURVE_COLUMNS);
+    assert_eq!(curves.lines().next().unwrap().split(',').collect::<Vec<_>>(), CurveRow::COLUMNS);
     let curves = rows(&curves);
     for run in &runs {
         let own: Vec<&Row> = curves.iter().filter(|row| row["run_id"] == run["run_id"]).collect();

@@ -5,32 +5,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use lrx_files::{folder_of, temporary_in};
-use serde::Serialize;
+use lrx_records::{CurveRow, csv_header, csv_line};
 
 /// The curve in a run's folder.
 pub const CURVE_FILE: &str = "curve.csv";
-
-/// One measurement, a row of `curves.csv`.
-#[derive(Clone, Debug, Serialize)]
-pub struct CurveRow<'a> {
-    /// The run.
-    pub run_id: &'a str,
-    /// Updates done.
-    pub step: usize,
-    /// `train` or `eval`.
-    pub split: &'static str,
-    /// Mean nats per target token: for `train` the mean over the steps since the last row, each loss taken before its
-    /// update; for `eval` over all held-out stories.
-    pub loss: f64,
-    /// Targets trained on so far.
-    pub tokens: u64,
-    /// Of the last update.
-    pub learning_rate: f64,
-    /// Of the last update, before clipping.
-    pub grad_norm: f64,
-    /// Of this run so far, interruptions left out.
-    pub elapsed_seconds: f64,
-}
 
 /// Appends whole rows to a run's curve.
 pub(crate) struct CurveWriter {
@@ -43,17 +21,7 @@ pub(crate) struct CurveWriter {
 impl CurveWriter {
     /// A curve with nothing but its header.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
-        let empty = CurveRow {
-            run_id: "",
-            step: 0,
-            split: "",
-            loss: 0.0,
-            tokens: 0,
-            learning_rate: 0.0,
-            grad_norm: 0.0,
-            elapsed_seconds: 0.0,
-        };
-        Self::with(path, csv_lines(&empty)?.0.as_bytes(), 0)
+        Self::with(path, csv_header::<CurveRow>().as_bytes(), 0)
     }
 
     /// Opens the curve and keeps its first `rows` rows: what came after the checkpoint will come again.
@@ -99,8 +67,8 @@ impl CurveWriter {
     }
 
     /// Appends a row in one write.
-    pub(crate) fn append(&mut self, row: &CurveRow<'_>) -> io::Result<()> {
-        let line = csv_lines(row)?.1;
+    pub(crate) fn append(&mut self, row: &CurveRow) -> io::Result<()> {
+        let line = csv_line(row);
         self.file.write_all(line.as_bytes())?;
         self.hasher.update(line.as_bytes());
         self.rows += 1;
@@ -123,14 +91,4 @@ impl CurveWriter {
 /// The bytes of the first `lines` whole lines; `None` when there are fewer.
 fn length_of_lines(content: &[u8], lines: usize) -> Option<usize> {
     content.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(lines - 1).map(|(at, _)| at + 1)
-}
-
-/// The header and the row.
-fn csv_lines(row: &CurveRow<'_>) -> io::Result<(String, String)> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.serialize(row)?;
-    let text =
-        String::from_utf8(writer.into_inner().map_err(|error| error.into_error())?).expect("CSV of UTF-8 is UTF-8");
-    let header = text.find('\n').expect("a header line") + 1;
-    Ok((text[..header].to_string(), text[header..].to_string()))
 }

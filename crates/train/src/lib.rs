@@ -8,17 +8,15 @@ mod curve;
 mod evaluate;
 pub mod memory;
 mod optimizer;
-mod record;
 mod schedule;
 mod step;
 mod trainer;
 
 pub use checkpoint::{CHECKPOINT_FILES, remove_checkpoints};
 pub use config::{Length, TrainConfig, TrainSpec};
-pub use curve::{CURVE_FILE, CurveRow};
+pub use curve::CURVE_FILE;
 pub use evaluate::evaluate;
 pub use optimizer::AdamW;
-pub use record::{RunRecord, Status, csv_text};
 pub use schedule::Schedule;
 pub use step::{Stepped, Update, step};
 pub use trainer::{Checkpoints, Job, Observer, Order, Outcome, Report, TrainError, train};

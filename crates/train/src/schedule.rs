@@ -17,6 +17,15 @@ pub enum Schedule {
 }
 
 impl Schedule {
+    /// The word that configs and `runs.csv` have for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Linear => "linear",
+            Self::Cosine => "cosine",
+            Self::Constant => "constant",
+        }
+    }
+
     /// The factor on the highest learning rate at `step` (0 for the first) of `steps`.
     ///
     /// The first `warmup` steps rise as 1/warmup, 2/warmup, … 1; then, with p the part of the remaining steps that is

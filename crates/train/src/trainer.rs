@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use lrx_data::{Sampler, Stories};
 use lrx_model::{GptNeo, TensorFileError, save_weights};
+use lrx_records::{CurveRow, Split};
 use lrx_tensor::Tape;
 use lrx_tensor::allocator::KeepFreedMemory;
 
 use crate::checkpoint::{self, Position};
-use crate::curve::{CURVE_FILE, CurveRow, CurveWriter};
+use crate::curve::{CURVE_FILE, CurveWriter};
 use crate::{AdamW, TrainSpec, Update, WEIGHTS_FILE, evaluate, memory, step};
 
 /// What to train, on what, and where the files go.
@@ -99,7 +100,7 @@ pub trait Observer {
     /// An update was done.
     fn stepped(&mut self, report: &Report);
     /// A row of the curve, of either split, was written.
-    fn logged(&mut self, row: &CurveRow<'_>, report: &Report);
+    fn logged(&mut self, row: &CurveRow, report: &Report);
     /// Something that the user should know.
     fn warned(&mut self, message: &str);
 }
@@ -160,29 +161,29 @@ pub fn train(job: &Job<'_>, model: &mut GptNeo, observer: &mut dyn Observer) -> 
         clock.read(&mut position);
         let last = position.step == steps;
         let row = |split, loss, position: &Position| CurveRow {
-            run_id: job.run_id,
-            step: position.step,
+            run_id: job.run_id.to_owned(),
+            step: position.step as u64,
             split,
             loss,
-            tokens: position.tokens,
-            learning_rate,
-            grad_norm: stepped.grad_norm,
-            elapsed_seconds: (position.wall_seconds * 1e3).round() / 1e3,
+            tokens: Some(position.tokens),
+            learning_rate: Some(learning_rate),
+            grad_norm: Some(stepped.grad_norm),
+            elapsed_seconds: Some((position.wall_seconds * 1e3).round() / 1e3),
         };
-        let mut log = |row: CurveRow<'_>, position: &mut Position| -> Result<(), TrainError> {
+        let mut log = |row: CurveRow, position: &mut Position| -> Result<(), TrainError> {
             curve.append(&row).map_err(|source| curve_error(job, source))?;
             observer.logged(&row, &report(position, steps));
             Ok(())
         };
         if last || position.step.is_multiple_of(spec.log_every) {
             let loss = position.close_window();
-            log(row("train", loss, &position), &mut position)?;
+            log(row(Split::Train, loss, &position), &mut position)?;
         }
         if last || position.step.is_multiple_of(spec.eval_every) {
             let loss = evaluate(model, job.valid);
             position.eval_loss_bits = Some(loss.to_bits());
             clock.read(&mut position);
-            log(row("eval", loss, &position), &mut position)?;
+            log(row(Split::Eval, loss, &position), &mut position)?;
         }
         observer.stepped(&report(&position, steps));
 

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
+use lrx_records::{CurveRow, Split};
+
 use super::canvas::{self, Area, Axis, Chart, DRAWS, Key};
 use super::family::line_keys;
 use super::{Family, Plot};
-use crate::{Configuration, CurveRow, Experiment, Split};
+use crate::{Configuration, Experiment};
 
 /// Points of a training curve in the plot; more would not be seen.
 const TRAIN_POINTS: usize = 250;

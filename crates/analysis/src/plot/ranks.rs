@@ -2,10 +2,12 @@
 
 use plotters::prelude::*;
 
+use lrx_records::{Moment, RankRow};
+
 use super::canvas::{self, DRAWS, Panels};
 use super::family::line_keys;
 use super::{Family, Plot};
-use crate::ranks::{Moment, RankRow, Shares, shares};
+use crate::ranks::{Shares, shares};
 use crate::{Configuration, Experiment};
 
 /// The panels, in the order of the forward pass.

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use indicatif::HumanDuration;
-use lrx_data::{Corpus, Sampler, SamplerConfig};
+use lrx_data::{BatchSize, Corpus, Sampler, SamplerConfig};
 use lrx_layers::Registry;
+use lrx_records::{RunRecord, Status, csv_text};
 use lrx_spec::{DataState, RunSpec, load_experiments};
 use lrx_tensor::limits;
-use lrx_train::{RunRecord, Status, csv_text};
 
 use super::common::Common;
 use crate::corpus::{Corpora, vocabulary};
@@ -56,8 +56,7 @@ pub(crate) fn plan(args: &PlanArgs, registry: &Registry) -> Result<ExitCode, Fai
     }
     match args.format {
         PlanFormat::Csv => {
-            let rows: Vec<&RunRecord> = rows.iter().map(|(_, row)| row).collect();
-            write_data(&csv_text(&rows));
+            write_data(&csv_text(rows.iter().map(|(_, row)| row)));
         }
         PlanFormat::Text => print_table(&rows),
     }
@@ -87,28 +86,37 @@ pub(crate) fn record(run: &RunSpec, vocabulary: usize, corpus: Option<&Corpus>) 
     RunRecord {
         run_id: run.run_id.clone().unwrap_or_default(),
         label: run.label.clone(),
-        seed: run.seed,
+        seed: Some(run.seed),
         status: Status::Planned,
-        layers: model.layers.len(),
-        hidden: model.hidden,
+        layers: Some(model.layers.len() as u64),
+        hidden: Some(model.hidden as u64),
         attention: model.kind_cell(|layer| &layer.attention),
-        attention_ranks: model.rank_cell(|layer| &layer.attention),
+        attention_ranks: model.rank_cell(|layer| &layer.attention).into(),
         mlp: model.kind_cell(|layer| &layer.mlp),
-        mlp_ranks: model.rank_cell(|layer| &layer.mlp),
-        params: embedding + body,
-        params_embedding: embedding,
-        params_body: body,
-        flops_per_token: model.flops_per_token(vocabulary),
-        stories: corpus.map(|corpus| corpus.train.len()),
+        mlp_ranks: model.rank_cell(|layer| &layer.mlp).into(),
+        params: Some((embedding + body) as u64),
+        params_embedding: Some(embedding as u64),
+        params_body: Some(body as u64),
+        flops_per_token: Some(model.flops_per_token(vocabulary) as u64),
+        stories: corpus.map(|corpus| corpus.train.len() as u64),
         tokens: corpus.zip(steps).map(|(corpus, steps)| tokens(run, corpus, steps)),
-        steps,
-        train_loss: None,
-        eval_loss: None,
-        tokens_per_second: None,
-        wall_seconds: None,
-        peak_rss_mb: None,
-        note: String::new(),
+        steps: steps.map(|steps| steps as u64),
         configuration: run.configuration.clone(),
+        optimizer: "adamw".to_owned(),
+        learning_rate: Some(run.train.learning_rate),
+        schedule: run.train.schedule.name().to_owned(),
+        warmup_steps: Some(run.train.warmup_steps as u64),
+        batch: batch(run.train.batch_size()),
+        context: Some(model.context as u64),
+        ..RunRecord::default()
+    }
+}
+
+fn batch(size: BatchSize) -> String {
+    match size {
+        BatchSize::Stories(1) => "1 story".to_owned(),
+        BatchSize::Stories(stories) => format!("{stories} stories"),
+        BatchSize::Tokens(tokens) => format!("{tokens} tokens"),
     }
 }
 
@@ -154,10 +162,10 @@ fn print_table(rows: &[(&RunSpec, RunRecord)]) {
         say!(
             "{:label_width$}  {:>4}  {:>12}  {:>12}  {:>11.2}  {:>7}  {:>12}  {:>5} MB  {:>12}",
             row.label,
-            row.seed,
-            thousands(row.params as f64),
-            thousands(row.params_body as f64),
-            row.flops_per_token as f64 / 1e6,
+            run.seed,
+            thousands(number(row.params)),
+            thousands(number(row.params_body)),
+            number(row.flops_per_token) / 1e6,
             row.steps.map_or("?".into(), |steps| thousands(steps as f64)),
             row.tokens.map_or("?".into(), |tokens| thousands(tokens as f64)),
             (needed(run, row).about / 1e6).round(),
@@ -167,8 +175,13 @@ fn print_table(rows: &[(&RunSpec, RunRecord)]) {
     say!("\n{} runs, about {} on this machine at {:.0} GFLOP/s", rows.len(), HumanDuration(total), rate / 1e9);
 }
 
+/// A count that is known of every planned run.
+fn number(count: Option<u64>) -> f64 {
+    count.unwrap_or(0) as f64
+}
+
 /// Forward and backward passes take three times the forward's operations; three quarters of the rate of a large matrix
 /// product is what a training step reaches.
 fn estimated_time(row: &RunRecord, tokens: u64, rate: f64) -> Duration {
-    Duration::from_secs_f64(3.0 * row.flops_per_token as f64 * tokens as f64 / (0.75 * rate))
+    Duration::from_secs_f64(3.0 * number(row.flops_per_token) * tokens as f64 / (0.75 * rate))
 }

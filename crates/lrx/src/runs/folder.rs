@@ -7,7 +7,8 @@
 use std::fs;
 use std::path::Path;
 
-use lrx_train::{CURVE_FILE, RunRecord, Status, WEIGHTS_FILE, csv_text};
+use lrx_records::{RunRecord, Status, csv_text, read_runs};
+use lrx_train::{CURVE_FILE, WEIGHTS_FILE};
 use toml::{Table, Value};
 
 use crate::results::{CHECKSUMS_FILE, RANKS_FILE, RECORD_FILE, RESOLVED_FILE, VOCABULARY_FILE, about, write_text};
@@ -34,19 +35,23 @@ const DISPENSABLE: [&str; 2] = [WEIGHTS_FILE, VOCABULARY_FILE];
 /// A run that was stopped between its checksums and its row says `running` and is continued; a row that says nothing
 /// whole, beside checksums, is one that was finished and has changed.
 pub(crate) fn read_state(folder: &Path) -> State {
-    let record = csv::Reader::from_path(folder.join(RECORD_FILE)).ok();
-    let record = record.and_then(|mut reader| reader.deserialize::<RunRecord>().next()?.ok());
-    match record {
+    match read_record(folder) {
         Some(record) => match record.status {
             Status::Finished => verify_checksums(folder).map_or_else(State::Damaged, |()| State::Finished(record)),
             Status::Failed | Status::Diverged => State::Failed(record),
-            Status::Running | Status::Planned => State::Running(record),
+            _ => State::Running(record),
         },
         None if folder.join(CHECKSUMS_FILE).exists() => {
             State::Damaged(format!("{RECORD_FILE} has changed since it was written"))
         }
         None => State::New,
     }
+}
+
+/// The one row of a run's record; `None` where there is none that an lrx wrote.
+fn read_record(folder: &Path) -> Option<RunRecord> {
+    let record = read_runs(&folder.join(RECORD_FILE)).ok()?.into_iter().next()?;
+    (!record.run_id.is_empty() && !matches!(record.status, Status::Other(_))).then_some(record)
 }
 
 /// Whether the files that `checksums.txt` lists are what they were; so it is where there is no such file.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use lrx_data::{Corpus, Sampler};
 use lrx_model::{GptNeo, ModelSpec, load_weights};
-use lrx_train::{RunRecord, TrainSpec};
+use lrx_records::RunRecord;
+use lrx_train::TrainSpec;
 
 use crate::memory::Needed;
 

@@ -3,13 +3,14 @@
 use std::fs;
 
 use lrx_model::{effective_ranks, load_weights};
-use lrx_train::{Job, Order, Outcome, Report, RunRecord, Status, WEIGHTS_FILE, remove_checkpoints, train};
+use lrx_records::{Moment, RankRow, RunRecord, Status};
+use lrx_train::{Job, Order, Outcome, Report, WEIGHTS_FILE, remove_checkpoints, train};
 
 use super::folder::{State, agree_on_config, read_state, seal, write_row};
 use super::{Policy, Task};
 use crate::progress::{RunProgress, thousands};
 use crate::results::{
-    CHECKSUMS_FILE, RANKS_FILE, RankRow, VOCABULARY_FILE, about, assemble_seldom, clear_leftovers, write_csv_text,
+    CHECKSUMS_FILE, RANKS_FILE, VOCABULARY_FILE, about, assemble_seldom, clear_leftovers, rank_row, write_csv_text,
 };
 
 /// How work on a run ended.
@@ -124,10 +125,11 @@ pub(super) fn complete(task: &Task, record: &RunRecord) -> Result<(), String> {
 
 /// The effective ranks of the matrices before the first step and after the last.
 fn write_ranks(task: &Task, trained: &lrx_model::GptNeo) -> Result<(), String> {
-    let moments = [("initial", effective_ranks(&task.initial_model()?)), ("final", effective_ranks(trained))];
+    let moments =
+        [(Moment::Initial, effective_ranks(&task.initial_model()?)), (Moment::Final, effective_ranks(trained))];
     let rows: Vec<RankRow> = moments
         .into_iter()
-        .flat_map(|(moment, ranks)| ranks.into_iter().map(move |rank| RankRow::new(&task.run_id, moment, rank)))
+        .flat_map(|(moment, ranks)| ranks.into_iter().map(move |rank| rank_row(&task.run_id, moment, rank)))
         .collect();
     write_csv_text(&task.folder().join(RANKS_FILE), &rows)
 }
@@ -135,7 +137,7 @@ fn write_ranks(task: &Task, trained: &lrx_model::GptNeo) -> Result<(), String> {
 fn fill(row: &mut RunRecord, report: &Report) {
     let milli = |value: f64| (value * 1e3).round() / 1e3;
     row.tokens = Some(report.tokens);
-    row.steps = Some(report.step);
+    row.steps = Some(report.step as u64);
     row.train_loss = report.train_loss;
     row.eval_loss = report.eval_loss;
     row.tokens_per_second = Some(milli(report.tokens_per_second));

@@ -1,0 +1,31 @@
+//! The rows of the CSV files, each declared once: [`RunRecord`] of `runs.csv`, [`CurveRow`] of `curves.csv`, [`RankRow`]
+//! of `ranks.csv`, [`SummaryRecord`] of `summary.csv`, [`TwinRecord`] of `twins.csv`.
+//!
+//! A struct's fields are its file's columns, in their order ([`Row::COLUMNS`]). [`csv_text`] writes rows under their
+//! header; [`read_rows`] reads them back by the names of the columns, whatever their order: unknown columns are skipped,
+//! and one that is not there leaves its values out, unless it is among [`Row::NEEDED`]. `docs/csv.md` says what the columns
+//! mean, and how text is written so that no spreadsheet runs it.
+
+mod cell;
+mod curve;
+mod error;
+mod rank;
+mod row;
+mod run;
+mod sheet;
+mod summary;
+mod text;
+mod twin;
+mod write;
+
+pub use cell::{Cell, Ranks};
+pub use curve::{CurveRow, Split};
+pub use error::Error;
+pub use rank::{Moment, RankRow};
+pub use row::Row;
+pub use run::{RunRecord, Status, read_runs};
+pub use sheet::{Cells, read_rows};
+pub use summary::SummaryRecord;
+pub use text::visible;
+pub use twin::TwinRecord;
+pub use write::{csv_header, csv_line, csv_text};

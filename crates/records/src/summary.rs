@@ -1,0 +1,43 @@
+//! `summary.csv`: one row a configuration of an experiment.
+
+use crate::row::row;
+
+row! {
+    /// One configuration beside the baseline. Losses and differences are nats per target.
+    pub struct SummaryRecord, needs ["experiment", "label", "eval_loss_mean"], {
+        /// Name of the experiment's folder.
+        experiment: String,
+        /// As in `runs.csv`.
+        label: String,
+        /// Finished runs.
+        runs: u64,
+        /// Mean loss over them.
+        eval_loss_mean: f64,
+        /// Sample standard deviation over them.
+        eval_loss_sd: Option<f64>,
+        /// From the baseline.
+        difference: Option<f64>,
+        /// Lower end of its 95 % interval.
+        difference_low: Option<f64>,
+        /// Upper end.
+        difference_high: Option<f64>,
+        /// `baseline`, `better`, `worse`, `not distinguishable`.
+        verdict: String,
+        /// As in `runs.csv`.
+        params: Option<u64>,
+        /// As in `runs.csv`.
+        params_embedding: Option<u64>,
+        /// As in `runs.csv`.
+        params_body: Option<u64>,
+        /// As in `runs.csv`.
+        flops_per_token: Option<u64>,
+        /// Mean over the runs.
+        tokens_per_second: Option<f64>,
+        /// Mean over the runs.
+        wall_seconds: Option<f64>,
+        /// How the interval was found.
+        method: String,
+        /// The label, with what sets it apart from another of the same label.
+        configuration: String,
+    }
+}
