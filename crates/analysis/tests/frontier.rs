@@ -83,7 +83,7 @@ fn a_low_rank_model_stands_beside_the_dense_one_of_its_size() {
     assert!(made.text.contains("Beside dense models of as many parameters"));
     let csv = fs::read_to_string(folder.path().join("out/twins.csv")).unwrap();
     let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
-    assert_eq!((rows.len(), &rows[0][..]), (4, &TwinRecord::COLUMNS[..]));
+    assert_eq!((rows.len(), &rows[0][..]), (4, TwinRecord::COLUMNS));
     assert_eq!(rows[2][..4], ["a", "low attention", "6596", "2500"]);
     assert_eq!(rows[2][5..9], ["params_body", "hidden size", "hidden 48", "base"]);
     assert_eq!((rows[2][15], rows[1][5]), ("better", "params"));

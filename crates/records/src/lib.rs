@@ -1,11 +1,13 @@
 //! The rows of the CSV files, each declared once: [`RunRecord`] of `runs.csv`, [`CurveRow`] of `curves.csv`, [`RankRow`]
-//! of `ranks.csv`, [`SummaryRecord`] of `summary.csv`, [`TwinRecord`] of `twins.csv`.
+//! of `ranks.csv`, [`SummaryRecord`] of `summary.csv`, [`TwinRecord`] of `twins.csv`,
+//! [`BenchRow`] of what `lrx bench` prints.
 //!
 //! A struct's fields are its file's columns, in their order ([`Row::COLUMNS`]). [`csv_text`] writes rows under their
 //! header; [`read_rows`] reads them back by the names of the columns, whatever their order: unknown columns are skipped,
 //! and one that is not there leaves its values out, unless it is among [`Row::NEEDED`]. `docs/csv.md` says what the columns
 //! mean, and how text is written so that no spreadsheet runs it.
 
+mod bench;
 mod cell;
 mod curve;
 mod error;
@@ -18,6 +20,7 @@ mod text;
 mod twin;
 mod write;
 
+pub use bench::BenchRow;
 pub use cell::{Cell, Ranks};
 pub use curve::{CurveRow, Split};
 pub use error::Error;

@@ -8,11 +8,11 @@ use clap::{Args, ValueEnum};
 use lrx_data::Batch;
 use lrx_layers::Registry;
 use lrx_model::GptNeo;
+use lrx_records::{BenchRow, csv_header, csv_line};
 use lrx_spec::{Experiment, RunSpec, load_builtin, load_experiments};
 use lrx_tensor::allocator::{self, KeepFreedMemory};
 use lrx_tensor::{Tape, Timings, limits};
-use lrx_train::{AdamW, Update, csv_text, memory, step};
-use serde::Serialize;
+use lrx_train::{AdamW, Update, memory, step};
 
 use super::plan::sampler;
 use crate::corpus::{Corpora, vocabulary};
@@ -74,44 +74,6 @@ const BUILT_IN: &str = include_str!("bench.toml");
 const RANDOM_VOCABULARY: usize = 50_257;
 const PHASES: [&str; 4] = ["embedding", "attention", "mlp", "head"];
 
-/// One measurement: a row of the CSV. Times are milliseconds a step.
-#[derive(Serialize)]
-struct Row {
-    label: String,
-    batch: String,
-    vocabulary: usize,
-    hidden: usize,
-    layers: usize,
-    threads: usize,
-    steps: usize,
-    tokens_per_step: f64,
-    /// The median.
-    step_ms: f64,
-    tokens_per_second: f64,
-    gflop_per_step: f64,
-    gflop_per_second: f64,
-    /// Of the best large matrix product's rate.
-    share_of_matrix_product: f64,
-    embedding_ms: f64,
-    attention_ms: f64,
-    mlp_ms: f64,
-    /// The loss and most of its gradient are computed with the head.
-    head_ms: f64,
-    head_backward_ms: f64,
-    mlp_backward_ms: f64,
-    attention_backward_ms: f64,
-    embedding_backward_ms: f64,
-    optimizer_ms: f64,
-    /// The step without head and optimizer.
-    body_ms: f64,
-    body_gflop_per_step: f64,
-    page_faults_per_step: Option<f64>,
-    peak_rss_mb: Option<f64>,
-    multiply_add_gflop_per_second: f64,
-    matrix_product_gflop_per_second: f64,
-    memory_gb_per_second: f64,
-}
-
 /// What a step trains on.
 enum Workload {
     /// So many sequences of so many random tokens.
@@ -136,10 +98,10 @@ pub(crate) fn bench(args: &BenchArgs, registry: &Registry) -> Result<ExitCode, F
                 let row = measure(args, name, workload, run, &mut corpora, machine)?;
                 match args.format {
                     BenchFormat::Csv => {
-                        let text = csv_text(std::slice::from_ref(&row));
-                        let header = text.find('\n').map_or(0, |newline| newline + 1);
-                        let printed = std::mem::replace(&mut header_printed, true);
-                        write_data(if printed { &text[header..] } else { &text });
+                        if !std::mem::replace(&mut header_printed, true) {
+                            write_data(&csv_header::<BenchRow>());
+                        }
+                        write_data(&csv_line(&row));
                     }
                     BenchFormat::Text => {
                         if !std::mem::replace(&mut header_printed, true) {
@@ -198,7 +160,7 @@ fn measure(
     run: &RunSpec,
     corpora: &mut Corpora,
     (multiply_add_rate, memory_rate): (f64, f64),
-) -> Result<Row, Failure> {
+) -> Result<BenchRow, Failure> {
     let usage = |error: lrx_spec::ConfigError| Failure::Usage(error.to_string());
     let count = args.warm_up + args.steps;
     let (vocabulary, batches) = match *workload {
@@ -276,14 +238,14 @@ fn measure(
         timings.forward.iter().chain(&timings.backward).map(|(_, time)| *time).sum()
     };
     let optimizer = times.iter().zip(&phases).map(|(time, timings)| time.saturating_sub(inside(timings)));
-    Ok(Row {
+    Ok(BenchRow {
         label: run.label.clone(),
         batch: name.to_string(),
-        vocabulary,
-        hidden: run.model.hidden,
-        layers: run.model.layers.len(),
-        threads: rayon::current_num_threads(),
-        steps: args.steps,
+        vocabulary: vocabulary as u64,
+        hidden: run.model.hidden as u64,
+        layers: run.model.layers.len() as u64,
+        threads: rayon::current_num_threads() as u64,
+        steps: args.steps as u64,
         tokens_per_step: tokens as f64 / args.steps as f64,
         step_ms: median_ms(&mut times.iter().copied()),
         tokens_per_second: tokens as f64 / seconds,
@@ -328,7 +290,7 @@ fn median(times: &mut dyn Iterator<Item = Duration>) -> f64 {
     if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 }
 }
 
-fn print_header(row: &Row) {
+fn print_header(row: &BenchRow) {
     say!(
         "{} threads; at best: multiply-adds in registers {:.0} GFLOP/s, large matrix products {:.0} GFLOP/s, memory {:.1} GB/s",
         row.threads,
@@ -375,7 +337,7 @@ fn print_header(row: &Row) {
     );
 }
 
-fn print_row(row: &Row) {
+fn print_row(row: &BenchRow) {
     let pair = |forward: f64, backward: f64| format!("{forward:.1} {backward:.1}");
     let number = |number: Option<f64>| number.map_or("?".into(), thousands);
     say!(
