@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use lrx_tensor::allocator::{Allocator, KeepFreedMemory};
-use lrx_tensor::dfdx::tensor::{PutTape, SplitTape, TensorFrom};
 use lrx_tensor::ops::AttentionShape;
 use lrx_tensor::{
-    Activation, Cpu, MatMut, MatRef, Matrix, Offsets, Parameter, Scalar, Tape, Threads, activation, adamw, matmul,
-    matrix, ops, values,
+    Activation, MatMut, MatRef, Matrix, Offsets, Parameter, Scalar, Tape, Threads, activation, adamw, dims, matmul,
+    matrix, ops,
 };
 use measurement::OfLimit;
 
@@ -114,13 +113,8 @@ fn passes(
 
 /// Σ y, whose gradient is 1 everywhere.
 fn sum(y: Activation) -> Scalar {
-    let (y, mut tape) = y.split_tape();
-    let value: f32 = values(&y).iter().sum();
-    tape.record(move |gradients| {
-        let ones = vec![1.0; values(&y).len()];
-        gradients.add(&y, ones);
-    });
-    Cpu::default().tensor(value).put_tape(tape)
+    let (rows, columns) = dims(&y);
+    ops::weighted_sum(y, &matrix(vec![1.0; rows * columns], rows, columns))
 }
 
 fn linear_layers(bench: &mut Bench) {

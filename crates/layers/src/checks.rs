@@ -1,7 +1,6 @@
 //! Checks that hold every registered kind to what it says of itself. Call [`every_kind`] in a test, with a registry
 //! that has your kinds.
 
-use lrx_tensor::dfdx::tensor_ops::SumTo;
 use lrx_tensor::{Activation, Matrix, Offsets, Parameter, Tape, activation, matrix, ops, values};
 
 use crate::{
@@ -254,7 +253,7 @@ fn run(
 fn loss(y: Activation) -> lrx_tensor::Scalar {
     let (rows, columns) = lrx_tensor::dims(&y);
     let weights: Matrix = matrix((0..rows * columns).map(|i| wave(i * 5 + 2, 1.0)).collect(), rows, columns);
-    (y * weights).sum()
+    ops::weighted_sum(y, &weights)
 }
 
 fn gradients(
@@ -271,8 +270,7 @@ fn gradients(
     Tape::backward(loss(forward(&pass, x_parameter.on(&tape))));
 
     let value = |parameters: &Parameters, x: Vec<f32>| -> f64 {
-        use lrx_tensor::dfdx::tensor::AsArray;
-        f64::from(loss(run(forward, parameters, x, &Tape::silent())).array())
+        f64::from(loss(run(forward, parameters, x, &Tape::silent())).value())
     };
     let agree = |what: &str, is: f32, up: f64, down: f64| {
         let should = (up - down) / (2.0 * f64::from(STEP));

@@ -52,8 +52,7 @@ pub fn effective_ranks(model: &GptNeo) -> Vec<EffectiveRank> {
 }
 
 fn in_f64(matrix: &Matrix) -> Mat<f64> {
-    use lrx_tensor::dfdx::shapes::HasShape;
-    let (rows, columns) = *matrix.shape();
+    let (rows, columns) = lrx_tensor::dims(matrix);
     let values = lrx_tensor::values(matrix);
     Mat::from_fn(rows, columns, |i, j| f64::from(values[i * columns + j]))
 }

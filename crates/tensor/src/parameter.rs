@@ -3,12 +3,10 @@
 use std::cell::{RefCell, RefMut};
 use std::rc::Rc;
 
-use dfdx::tensor::PutTape;
-
 use crate::matmul::{MatMut, MatRef, Threads, matmul};
 use crate::ops::add_on_all_threads;
 use crate::tape::Tape;
-use crate::{Activation, Matrix, dims, values, values_mut};
+use crate::{Activation, ActivationId, Matrix, Node, dims, values, values_mut};
 
 /// A trained matrix (a vector is a matrix of one row) and the gradient that backward passes add to.
 ///
@@ -122,18 +120,16 @@ impl Parameter {
         (values_mut(&mut self.value), self.gradient.borrow_mut())
     }
 
-    /// The parameter as an input of dfdx's own operations: the way to write an operation that [`crate::ops`] lacks.
+    /// The parameter as an activation: an input of any operation.
     pub fn on(&self, tape: &Tape) -> Activation {
-        let mut tape = tape.clone();
-        let (value, gradient) = (self.value.clone(), self.gradient.clone());
+        let (node, mut tape) = (Node::from(self.value.clone()), tape.clone());
+        let (id, gradient) = (ActivationId::from(&node), self.gradient.clone());
         tape.record(move |gradients| {
-            let Some(new) = gradients.of(&value).so_far() else { return };
-            // Set to zero, not taken out: the parameter may be on the tape more than once, under one identity.
-            for (sum, new) in gradient.borrow_mut().iter_mut().zip(new) {
-                *sum += std::mem::take(new);
+            if let Some(share) = gradients.take_any(id) {
+                gradient.add(&share);
             }
         });
-        self.value.clone().put_tape(tape)
+        node.put_tape(tape)
     }
 
     pub(crate) fn gradient_handle(&self) -> Gradient {

@@ -1,18 +1,13 @@
 //! One tape for all branches of a network, silent in evaluation.
 //!
-//! dfdx's own tapes are moved from tensor to tensor and merged where branches meet, and whether a tensor is on one is
-//! part of its type. A [`Tape`] is a handle that is copied instead: every activation of a forward pass holds the same
-//! one, and in evaluation it holds nothing. A layer has therefore one `forward`, for training and evaluation alike, and
-//! can be a trait object.
+//! A [`Tape`] is a handle that is copied: every activation of a forward pass holds the same one, and in evaluation it
+//! holds nothing. A layer has therefore one `forward`, for training and evaluation alike, and can be a trait object.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use dfdx::tensor::{HasErr, Merge, NoneTape, SplitTape};
-
-use crate::gradients::{ActivationGradients, DfdxGradients};
-use crate::{Cpu, Scalar};
+use crate::{ActivationGradients, Scalar};
 
 /// A handle on the record of a forward pass, or on none.
 #[derive(Clone, Default)]
@@ -22,15 +17,7 @@ pub struct Tape {
 }
 
 /// The backward pass of one operation.
-enum Operation {
-    /// Of this crate.
-    Own(Box<dyn FnOnce(&mut ActivationGradients)>),
-    /// Of dfdx.
-    Dfdx(DfdxOperation),
-}
-
-type DfdxOperation = Box<dyn FnOnce(&mut DfdxGradients) -> Result<(), DfdxError>>;
-type DfdxError = <Cpu as HasErr>::Err;
+type Operation = Box<dyn FnOnce(&mut ActivationGradients)>;
 
 /// Where the time of a training step goes: seconds by phase, in the order in which the phases came first.
 #[derive(Clone, Debug)]
@@ -117,7 +104,7 @@ impl Tape {
     /// Records what an operation does to gradients. `backward` is dropped on a silent tape.
     pub fn record(&mut self, backward: impl FnOnce(&mut ActivationGradients) + 'static) {
         if let Some(recording) = &self.recording {
-            recording.borrow_mut().push(Operation::Own(Box::new(backward)));
+            recording.borrow_mut().push(Box::new(backward));
         }
     }
 
@@ -127,52 +114,25 @@ impl Tape {
     /// # Panics
     /// When `loss` is on a silent tape.
     pub fn backward(loss: Scalar) {
-        let (loss, tape) = loss.split_tape();
-        let recording = tape.recording.expect("a loss on a recording tape");
+        let tape = loss.tape();
+        let recording = tape.recording.as_ref().expect("a loss on a recording tape");
         if let Some(timings) = &tape.timings {
             timings.borrow_mut().end_forward();
         }
-        let operations = recording.take();
-        let mut gradients = if operations.iter().any(|operation| matches!(operation, Operation::Dfdx(_))) {
-            ActivationGradients::of_dfdx()
-        } else {
-            ActivationGradients::own()
-        };
-        gradients.begin(&loss);
-        for operation in operations.into_iter().rev() {
-            match operation {
-                Operation::Own(backward) => backward(&mut gradients),
-                Operation::Dfdx(backward) => backward(gradients.dfdx()).expect("memory for a gradient"),
-            }
-        }
+        let mut gradients = ActivationGradients::default();
+        gradients.add(&loss, vec![1.0]);
+        // Each lets go what it kept for its backward pass.
+        recording.take().into_iter().rev().for_each(|backward| backward(&mut gradients));
     }
-}
 
-impl dfdx::tensor::Tape<f32, Cpu> for Tape {
-    const OWNS_TAPE: bool = true;
-
-    fn add_backward_op<F>(&mut self, operation: F)
-    where
-        F: 'static + FnOnce(&mut DfdxGradients) -> Result<(), DfdxError>,
-    {
-        if let Some(recording) = &self.recording {
-            recording.borrow_mut().push(Operation::Dfdx(Box::new(operation)));
-        }
-    }
-}
-
-/// Both are handles on the same tape, or one of them is silent.
-impl Merge<Tape> for Tape {
-    fn merge(self, other: Tape) -> Self {
+    /// The tape of activations that meet: both are handles on the same, or one of them is silent.
+    ///
+    /// # Panics
+    /// When they are handles on different tapes.
+    pub fn merge(self, other: Tape) -> Tape {
         if let (Some(one), Some(other)) = (&self.recording, &other.recording) {
             assert!(Rc::ptr_eq(one, other), "activations that meet are on the same tape");
         }
         Self { recording: self.recording.or(other.recording), timings: self.timings.or(other.timings) }
-    }
-}
-
-impl Merge<NoneTape> for Tape {
-    fn merge(self, _: NoneTape) -> Self {
-        self
     }
 }

@@ -3,7 +3,6 @@
 use lrx_data::{Stories, evaluation_batches};
 use lrx_model::GptNeo;
 use lrx_tensor::Tape;
-use lrx_tensor::dfdx::tensor::AsArray;
 
 /// Tokens in a batch of an evaluation: enough to keep all cores busy.
 const BATCH_TOKENS: usize = 4096;
@@ -13,7 +12,7 @@ pub fn evaluate(model: &GptNeo, stories: &Stories) -> f64 {
     let (mut sum, mut tokens) = (0.0, 0);
     for batch in evaluation_batches(stories, model.context(), BATCH_TOKENS) {
         let loss = model.loss(&batch.inputs, &batch.targets, &batch.offsets.as_slice().into(), &Tape::silent());
-        sum += f64::from(loss.array()) * batch.tokens() as f64;
+        sum += f64::from(loss.value()) * batch.tokens() as f64;
         tokens += batch.tokens();
     }
     sum / tokens as f64

@@ -2,7 +2,6 @@
 
 use lrx_data::Batch;
 use lrx_model::GptNeo;
-use lrx_tensor::dfdx::tensor::AsArray;
 use lrx_tensor::{Offsets, Tape};
 
 use crate::AdamW;
@@ -41,7 +40,7 @@ impl Stepped {
 pub fn step(model: &mut GptNeo, optimizer: &mut AdamW, batch: &Batch, update: &Update, tape: &Tape) -> Stepped {
     let offsets: Offsets = batch.offsets.as_slice().into();
     let loss = model.loss(&batch.inputs, &batch.targets, &offsets, tape);
-    let loss_value = f64::from(loss.array());
+    let loss_value = f64::from(loss.value());
     Tape::backward(loss);
     let grad_norm = AdamW::gradient_norm(model.parameters());
     let stepped = Stepped { loss: loss_value, grad_norm };

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use lrx_tensor::dfdx::tensor::SplitTape;
 use lrx_tensor::{Activation, Matrix, activation, ops, values};
 use toml::Table;
 

@@ -3,7 +3,6 @@
 use std::num::NonZeroUsize;
 
 use faer::{Mat, MatRef};
-use lrx_tensor::dfdx::tensor_ops::TryMatMul;
 use lrx_tensor::{Activation, Matrix, ops};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -103,8 +102,7 @@ impl Linear for LowRankLayer {
     }
 
     fn dense_equivalent(&self, parameters: &Parameters) -> Matrix {
-        let (up, down) = (parameters[self.up].value().clone(), parameters[self.down].value().clone());
-        up.try_matmul(down).expect("memory for the product")
+        parameters[self.up].value().product(parameters[self.down].value())
     }
 
     fn chain(&self) -> Option<Chain> {

@@ -1,11 +1,10 @@
 //! The sum of two activations: the residual connection.
 
-use dfdx::tensor::{Merge, PutTape, SplitTape};
 use rayon::prelude::*;
 
 use super::{BLOCK_ROWS, add_column_sums};
 use crate::buffer::filled;
-use crate::{Activation, ActivationId, Parameter, dims, matrix, values};
+use crate::{Activation, ActivationId, Node, Parameter, dims, values};
 
 /// `a + b`, both tokens × features.
 ///
@@ -48,7 +47,7 @@ pub fn add_with_bias(a: Activation, b: Activation, bias: Option<&Parameter>) -> 
             });
         })
     };
-    let y = matrix(y, rows, columns);
+    let y = Node::new(y, rows, columns);
 
     if tape.is_recording() {
         let [output, a, b] = [&y, &a, &b].map(ActivationId::from);

@@ -1,11 +1,10 @@
 //! The first operation of the model: token and position embeddings.
 
-use dfdx::tensor::PutTape;
 use rayon::prelude::*;
 
 use super::{BLOCK_ROWS, add_into};
 use crate::buffer::{filled, write_copy};
-use crate::{Activation, ActivationId, Offsets, Parameter, Tape, matrix};
+use crate::{Activation, ActivationId, Node, Offsets, Parameter, Tape};
 
 /// Row i is `tokens_table[tokens[i]] + positions_table[position of i in its story]`.
 ///
@@ -44,7 +43,7 @@ pub fn embedding(
             });
         })
     };
-    let y = matrix(y, tokens.len(), features);
+    let y = Node::new(y, tokens.len(), features);
 
     let mut tape = tape.clone();
     if tape.is_recording() {

@@ -1,11 +1,10 @@
 //! GELU in its tanh form, GPT-2's and GPT-Neo's `gelu_new` (Hendrycks & Gimpel 2016).
 
-use dfdx::tensor::{PutTape, SplitTape};
 use rayon::prelude::*;
 
 use crate::buffer::mapped;
 use crate::simd::{sigmoid, vectorised};
-use crate::{Activation, ActivationId, dims, matrix, values};
+use crate::{Activation, ActivationId, Node, dims, values};
 
 const BLOCK: usize = 1 << 13;
 /// √(2/π)
@@ -32,7 +31,7 @@ pub fn gelu(x: Activation) -> Activation {
             );
         })
     };
-    let y = matrix(y, tokens, features);
+    let y = Node::new(y, tokens, features);
 
     if tape.is_recording() {
         let output = ActivationId::from(&y);

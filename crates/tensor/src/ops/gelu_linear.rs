@@ -1,6 +1,5 @@
 //! GELU and the matrix behind it: the MLP's inside, its widest activation, is kept once rather than twice.
 
-use dfdx::tensor::{PutTape, SplitTape};
 use rayon::prelude::*;
 
 use super::gelu::{value, value_and_derivative};
@@ -8,7 +7,7 @@ use super::{BLOCK_ROWS, add_into};
 use crate::buffer::{filled, mapped};
 use crate::matmul::{MatRef, Threads, product};
 use crate::simd::vectorised;
-use crate::{Activation, ActivationId, Parameter, dims, matrix, values};
+use crate::{Activation, ActivationId, Node, Parameter, dims, matrix, values};
 
 /// `gelu(x + b) · Wᵀ` with x: tokens × inputs, b: 1 × inputs, W: outputs × inputs.
 ///
@@ -46,7 +45,7 @@ pub fn gelu_linear(x: Activation, bias: Option<&Parameter>, weight: &Parameter) 
         let w = MatRef::new(weight.values(), outputs, inputs);
         product(MatRef::new(&g, tokens, inputs), w.t(), Threads::All)
     };
-    let y = matrix(y, tokens, outputs);
+    let y = Node::new(y, tokens, outputs);
 
     if tape.is_recording() {
         let output = ActivationId::from(&y);

@@ -10,12 +10,11 @@
 use std::cell::Cell;
 use std::ops::Range;
 
-use dfdx::tensor::{PutTape, SplitTape};
 use rayon::prelude::*;
 
 use crate::matmul::{MatMut, MatRef, Threads, matmul, product};
 use crate::simd::{exp, vectorised};
-use crate::{Activation, Matrix, Parameter, Scalar, dims, matrix, scalar, values};
+use crate::{Activation, ActivationId, Matrix, Parameter, Scalar, dims, matrix, values};
 
 /// Logits that are held at once at most: 80 MiB. Larger blocks pass over the embedding and its gradient less often, a few
 /// percent of the time, and hold more memory than anything else of the step.
@@ -73,15 +72,15 @@ pub fn head_cross_entropy(x: Activation, embedding: &Parameter, targets: &[u32])
     }
     LOGITS.set(logits);
 
-    let loss = scalar((loss / tokens as f64) as f32);
+    let loss = Scalar::new((loss / tokens as f64) as f32, &tape);
     if recording {
-        let output = loss.clone();
+        let output = ActivationId::from(&loss);
         tape.record(move |gradients| {
-            assert_eq!(gradients.of_scalar(&output), 1.0, "the gradient of a loss that was not scaled");
+            assert_eq!(gradients.take(output), [1.0], "the gradient of a loss that was not scaled");
             gradients.of(&x).add(dx);
         });
     }
-    loss.put_tape(tape)
+    loss
 }
 
 /// `x · Eᵀ`: the logits of each token, for generation. x: tokens × features, E: vocabulary × features.

@@ -1,12 +1,11 @@
 //! Layer normalisation (Ba, Kiros & Hinton 2016).
 
-use dfdx::tensor::{PutTape, SplitTape};
 use rayon::prelude::*;
 
 use super::{BLOCK_ROWS, add_into};
 use crate::buffer::mapped;
 use crate::simd::{sum, sum2, sum3, vectorised};
-use crate::{Activation, ActivationId, Parameter, dims, matrix, values};
+use crate::{Activation, ActivationId, Node, Parameter, dims, values};
 
 /// `y = (x − mean) / √(variance + epsilon) · weight + bias`, mean and (biased) variance over each token's features.
 ///
@@ -39,7 +38,7 @@ pub fn layer_norm(x: Activation, weight: &Parameter, bias: &Parameter, epsilon: 
             );
         })
     };
-    let y = matrix(y, tokens, features);
+    let y = Node::new(y, tokens, features);
 
     if tape.is_recording() {
         let output = ActivationId::from(&y);

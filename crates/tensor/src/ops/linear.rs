@@ -1,12 +1,11 @@
 //! A matrix applied to each token.
 
-use dfdx::tensor::{PutTape, SplitTape};
 use rayon::prelude::*;
 
 use super::{BLOCK_ROWS, add_column_sums};
 use crate::buffer::{filled, write_copy};
 use crate::matmul::{MatMut, MatRef, Threads, matmul, product};
-use crate::{Activation, ActivationId, Matrix, Parameter, dims, matrix, values};
+use crate::{Activation, ActivationId, Node, Parameter, dims, values};
 
 /// `y = x · Wᵀ + b` with x: tokens × inputs, W: outputs × inputs (PyTorch's orientation), b: 1 × outputs.
 ///
@@ -31,7 +30,7 @@ pub fn linear(x: Activation, weight: &Parameter, bias: Option<&Parameter>) -> Ac
             y
         }
     };
-    let y = matrix(y, tokens, outputs);
+    let y = Node::new(y, tokens, outputs);
 
     if tape.is_recording() {
         let output = ActivationId::from(&y);
@@ -70,7 +69,7 @@ pub fn linear_each(x: Activation, weights: &[&Parameter]) -> Vec<Activation> {
     let (tokens, _) = dims(&x);
     let stacked: Vec<f32> = weights.iter().flat_map(|weight| weight.values()).copied().collect();
     let y = product(MatRef::new(values(&x), tokens, inputs), MatRef::new(&stacked, together, inputs).t(), Threads::All);
-    let ys: Vec<Matrix> = columns_apart(&y, &outputs).zip(&outputs).map(|(y, &n)| matrix(y, tokens, n)).collect();
+    let ys: Vec<Node> = columns_apart(&y, &outputs).zip(&outputs).map(|(y, &n)| Node::new(y, tokens, n)).collect();
 
     if tape.is_recording() {
         let ids: Vec<_> = ys.iter().map(ActivationId::from).collect();

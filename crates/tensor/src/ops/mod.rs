@@ -2,7 +2,7 @@
 //!
 //! Each takes activations by value (clone one to use it twice: that copies a handle), computes on all threads, and
 //! records its backward pass on the activation's tape. Shapes are written tokens × features; a batch is ragged, so
-//! there is no batch dimension and no padding.
+//! there is no batch dimension and no padding. [`with_dfdx`] lets dfdx compute.
 
 mod add;
 mod attention;
@@ -13,6 +13,8 @@ mod head;
 mod layer_norm;
 mod linear;
 mod scale_columns;
+mod weighted_sum;
+mod with_dfdx;
 
 use rayon::prelude::*;
 
@@ -25,6 +27,8 @@ pub use head::{LOGITS_AT_ONCE, head_cross_entropy, head_logits};
 pub use layer_norm::layer_norm;
 pub use linear::{linear, linear_each};
 pub use scale_columns::scale_columns;
+pub use weighted_sum::weighted_sum;
+pub use with_dfdx::{DfdxMatrix, DfdxTape, with_dfdx};
 
 /// Rows of a matrix that one thread works on at a time. Fixed, so that sums over blocks do not depend on the threads.
 const BLOCK_ROWS: usize = 32;

@@ -1,11 +1,10 @@
 //! A diagonal matrix.
 
-use dfdx::tensor::{PutTape, SplitTape};
 use rayon::prelude::*;
 
 use super::{BLOCK_ROWS, add_into};
 use crate::buffer::mapped;
-use crate::{Activation, ActivationId, Parameter, dims, matrix, values};
+use crate::{Activation, ActivationId, Node, Parameter, dims, values};
 
 /// `x · diag(g)`: column j of `x` (tokens × features) times `g[j]` (1 × features).
 ///
@@ -29,7 +28,7 @@ pub fn scale_columns(x: Activation, g: &Parameter) -> Activation {
             }
         })
     };
-    let y = matrix(y, tokens, features);
+    let y = Node::new(y, tokens, features);
 
     if tape.is_recording() {
         let (output, g_value, g_gradient) = (ActivationId::from(&y), g.value().clone(), g.gradient_handle());

@@ -10,7 +10,7 @@ use crate::common::{Exact, Input, branch, check, constant, indices, input, offse
 fn gathered(table: Exact, rows: &[usize]) -> Exact {
     let (entries, _) = *table.shape();
     let one_hot = constant(rows.len(), entries, |i, j| f64::from(u8::from(rows[i] == j)));
-    one_hot.retaped::<OwnedTape<f64, lrx_tensor::Cpu>>().matmul(table)
+    one_hot.retaped::<OwnedTape<f64, Cpu>>().matmul(table)
 }
 
 /// Checks stories of these lengths with tokens below `vocabulary`.

@@ -5,10 +5,9 @@
 #[rustfmt::skip]
 mod literals;
 
-use lrx_tensor::dfdx::tensor_ops::SumTo;
-use lrx_tensor::{Activation, Parameter, Tape, activation, adamw, matrix, ops};
+use lrx_tensor::{Activation, Parameter, Tape, adamw, matrix, ops};
 
-use crate::common::{Input, Outcome, TOLERANCE, assert_close, assert_outcome, computed_loss, offsets};
+use crate::common::{Input, Outcome, TOLERANCE, assert_close, assert_outcome, computed_loss, offsets, sum};
 use literals::*;
 
 fn wave(rows: usize, columns: usize, f: impl Fn(f64) -> f64) -> Input {
@@ -31,7 +30,7 @@ fn check<const N: usize>(
         let (rows, columns) = lrx_tensor::dims(&y);
         is_value = lrx_tensor::values(&y).to_vec();
         let upstream = wave(rows, columns, |i| (1.1 * i + 0.2).cos());
-        (y * activation(matrix(upstream.values, rows, columns), tape)).sum()
+        ops::weighted_sum(y, &upstream.matrix())
     });
     assert_outcome(&Outcome { value: is_value, ..is }, &exact(value, gradients), TOLERANCE);
 }
@@ -48,7 +47,7 @@ fn gelu() {
     let is = computed_loss(&[x], |[x], tape| {
         let y = ops::gelu(x.on(tape));
         value = lrx_tensor::values(&y).to_vec();
-        y.sum()
+        sum(y)
     });
     assert_outcome(&Outcome { value, ..is }, &exact(&GELU_Y, [&GELU_DERIVATIVE]), TOLERANCE);
 }

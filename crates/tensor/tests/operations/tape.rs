@@ -6,7 +6,7 @@ use lrx_tensor::dfdx::prelude::*;
 use lrx_tensor::{Activation, Tape, activation, dims, matrix, ops, values, values_mut};
 use proptest::prelude::*;
 
-use crate::common::{TOLERANCE, assert_close, branch, check, computed, input, repeated, transposed};
+use crate::common::{TOLERANCE, assert_close, branch, check, computed, constant, input, repeated, sum, transposed};
 
 proptest! {
     #[test]
@@ -31,8 +31,9 @@ proptest! {
             [input(seed, tokens, features), input(seed ^ 1, 5, features), input(seed ^ 2, 5, 3)],
             |[x, a, b], tape| {
                 // dfdx's tanh, sin and matmul; the crate's linear and gelu.
-                let hidden = ops::gelu(ops::linear(x.on(tape).tanh(), a, None).sin());
-                ops::gelu(hidden.matmul(b.on(tape)))
+                let x = ops::with_dfdx([x.on(tape)], [], |[x], []| x.tanh());
+                let hidden = ops::with_dfdx([ops::linear(x, a, None)], [], |[x], []| x.sin());
+                ops::gelu(ops::with_dfdx([ops::gelu(hidden)], [b], |[x], [b]| x.matmul(b)))
             },
             |[x, a, b]| x.tanh().matmul(transposed(a)).sin().fast_gelu().matmul(b).fast_gelu(),
         );
@@ -44,7 +45,8 @@ proptest! {
             [input(seed, tokens, features)],
             |[x], tape| {
                 let x = x.on(tape);
-                ops::add(ops::gelu(x.clone()), x.clone().square()) * x
+                let square = ops::with_dfdx([x.clone()], [], |[x], []| x.square());
+                ops::with_dfdx([ops::add(ops::gelu(x.clone()), square), x], [], |[a, b], []| a * b)
             },
             |[x]| (branch(&x).fast_gelu() + branch(&x).square()) * x,
         );
@@ -55,7 +57,7 @@ proptest! {
 fn a_parameter_used_by_dfdx_and_by_the_crate() {
     check(
         [input(1, 5, 4), input(2, 4, 4)],
-        |[x, w], tape| ops::linear(x.on(tape).matmul(w.on(tape)), w, None),
+        |[x, w], tape| ops::linear(ops::with_dfdx([x.on(tape)], [w], |[x], [w]| x.matmul(w)), w, None),
         |[x, w]| x.matmul(branch(&w)).matmul(transposed(w)),
     );
 }
@@ -66,7 +68,7 @@ fn a_parameter_put_on_the_tape_twice_before_its_uses() {
         [input(1, 5, 4), input(2, 4, 4)],
         |[x, w], tape| {
             let (first, second) = (w.on(tape), w.on(tape));
-            x.on(tape).matmul(first).tanh().matmul(second)
+            ops::with_dfdx([x.on(tape), first, second], [], |[x, a, b], []| x.matmul(a).tanh().matmul(b))
         },
         |[x, w]| x.matmul(branch(&w)).tanh().matmul(w),
     );
@@ -76,8 +78,49 @@ fn a_parameter_put_on_the_tape_twice_before_its_uses() {
 fn a_parameter_put_on_the_tape_anew_for_each_use() {
     check(
         [input(1, 5, 4), input(2, 4, 4)],
-        |[x, w], tape| x.on(tape).matmul(w.on(tape)).tanh().matmul(w.on(tape)),
-        |[x, w]| x.matmul(branch(&w)).tanh().matmul(w),
+        |[x, w], tape| {
+            let product = |x, w| ops::with_dfdx([x, w], [], |[x, w], []| x.matmul(w).tanh());
+            product(product(x.on(tape), w.on(tape)), w.on(tape))
+        },
+        |[x, w]| x.matmul(branch(&w)).tanh().matmul(w).tanh(),
+    );
+}
+
+#[test]
+fn a_parameter_and_an_activation_used_twice_inside_dfdx() {
+    check(
+        [input(1, 5, 4), input(2, 4, 4), input(3, 4, 4)],
+        |[x, w, unused], tape| {
+            ops::with_dfdx([x.on(tape)], [w, unused, w], |[x], [w, _, same]| {
+                x.clone().matmul(w.clone()).tanh().matmul(w) + x.matmul(same)
+            })
+        },
+        |[x, w, unused]| {
+            let y = branch(&x).matmul(branch(&w)).tanh().matmul(branch(&w)) + x.matmul(w);
+            y + repeated(constant(1, 4, |_, _| 0.0).retaped().matmul(unused), 5)
+        },
+    );
+}
+
+/// The sum of all rows, three times.
+fn rows_of_the_sum<F: Dtype, T: dfdx::tensor::Tape<F, Cpu>>(
+    x: Tensor<(usize, usize), F, Cpu, T>,
+) -> Tensor<(usize, usize), F, Cpu, T>
+where
+    Cpu: Device<F>,
+{
+    let (_, columns) = *x.shape();
+    x.sum::<(usize,), Axis<0>>().broadcast_like::<(usize, usize), Axis<0>>(&(3, columns))
+}
+
+/// dfdx's views have strides of their own, and so have their gradients.
+#[test]
+fn a_view_of_dfdx_as_an_output() {
+    check([input(1, 5, 4)], |[x], tape| ops::with_dfdx([x.on(tape)], [], |[x], []| x.permute()), |[x]| transposed(x));
+    check(
+        [input(1, 5, 4)],
+        |[x], tape| ops::with_dfdx([x.on(tape)], [], |[x], []| rows_of_the_sum(x)),
+        |[x]| rows_of_the_sum(x),
     );
 }
 
@@ -130,8 +173,7 @@ fn gradients_add_up_until_they_are_set_to_zero() {
     let pass = || {
         let tape = Tape::recording();
         let y = ops::linear(parameters[0].on(&tape), &parameters[1], None);
-        let upstream = activation(matrix(input(0x75, 5, 3).values, 5, 3), &tape);
-        Tape::backward((y * upstream).sum());
+        Tape::backward(ops::weighted_sum(y, &input(0x75, 5, 3).matrix()));
     };
     for passes in 1..=3 {
         pass();
@@ -159,7 +201,7 @@ fn forward(tape: &Tape) -> Activation {
     let x = ops::scale_columns(ops::layer_norm(x, &g, &b, 1e-5), &g);
     let shape = ops::AttentionShape { offsets, heads: 2, window: None };
     let y = ops::attention(x.clone(), x.clone(), ops::linear(x.clone(), &w, Some(&b)), &shape);
-    ops::gelu(ops::add(x, y)).tanh() * w.on(tape).sum::<(), _>().as_vec()[0]
+    ops::with_dfdx([ops::gelu(ops::add(x, y))], [&w], |[y], [w]| y.matmul(w).tanh())
 }
 
 #[test]
@@ -191,7 +233,7 @@ fn silent_and_recording_merge_into_recording() {
     for silent_first in [true, false] {
         let (recording, silent) = (Tape::recording(), Tape::silent());
         let (x, y) = if silent_first { (x.on(&silent), y.on(&recording)) } else { (x.on(&recording), y.on(&silent)) };
-        Tape::backward(ops::add(x, y).sum());
+        Tape::backward(sum(ops::add(x, y)));
     }
     assert_eq!((&**x.gradient(), &**y.gradient()), (&[1.0; 6][..], &[1.0; 6][..]));
 }
@@ -204,7 +246,7 @@ fn attention_records_when_any_of_its_inputs_does() {
         let parameters = inputs.each_ref().map(|input| input.parameter());
         let (recording, silent) = (Tape::recording(), Tape::silent());
         let [q, k, v] = [0, 1, 2].map(|i| parameters[i].on(if i == recorded { &recording } else { &silent }));
-        Tape::backward(ops::attention(q, k, v, &shape).square().sum());
+        Tape::backward(ops::weighted_sum(ops::attention(q, k, v, &shape), &inputs[0].matrix()));
         for (i, parameter) in parameters.iter().enumerate() {
             assert_eq!(parameter.gradient().iter().any(|&g| g != 0.0), i == recorded, "input {i} of {recorded}");
         }
@@ -214,7 +256,7 @@ fn attention_records_when_any_of_its_inputs_does() {
 #[test]
 #[should_panic(expected = "a loss on a recording tape")]
 fn no_backward_pass_from_a_silent_tape() {
-    Tape::backward(forward(&Tape::silent()).sum());
+    Tape::backward(sum(forward(&Tape::silent())));
 }
 
 #[test]
@@ -228,14 +270,28 @@ fn writing_the_values_of_a_matrix_leaves_its_copies_alone() {
 }
 
 #[test]
-#[should_panic(expected = "a contiguous matrix of 3 × 2")]
-fn the_values_of_a_transposed_view_are_refused() {
-    values(&matrix(vec![0.0; 6], 2, 3).permute::<_, Axes2<1, 0>>());
+#[should_panic(expected = "activations that meet are on the same tape")]
+fn refuses_activations_of_two_tapes() {
+    let [x, y] = [input(1, 2, 3), input(2, 2, 3)].map(|input| input.parameter());
+    ops::add(x.on(&Tape::recording()), y.on(&Tape::recording()));
 }
 
 #[test]
-#[should_panic(expected = "a contiguous matrix of 2 × 3")]
-fn the_values_of_a_repeated_row_are_refused() {
-    let row: Tensor<(usize,), f32, lrx_tensor::Cpu> = lrx_tensor::Cpu::default().tensor_from_vec(vec![0.0; 3], (3,));
-    values(&row.broadcast_like::<(usize, usize), Axis<0>>(&(2, 3)));
+#[should_panic(expected = "numbers of a matrix of 2 × 3")]
+fn refuses_another_number_of_values() {
+    matrix(vec![0.0; 5], 2, 3);
+}
+
+#[test]
+#[should_panic(expected = "[1, 3] of 2 × 3")]
+fn refuses_an_index_outside() {
+    let _ = matrix(vec![0.0; 6], 2, 3)[[1, 3]];
+}
+
+#[test]
+fn the_product_of_two_matrices() {
+    let [a, b] = [input(1, 5, 4), input(2, 4, 3)];
+    let product = a.matrix().product(&b.matrix());
+    assert_eq!(dims(&product), (5, 3));
+    assert_close("product", values(&product), &a.constant().matmul(b.constant()).as_vec(), TOLERANCE);
 }

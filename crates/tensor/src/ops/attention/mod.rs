@@ -9,13 +9,12 @@ mod lanes;
 
 use std::ops::Range;
 
-use dfdx::tensor::{Merge, PutTape, SplitTape};
 use rayon::prelude::*;
 
 use crate::buffer::filled;
 use crate::matmul::MatMut;
 use crate::simd::{exp, sum2, vectorised};
-use crate::{Activation, Offsets, dims, matrix, values};
+use crate::{Activation, Node, Offsets, dims, values};
 pub use continued::attention_continued;
 use lanes::{BLOCK, Head, LANES, Lanes, add_weighted_lanes, products, weighted_sums};
 
@@ -57,7 +56,7 @@ pub fn attention(q: Activation, k: Activation, v: Activation, shape: &AttentionS
             log_sums = tasks.par_iter().zip(parts).map(|(task, y)| task.forward(inputs, y)).collect();
         })
     };
-    let y = matrix(y, tokens, features);
+    let y = Node::new(y, tokens, features);
 
     if tape.is_recording() {
         let output = y.clone();
