@@ -2,22 +2,28 @@
 
 use std::collections::HashSet;
 
-use lrx_records::RunRecord;
+use lrx_records::{Cell, RunRecord};
 
 use crate::plot::Family;
+use crate::settings::SETTINGS;
 use crate::stats;
 
 /// The finished runs of one configuration.
 ///
-/// Runs belong together when label, layers, hidden size, kinds, ranks and parameters are the same, and the hash of the
-/// configuration where `runs.csv` has it. If a seed occurs twice among them they differ in something that it does not tell
-/// (a learning rate, say): then each run is a configuration of its own.
+/// Runs belong together when `runs.csv` gives them the same hash of their configuration, whatever their labels. Where it has
+/// none, when all else that it tells is the same; if a seed then occurs twice among them they differ in something that it
+/// does not tell (a learning rate, say), and each run is a configuration of its own.
+///
+/// The same run counts once, and so do runs that have the very numbers of another: their seed changes nothing, so they say
+/// nothing about chance.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Configuration {
     /// What tables and plots call it: the label, with what sets it apart if another configuration has the same one.
     pub name: String,
     /// Its runs in the order of the file, at least one, each with a [`RunRecord::final_loss`].
     pub runs: Vec<RunRecord>,
+    /// How many further runs were left out because they are, or have the numbers of, one of these.
+    pub repeats: usize,
 }
 
 impl Configuration {
@@ -78,12 +84,16 @@ pub(crate) fn group(runs: &[RunRecord]) -> Vec<Configuration> {
             None => groups.push(vec![run.clone()]),
         }
     }
-    let mut configurations: Vec<_> = groups
-        .into_iter()
-        .flat_map(
-            |group| if repeats_a_seed(&group) { group.into_iter().map(|run| vec![run]).collect() } else { vec![group] },
-        )
-        .map(|runs| Configuration { name: runs[0].label.clone(), runs })
+    let parted = groups.into_iter().flat_map(|group| {
+        let told = !group[0].configuration.is_empty();
+        if told || !repeats_a_seed(&group) { vec![group] } else { group.into_iter().map(|run| vec![run]).collect() }
+    });
+    let mut configurations: Vec<_> = parted
+        .map(|group| {
+            let all = group.len();
+            let runs = distinct(group);
+            Configuration { name: runs[0].label.clone(), repeats: all - runs.len(), runs }
+        })
         .collect();
     let names: Vec<_> = configurations.iter().map(|one| unique_name(one, &configurations)).collect();
     for (configuration, name) in configurations.iter_mut().zip(names) {
@@ -93,16 +103,40 @@ pub(crate) fn group(runs: &[RunRecord]) -> Vec<Configuration> {
 }
 
 fn same_configuration(a: &RunRecord, b: &RunRecord) -> bool {
+    if !a.configuration.is_empty() && !b.configuration.is_empty() {
+        return a.configuration == b.configuration;
+    }
     a.label == b.label
-        && a.layers == b.layers
-        && a.hidden == b.hidden
-        && a.attention == b.attention
-        && a.attention_ranks == b.attention_ranks
-        && a.mlp == b.mlp
-        && a.mlp_ranks == b.mlp_ranks
-        && a.params == b.params
-        && (a.configuration == b.configuration || a.configuration.is_empty() || b.configuration.is_empty())
+        && (&a.attention, &a.attention_ranks, &a.mlp, &a.mlp_ranks, &a.slots, a.params)
+            == (&b.attention, &b.attention_ranks, &b.mlp, &b.mlp_ranks, &b.slots, b.params)
+        && (&a.data, &a.vocabulary, &a.eval_data) == (&b.data, &b.vocabulary, &b.eval_data)
+        && SETTINGS.iter().all(|setting| (setting.value)(a) == (setting.value)(b))
 }
+
+/// The runs without those that are, or have the very numbers of, an earlier one.
+fn distinct(runs: Vec<RunRecord>) -> Vec<RunRecord> {
+    let mut kept: Vec<RunRecord> = Vec::new();
+    for run in runs {
+        let same_run = |other: &RunRecord| {
+            !run.configuration.is_empty() && run.configuration == other.configuration && run.seed == other.seed
+        };
+        if !kept.iter().any(|other| same_run(other) || same_numbers(other, &run)) {
+            kept.push(run);
+        }
+    }
+    kept
+}
+
+/// Whether two runs have the same losses, to so many digits that this is no chance.
+fn same_numbers(a: &RunRecord, b: &RunRecord) -> bool {
+    let digits = |loss: f64| loss.to_string().chars().filter(char::is_ascii_digit).count();
+    let (Some(eval), Some(other)) = (a.eval_loss, b.eval_loss) else { return false };
+    let told = digits(eval) + a.train_loss.map_or(0, digits);
+    eval == other && a.train_loss == b.train_loss && told > CHANCE_DIGITS
+}
+
+/// Losses of as many digits may agree by chance.
+const CHANCE_DIGITS: usize = 9;
 
 fn repeats_a_seed(runs: &[RunRecord]) -> bool {
     let mut seen = HashSet::new();
@@ -112,25 +146,31 @@ fn repeats_a_seed(runs: &[RunRecord]) -> bool {
 /// The label, and in brackets the first property that differs from every other configuration of the same label, or all
 /// that differ from one of them.
 fn unique_name(one: &Configuration, all: &[Configuration]) -> String {
+    let others: Vec<_> =
+        all.iter().filter(|other| other.label() == one.label() && !std::ptr::eq(*other, one)).collect();
+    // Of the slots, those in which it stands alone.
+    let slots = |run: &RunRecord| -> String {
+        let others: Vec<_> = others.iter().map(|other| &other.first().slots).collect();
+        let is_own = |slot: &&str| !others.iter().all(|other| other.split_whitespace().any(|word| word == *slot));
+        run.slots.split_whitespace().filter(is_own).collect::<Vec<_>>().join(" ")
+    };
     let properties = |run: &RunRecord| -> Vec<String> {
-        let count = |name: &str, value: Option<u64>| value.map_or(String::new(), |value| format!("{name} {value}"));
-        vec![
-            count("hidden", run.hidden),
-            count("layers", run.layers),
+        let named = |name: &str, value: String| if value.is_empty() { value } else { format!("{name} {value}") };
+        let mut all: Vec<String> = SETTINGS.iter().map(|setting| named(setting.name, (setting.value)(run))).collect();
+        // Kinds and ranks say more than all but the sizes, which come first.
+        let kinds = [
             run.attention.clone(),
-            format!("SA {}", run.attention_ranks),
+            named("SA", run.attention_ranks.to_string()),
             run.mlp.clone(),
-            format!("MLP {}", run.mlp_ranks),
-            count("params", run.params),
-            run.run_id.clone(),
-        ]
+            named("MLP", run.mlp_ranks.to_string()),
+            slots(run),
+        ];
+        all.splice(2..2, kinds);
+        all.extend([named("params", run.params.write()), run.run_id.clone()]);
+        all
     };
     let own = properties(one.first());
-    let others: Vec<_> = all
-        .iter()
-        .filter(|other| other.label() == one.label() && !std::ptr::eq(*other, one))
-        .map(|other| properties(other.first()))
-        .collect();
+    let others: Vec<_> = others.iter().map(|other| properties(other.first())).collect();
     if others.is_empty() {
         return one.label().to_owned();
     }

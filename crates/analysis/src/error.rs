@@ -35,6 +35,14 @@ pub enum Error {
     /// A report on nothing was asked for.
     #[error("no results folder was given")]
     NoFolders,
+    /// Several configurations have the label that was asked for.
+    #[error("several configurations are labelled `{label}`; name one of them: {known}")]
+    AmbiguousLabel {
+        /// The label that was asked for.
+        label: String,
+        /// The names of those that have it, separated by commas.
+        known: String,
+    },
     /// No configuration has the label that was asked for.
     #[error("no configuration with finished runs is labelled `{label}`; there are: {known}")]
     UnknownLabel {

@@ -3,18 +3,21 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lrx_records::{CurveRow, RankRow, Row, RunRecord, read_rows, read_runs};
+
+use crate::comparable::{apart, parts};
 use crate::configuration::group;
-use lrx_records::{CurveRow, RankRow, RunRecord, read_rows, read_runs};
+use crate::{Comparison, Configuration, Error, Part, compare};
 
-use crate::{Comparison, Configuration, Error, compare};
-
-/// What one experiment folder holds.
+/// What one experiment folder holds, or the part of it whose losses can be compared.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Experiment {
     /// The name of the folder.
     pub name: String,
     /// The folder.
     pub dir: PathBuf,
+    /// Which part of the folder it is, where not all its losses can be compared.
+    pub part: Option<Part>,
     /// The configurations with a finished run, in the order in which they first occur.
     pub configurations: Vec<Configuration>,
     /// The runs that do not count: not finished, diverged, failed, or without a finite loss.
@@ -26,57 +29,67 @@ pub struct Experiment {
 }
 
 impl Experiment {
-    /// Groups runs that are already read.
-    pub fn new(dir: &Path, runs: &[RunRecord], curves: Vec<CurveRow>) -> Self {
+    fn new(name: String, dir: &Path, part: Option<Part>, runs: &[RunRecord]) -> Self {
         Self {
-            name: folder_name(dir),
+            name,
             dir: dir.to_owned(),
+            part,
             configurations: group(runs),
             unfinished: runs.iter().filter(|run| run.final_loss().is_none()).cloned().collect(),
-            curves,
+            curves: Vec::new(),
             ranks: Vec::new(),
         }
     }
 
+    /// The name, and what sets the part apart: `mix, 50 stories`.
+    pub fn title(&self) -> String {
+        self.part.as_ref().map_or(self.name.clone(), |part| format!("{}, {}", self.name, part.title))
+    }
+
     /// The configuration that others are compared with.
     ///
-    /// With `label`, the one with this label or name. Else the all-dense one. If several qualify, the one with the most
-    /// runs, then the one with the most parameters, then the first; `Ok(None)` if none is dense.
+    /// With `label`, the one with this name, or the only one with this label. Else the all-dense one; if several are, the
+    /// one with the most runs, then the one with the most parameters, then the first; `Ok(None)` if none is dense.
     ///
     /// # Errors
-    /// [`Error::UnknownLabel`] when no configuration has the label.
+    /// [`Error::UnknownLabel`] when no configuration has the label, [`Error::AmbiguousLabel`] when several have.
     pub fn baseline(&self, label: Option<&str>) -> Result<Option<&Configuration>, Error> {
-        let size = |one: &&Configuration| (one.runs.len(), one.first().params);
-        let pick = |qualifies: &dyn Fn(&Configuration) -> bool| {
+        let Some(label) = label else {
+            let size = |one: &&Configuration| (one.runs.len(), one.first().params);
             // `max_by_key` takes the last of equals; reversed, that is the first of the file.
-            self.configurations.iter().rev().filter(|one| qualifies(one)).max_by_key(size)
+            return Ok(self.configurations.iter().rev().filter(|one| one.is_dense()).max_by_key(size));
         };
-        match label {
-            None => Ok(pick(&Configuration::is_dense)),
-            Some(label) => pick(&|one| one.name == label)
-                .or_else(|| pick(&|one| one.label() == label))
-                .map(Some)
-                .ok_or_else(|| self.unknown(label)),
+        let named: Vec<_> = match self.configurations.iter().find(|one| one.name == label) {
+            Some(one) => vec![one],
+            None => self.configurations.iter().filter(|one| one.label() == label).collect(),
+        };
+        match named.as_slice() {
+            [] => Err(self.unknown(label)),
+            [one] => Ok(Some(one)),
+            several => Err(Error::AmbiguousLabel { label: label.to_owned(), known: names(several.iter().copied()) }),
         }
     }
 
     /// Compares two configurations, given by label or name; the all-dense baseline lends its spread to single runs.
     ///
     /// # Errors
-    /// [`Error::UnknownLabel`] when no configuration has one of the labels.
+    /// As [`Self::baseline`].
     pub fn compare(&self, a: &str, b: &str) -> Result<Comparison, Error> {
         let find = |label: &str| self.baseline(Some(label))?.ok_or_else(|| self.unknown(label));
         Ok(compare(find(a)?, find(b)?, self.baseline(None)?))
     }
 
     fn unknown(&self, label: &str) -> Error {
-        let known = self.configurations.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(", ");
-        Error::UnknownLabel { label: label.to_owned(), known }
+        Error::UnknownLabel { label: label.to_owned(), known: names(&self.configurations) }
     }
 }
 
-/// Experiments that trained on as many stories, tokens and steps, as one: their losses can be compared. Runs that several
-/// of them hold count once. Empty unless at least two belong together.
+fn names<'a>(configurations: impl IntoIterator<Item = &'a Configuration>) -> String {
+    configurations.into_iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// Experiments that trained on as many stories, tokens and steps, and whose losses can be compared, as one. Runs that
+/// several of them hold count once. Empty unless at least two belong together.
 pub fn merged(experiments: &[Experiment]) -> Vec<Experiment> {
     type Training = (Option<u64>, Option<u64>, Option<u64>);
     let training = |run: &RunRecord| -> Training { (run.stories, run.tokens, run.steps) };
@@ -85,10 +98,14 @@ pub fn merged(experiments: &[Experiment]) -> Vec<Experiment> {
         let first = runs.next().filter(|(stories, _, steps)| stories.is_some() && steps.is_some())?;
         runs.all(|other| other == first).then_some(first)
     };
+    let first = |experiment: &Experiment| experiment.configurations[0].first().clone();
     let mut groups: Vec<(Training, Vec<&Experiment>)> = Vec::new();
     for experiment in experiments {
         let Some(training) = of_all(experiment) else { continue };
-        match groups.iter_mut().find(|(known, _)| *known == training) {
+        let belongs = |(known, group): &&mut (Training, Vec<&Experiment>)| {
+            *known == training && group.iter().all(|other| apart(&first(other), &first(experiment)).is_none())
+        };
+        match groups.iter_mut().find(belongs) {
             Some((_, group)) => group.push(experiment),
             None => groups.push((training, vec![experiment])),
         }
@@ -103,21 +120,30 @@ fn merge(experiments: &[&Experiment]) -> Experiment {
             runs.push(run.clone());
         }
     }
-    let names: Vec<&str> = experiments.iter().map(|experiment| experiment.name.as_str()).collect();
-    Experiment { name: names.join(" + "), ..Experiment::new(&experiments[0].dir, &runs, Vec::new()) }
+    let names: Vec<String> = experiments.iter().map(|experiment| experiment.title()).collect();
+    Experiment::new(names.join(" + "), &experiments[0].dir, None, &runs)
 }
 
-/// Reads one experiment folder: its `runs.csv`, and its `curves.csv` if there is one.
+/// Reads one experiment folder: its `runs.csv`, and its `curves.csv` and `ranks.csv` if there are such. Where not all
+/// losses can be compared, each part is an experiment of its own.
 ///
 /// # Errors
 /// As [`read_runs`] and [`read_rows`].
-pub fn read_experiment(dir: &Path) -> Result<Experiment, Error> {
+pub fn read_experiment(dir: &Path) -> Result<Vec<Experiment>, Error> {
     let runs = read_runs(&dir.join("runs.csv"))?;
-    let curves = dir.join("curves.csv");
-    let curves = if curves.is_file() { read_rows(&curves)? } else { Vec::new() };
-    let ranks = dir.join("ranks.csv");
-    let ranks = if ranks.is_file() { read_rows(&ranks)? } else { Vec::new() };
-    Ok(Experiment { ranks, ..Experiment::new(dir, &runs, curves) })
+    let curves: Vec<CurveRow> = read_if_there(&dir.join("curves.csv"))?;
+    let ranks: Vec<RankRow> = read_if_there(&dir.join("ranks.csv"))?;
+    let experiment = |(part, runs): (Option<Part>, Vec<RunRecord>)| {
+        let is_own = |run_id: &str| part.is_none() || runs.iter().any(|run| run.run_id == run_id);
+        let curves = curves.iter().filter(|row| is_own(&row.run_id)).cloned().collect();
+        let ranks = ranks.iter().filter(|row| is_own(&row.run_id)).cloned().collect();
+        Experiment { curves, ranks, ..Experiment::new(folder_name(dir), dir, part, &runs) }
+    };
+    Ok(parts(&runs).into_iter().map(experiment).collect())
+}
+
+fn read_if_there<R: Row>(path: &Path) -> Result<Vec<R>, Error> {
+    if path.is_file() { Ok(read_rows(path)?) } else { Ok(Vec::new()) }
 }
 
 /// Reads a results folder: an experiment's (it has a `runs.csv`), or one that holds folders of experiments, which come
@@ -127,7 +153,7 @@ pub fn read_experiment(dir: &Path) -> Result<Experiment, Error> {
 /// [`Error::NoResults`] when there is no experiment; else as [`read_experiment`].
 pub fn read_results(dir: &Path) -> Result<Vec<Experiment>, Error> {
     if dir.join("runs.csv").is_file() {
-        return Ok(vec![read_experiment(dir)?]);
+        return read_experiment(dir);
     }
     let read_error = |source| Error::Read { path: dir.to_owned(), source };
     let mut folders = Vec::new();
@@ -141,7 +167,8 @@ pub fn read_results(dir: &Path) -> Result<Vec<Experiment>, Error> {
     if folders.is_empty() {
         return Err(Error::NoResults { path: dir.to_owned() });
     }
-    folders.iter().map(|folder| read_experiment(folder)).collect()
+    let experiments: Result<Vec<_>, _> = folders.iter().map(|folder| read_experiment(folder)).collect();
+    Ok(experiments?.into_iter().flatten().collect())
 }
 
 /// The last part of the path, also of `.` and `..`.

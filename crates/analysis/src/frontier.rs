@@ -5,6 +5,7 @@ use std::fmt;
 
 use lrx_records::RunRecord;
 
+use crate::settings::same_training;
 use crate::stats::{self, CONFIDENCE, Interval, Spread};
 use crate::{Configuration, Verdict};
 
@@ -41,9 +42,12 @@ impl Way {
         }
     }
 
-    /// The way from `baseline` to `other`; `None` where it is more than one, or none.
+    /// The way from `baseline` to `other`; `None` where it is more than one, or none, or they were trained differently.
     fn between(baseline: &Configuration, other: &Configuration) -> Option<Self> {
         let (a, b) = (baseline.first(), other.first());
+        if !same_training(a, b) {
+            return None;
+        }
         let attention = (&a.attention, &a.attention_ranks) != (&b.attention, &b.attention_ranks);
         let mlp = (&a.mlp, &a.mlp_ranks) != (&b.mlp, &b.mlp_ranks);
         match (attention, mlp, a.hidden != b.hidden, a.layers != b.layers) {
@@ -185,7 +189,9 @@ impl<'a> Frontier<'a> {
         let spread = stats::pooled_spread(losses.iter().map(Vec::as_slice));
         let substituted = points.iter().filter(|point| !point.configuration.is_dense());
         let kinds = [(Way::Hidden, Size::Body), (Way::Hidden, Size::Total), (Way::Width, Size::Body)];
-        let dense = kinds.map(|(way, size)| (way, size, line(&points, way, baseline)));
+        // The dense models that most sizes are known of.
+        let longest = |way| lines(&points, way, baseline).into_iter().rev().max_by_key(Vec::len).unwrap_or_default();
+        let dense = kinds.map(|(way, size)| (way, size, longest(way)));
         let twins = substituted
             .flat_map(|point| dense.iter().filter_map(|(way, size, dense)| twin(point, *way, *size, dense, spread)))
             .collect();
@@ -193,7 +199,7 @@ impl<'a> Frontier<'a> {
     }
 
     /// The points of one way, by size, with what they differ from among them; of several of one size the best. A line
-    /// for each origin, that of the baseline first.
+    /// for each origin, that of the baseline first, and for each series: points that differ from each other in size alone.
     pub fn lines(&self, way: Way) -> Vec<Vec<&Point<'a>>> {
         let mut origins = vec![self.baseline];
         for point in self.points.iter().filter(|point| point.way == Some(way)) {
@@ -201,8 +207,7 @@ impl<'a> Frontier<'a> {
                 origins.push(point.origin);
             }
         }
-        let lines = origins.into_iter().map(|origin| line(&self.points, way, origin));
-        lines.filter(|line| line.len() > 1).collect()
+        origins.into_iter().flat_map(|origin| lines(&self.points, way, origin)).collect()
     }
 }
 
@@ -210,19 +215,57 @@ impl<'a> Frontier<'a> {
 fn differ_in_depth(one: &Configuration, other: &Configuration) -> bool {
     let (a, b) = (one.first(), other.first());
     let label = |run: &RunRecord| run.label.replace(&format!("-{}L", run.layers.unwrap_or_default()), "");
-    a.layers != b.layers && label(a) == label(b) && (a.hidden, &a.attention, &a.mlp) == (b.hidden, &b.attention, &b.mlp)
+    a.layers != b.layers
+        && same_training(a, b)
+        && label(a) == label(b)
+        && (a.hidden, &a.attention, &a.mlp) == (b.hidden, &b.attention, &b.mlp)
 }
 
-fn line<'p, 'a>(points: &'p [Point<'a>], way: Way, origin: &Configuration) -> Vec<&'p Point<'a>> {
-    let on_it = |point: &&Point<'_>| {
-        point.way == Some(way) && std::ptr::eq(point.origin, origin) || std::ptr::eq(point.configuration, origin)
+/// The lines of one way from one origin, of two points at least: one for each series that occurs.
+fn lines<'p, 'a>(points: &'p [Point<'a>], way: Way, origin: &Configuration) -> Vec<Vec<&'p Point<'a>>> {
+    let of_way = |point: &&Point<'_>| point.way == Some(way) && std::ptr::eq(point.origin, origin);
+    let mut names: Vec<String> = Vec::new();
+    for point in points.iter().filter(of_way) {
+        let name = series(point.configuration.first());
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let line = |name: String| {
+        let on_it = |point: &&Point<'_>| {
+            let is_origin = std::ptr::eq(point.configuration, origin);
+            is_origin || of_way(point) && series(point.configuration.first()) == name
+        };
+        let mut line: Vec<&Point<'_>> = points.iter().filter(on_it).collect();
+        // Of equal size, the best comes last: keep that.
+        line.reverse();
+        line.dedup_by(|later, kept| later.body == kept.body);
+        line.reverse();
+        line
     };
-    let mut line: Vec<&Point<'_>> = points.iter().filter(on_it).collect();
-    // Of equal size, the best comes last: keep that.
-    line.reverse();
-    line.dedup_by(|later, kept| later.body == kept.body);
-    line.reverse();
-    line
+    names.into_iter().map(line).filter(|line| line.len() > 1).collect()
+}
+
+/// What the configurations on a line have in common beside the way they differ in: which slots are substituted, and the
+/// rules. Where a row of an earlier lrx does not tell, its label does, without the words for sizes: that of a model with
+/// low rank in `v` and `out` alone names them.
+fn series(run: &RunRecord) -> String {
+    if !run.slots.is_empty() {
+        let pattern: String = run.slots.chars().filter(|c| !c.is_ascii_digit()).collect();
+        return [&pattern, &run.init, &run.lr_rule, &run.decay_rule].map(String::as_str).join(" ");
+    }
+    let is_size = |word: &str| ["hidden", "width", "inner", "rank", "layers"].contains(&word);
+    let (mut kept, mut after_size) = (Vec::new(), false);
+    for (index, word) in run.label.split([' ', '=']).enumerate() {
+        let notation = index == 0 && word.contains("SA-") && word.contains("MLP");
+        let number = after_size && word.starts_with(|c: char| c.is_ascii_digit());
+        if !number && !is_size(word) && (!notation || word.contains("Mixed")) {
+            let depth = |c: char| notation && (c.is_ascii_digit() || c == 'L');
+            kept.push(word.trim_end_matches(depth));
+        }
+        after_size = is_size(word) || number;
+    }
+    kept.join(" ")
 }
 
 fn twin<'a>(point: &Point<'a>, way: Way, size: Size, dense: &[&Point<'a>], spread: Option<Spread>) -> Option<Twin<'a>> {

@@ -20,7 +20,7 @@ pub(crate) struct Section<'a> {
 
 /// The page: for each experiment what the figures say, the table, the plots.
 pub(crate) fn page(sections: &[Section]) -> String {
-    let names: Vec<_> = sections.iter().map(|section| escape(section.summary.experiment)).collect();
+    let names: Vec<_> = sections.iter().map(|section| escape(&section.summary.title)).collect();
     let title = if let [name] = names.as_slice() { name } else { "Experiments" };
     let mut html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\

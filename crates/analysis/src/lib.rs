@@ -5,6 +5,7 @@
 //! ([`compare`], [`Summary`], [`Frontier`]), and writes that down: [`text_table`] for a terminal, [`summary_csv`] and [`twins_csv`] for
 //! scripts, [`plot`] for the eye, and [`report`] for all of it in one page.
 
+mod comparable;
 mod compare;
 mod configuration;
 mod error;
@@ -17,6 +18,7 @@ pub mod plot;
 mod prose;
 mod ranks;
 mod report;
+mod settings;
 pub mod stats;
 mod summary;
 mod summary_csv;
@@ -26,6 +28,7 @@ mod text;
 mod ties;
 mod twins_csv;
 
+pub use comparable::Part;
 pub use compare::{Comparison, Method, Verdict, compare};
 pub use configuration::Configuration;
 pub use error::Error;

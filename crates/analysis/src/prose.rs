@@ -20,16 +20,13 @@ const MOST_GROUPS: usize = 4;
 pub(crate) fn findings(summary: &Summary) -> Vec<String> {
     if summary.rows.is_empty() {
         let unfinished = plural(summary.unfinished.len(), "run");
-        return vec![format!("{} has no finished run yet ({unfinished} begun).", summary.experiment)];
+        return vec![format!("{} has no finished run yet ({unfinished} begun).", summary.title)];
     }
     let runs = summary.rows.iter().map(|row| row.configuration.runs.len()).sum();
     let compared = plural(summary.rows.len(), "configuration");
-    let mut sentences = vec![format!(
-        "{} compares {compared} in {}{}.",
-        summary.experiment,
-        plural(runs, "finished run"),
-        data(summary)
-    )];
+    let mut sentences =
+        vec![format!("{} compares {compared} in {}{}.", summary.title, plural(runs, "finished run"), data(summary))];
+    sentences.extend(apart(summary));
     match summary.baseline {
         Some(baseline) => sentences.extend(beside_baseline(summary, baseline)),
         None => sentences.push("It has no baseline: no configuration is dense in attention and MLP.".to_owned()),
@@ -38,6 +35,13 @@ pub(crate) fn findings(summary: &Summary) -> Vec<String> {
     let frontier = summary.frontier.as_ref().map(beside_dense).unwrap_or_default();
     let paragraphs = [sentences, frontier, missing(summary)];
     paragraphs.into_iter().filter(|one| !one.is_empty()).map(|sentences| sentences.join(" ")).collect()
+}
+
+/// Why the other parts of the experiment are not in the table.
+pub(crate) fn apart(summary: &Summary) -> Option<String> {
+    let reason = summary.part?.reason;
+    let others = format!("the other parts of {}", summary.experiment);
+    Some(format!("Its losses are not compared with those of {others}: {reason}."))
 }
 
 /// `, each trained on 1,900 stories (372,013 tokens)`, where that is known and the same in all runs.
@@ -114,7 +118,9 @@ fn tied_groups(summary: &Summary) -> Option<String> {
         letters.into_iter().map(members).filter(|names| names.len() > 1).map(|one| list(&one, "and")).collect();
     match groups.as_slice() {
         [] if others.len() > 1 && others.iter().all(|row| !row.ties.is_empty()) => {
-            Some("All of them can be told apart from each other.".to_owned())
+            let tied = summary.rows.iter().any(|row| row.verdict == Some(Verdict::NotDistinguishable));
+            let all = if tied { "Leaving the baseline aside, they" } else { "They" };
+            Some(format!("{all} can all be told apart from each other."))
         }
         [] => None,
         groups if groups.len() > MOST_GROUPS => {
@@ -192,7 +198,7 @@ fn name(configuration: &Configuration) -> String {
 }
 
 /// `a, b and c`.
-fn list(names: &[String], and: &str) -> String {
+pub(crate) fn list(names: &[String], and: &str) -> String {
     match names {
         [] => String::new(),
         [one] => one.clone(),

@@ -43,7 +43,7 @@ pub struct Report {
 /// configurations have dense ones of their size beside them, and one SVG a plot, named `<experiment>-<plot>.svg`.
 ///
 /// # Errors
-/// As [`read_results`]; [`Error::UnknownLabel`] when no experiment has the baseline that was asked for;
+/// As [`read_results`]; [`Error::UnknownLabel`] when no experiment has the baseline that was asked for, [`Error::AmbiguousLabel`] when one has several;
 /// [`Error::NoFolders`] without folders; [`Error::Write`].
 pub fn report(dirs: &[PathBuf], options: &ReportOptions) -> Result<Report, Error> {
     let first = dirs.first().ok_or(Error::NoFolders)?;
@@ -72,7 +72,8 @@ fn has(experiments: &[Experiment], label: &str) -> bool {
 }
 
 fn summaries<'a>(experiments: &'a [Experiment], baseline: Option<&str>) -> Result<Vec<Summary<'a>>, Error> {
-    let has_it = |experiment: &Experiment| experiment.baseline(baseline).is_ok();
+    // Where several configurations have the label, it is not for the report to choose.
+    let has_it = |experiment: &Experiment| !matches!(experiment.baseline(baseline), Err(Error::UnknownLabel { .. }));
     if !experiments.iter().any(has_it) {
         return experiments.iter().map(|experiment| Summary::new(experiment, baseline)).collect();
     }

@@ -3,13 +3,17 @@
 use lrx_records::RunRecord;
 
 use crate::ties::ties;
-use crate::{Comparison, Configuration, Error, Experiment, Frontier, Verdict, compare, stats};
+use crate::{Comparison, Configuration, Error, Experiment, Frontier, Part, Verdict, compare, stats};
 
 /// The configurations of an experiment beside its baseline.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary<'a> {
     /// Name of the experiment.
     pub experiment: &'a str,
+    /// The name, with what sets it apart where it is a part of an experiment.
+    pub title: String,
+    /// Which part it is.
+    pub part: Option<&'a Part>,
     /// What the others are compared with, if there is such a configuration.
     pub baseline: Option<&'a Configuration>,
     /// The configurations by rising mean evaluation loss.
@@ -49,7 +53,7 @@ impl<'a> Summary<'a> {
     /// Compares every configuration of an experiment with its baseline, or with the one labelled `baseline`.
     ///
     /// # Errors
-    /// [`Error::UnknownLabel`] when no configuration has the label.
+    /// As [`Experiment::baseline`].
     pub fn new(experiment: &'a Experiment, baseline: Option<&str>) -> Result<Self, Error> {
         let baseline = experiment.baseline(baseline)?;
         let mut rows: Vec<_> = experiment.configurations.iter().map(|one| SummaryRow::new(one, baseline)).collect();
@@ -61,7 +65,8 @@ impl<'a> Summary<'a> {
         let frontier = baseline.and_then(|baseline| Frontier::new(&experiment.configurations, baseline));
         let unfinished = &experiment.unfinished;
         let absent = absent(experiment);
-        Ok(Self { experiment: &experiment.name, baseline, rows, frontier, unfinished, absent })
+        let (title, part) = (experiment.title(), experiment.part.as_ref());
+        Ok(Self { experiment: &experiment.name, title, part, baseline, rows, frontier, unfinished, absent })
     }
 }
 

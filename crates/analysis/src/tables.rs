@@ -3,9 +3,11 @@
 use lrx_records::RunRecord;
 
 use crate::compare::Method;
-use crate::format::{duration, percent_change, plural, signed, thousands, three_digits};
+use crate::format::{duration, percent_change, signed, thousands, three_digits};
+use crate::prose::list;
+use crate::settings::{SETTINGS, Setting};
 use crate::table::{Align, Column, Table};
-use crate::{Comparison, Frontier, Size, Summary, SummaryRow, Twin, Verdict};
+use crate::{Comparison, Configuration, Frontier, Size, Summary, SummaryRow, Twin, Verdict};
 
 /// Losses: mean ± sd, the difference from the baseline with its interval, the verdict.
 pub(crate) fn loss_table(summary: &Summary) -> Table {
@@ -47,8 +49,7 @@ pub(crate) fn cost_table(summary: &Summary) -> Table {
     };
     let count =
         |value: fn(&RunRecord) -> Option<u64>| move |row: &SummaryRow| value(row.configuration.first()).map(thousands);
-    Table::new([
-        Column::new("configuration", Align::Left, each(summary, |row| Some(name(row)))),
+    let sizes = [
         Column::new("parameters,\ntotal", Align::Right, each(summary, count(|run| run.params))),
         Column::new("change", Align::Right, each(summary, change(|run| run.params))),
         Column::new("parameters,\nbody", Align::Right, each(summary, count(|run| run.params_body))),
@@ -60,7 +61,24 @@ pub(crate) fn cost_table(summary: &Summary) -> Table {
         ),
         Column::new("tokens/s", Align::Right, each(summary, |row| Some(three_digits(row.tokens_per_second?)))),
         Column::new("time", Align::Right, each(summary, |row| Some(duration(row.wall_seconds?)))),
-    ])
+    ];
+    let names = Column::new("configuration", Align::Left, each(summary, |row| Some(name(row))));
+    Table::new(std::iter::once(names).chain(settings(summary)).chain(sizes))
+}
+
+/// The settings in which the configurations differ, but for those that their names tell.
+fn settings(summary: &Summary) -> Vec<Column> {
+    let column = |setting: &Setting| {
+        let cells: Vec<String> = summary.rows.iter().map(|row| (setting.value)(row.configuration.first())).collect();
+        let differs = cells.iter().any(|cell| *cell != cells[0]);
+        let told = |(row, cell): (&SummaryRow, &String)| {
+            let is_baseline = row.verdict == Some(Verdict::Baseline);
+            is_baseline || cell.is_empty() || row.configuration.name.contains(cell.as_str())
+        };
+        let all_told = summary.rows.iter().zip(&cells).all(told);
+        (differs && !all_told).then(|| Column::new(setting.name, Align::Right, cells))
+    };
+    SETTINGS.iter().filter_map(column).collect()
 }
 
 /// Losses, sizes and speeds side by side, for a page that has the width.
@@ -148,6 +166,7 @@ pub(crate) fn notes(summary: &Summary) -> Vec<String> {
             notes.push(format!("Intervals: {}.", explained.collect::<Vec<_>>().join("; ")));
         }
     }
+    notes.extend(repeated(summary));
     if summary.rows.iter().any(|row| !row.ties.is_empty()) {
         notes
             .push("Two configurations that share a letter under ties cannot be told apart (each pair at 95 %).".into());
@@ -157,10 +176,21 @@ pub(crate) fn notes(summary: &Summary) -> Vec<String> {
     notes
 }
 
+/// Which runs say nothing about chance.
+fn repeated(summary: &Summary) -> Option<String> {
+    let repeating = summary.rows.iter().map(|row| row.configuration).filter(|one| one.repeats > 0);
+    let counted: Vec<String> = repeating
+        .map(|Configuration { name, runs, repeats }| format!("{name} ({} of {})", runs.len(), runs.len() + repeats))
+        .collect();
+    (!counted.is_empty()).then(|| {
+        let what = "Runs that are the same, or have the same numbers to the last digit whatever their seed";
+        format!("{what}, count once: {}.", list(&counted, "and"))
+    })
+}
+
 fn explain(method: Method) -> String {
     match method {
-        Method::Paired { pairs } => format!("paired t over {}", plural(pairs, "seed")),
-        Method::Welch => "Welch's t".to_owned(),
+        Method::Pooled => "Student's t with the spread of both sides pooled".to_owned(),
         Method::SpreadOfBaseline => "a single run, so the baseline's spread is taken for it".to_owned(),
         Method::SpreadOfOther => "a single run, so the other side's spread is taken for it".to_owned(),
         Method::NoSpread => "no spread is known, as no seeds were repeated".to_owned(),

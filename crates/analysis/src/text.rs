@@ -1,6 +1,7 @@
 //! The tables of a summary for a terminal.
 
 use crate::format::plural;
+use crate::prose::apart;
 use crate::tables::{TWINS_NOTE, cost_table, loss_table, notes, twins_table, unfinished_table};
 use crate::{Configuration, Summary};
 
@@ -33,10 +34,11 @@ pub fn text_table(summary: &Summary) -> String {
 fn headline(summary: &Summary) -> String {
     let runs = summary.rows.iter().map(|row| row.configuration.runs.len()).sum();
     let baseline = match summary.baseline {
-        Some(Configuration { name, runs }) => format!("baseline {name}, {}", plural(runs.len(), "run")),
-        None if summary.rows.is_empty() => return format!("{}: no finished runs yet\n", summary.experiment),
+        Some(Configuration { name, runs, .. }) => format!("baseline {name}, {}", plural(runs.len(), "run")),
+        None if summary.rows.is_empty() => return format!("{}: no finished runs yet\n", summary.title),
         None => "no baseline: none is dense throughout".to_owned(),
     };
     let configurations = plural(summary.rows.len(), "configuration");
-    format!("{}: {configurations}, {}; {baseline}\n", summary.experiment, plural(runs, "finished run"))
+    let line = format!("{}: {configurations}, {}; {baseline}\n", summary.title, plural(runs, "finished run"));
+    line + &apart(summary).map_or(String::new(), |why| format!("{why}\n"))
 }

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use lrx_analysis::{Point, ReportOptions, Size, Summary, Twin, Verdict, Way, merged, read_experiment, report};
+use lrx_analysis::{
+    Experiment, Point, ReportOptions, Size, Summary, Twin, Verdict, Way, merged, read_experiment, report,
+};
 use lrx_records::{Moment, RankRow, Row as _, TwinRecord, read_rows};
 
 /// Dense models of three hidden sizes and of a smaller width, low-rank ones between them; two seeds each.
@@ -30,6 +32,13 @@ fn rows(name: &str, seed: u64, losses: [f64; 6]) -> String {
     kinds.into_iter().zip(losses).map(row).collect()
 }
 
+/// The experiment in a folder whose losses can all be compared.
+fn one(folder: &Path) -> Experiment {
+    let mut experiments = read_experiment(folder).unwrap();
+    assert_eq!(experiments.len(), 1);
+    experiments.remove(0)
+}
+
 fn write(folder: &Path, name: &str, rows: &str) {
     fs::create_dir_all(folder.join(name)).unwrap();
     fs::write(folder.join(name).join("runs.csv"), format!("{RUNS}{rows}")).unwrap();
@@ -40,7 +49,7 @@ fn a_low_rank_model_stands_beside_the_dense_one_of_its_size() {
     let folder = tempfile::tempdir().unwrap();
     let both = rows("a", 0, [3.00, 3.20, 3.60, 3.05, 3.00, 3.50]) + &rows("a", 1, [3.02, 3.22, 3.62, 3.07, 3.02, 3.52]);
     write(folder.path(), "a", &both);
-    let experiment = read_experiment(&folder.path().join("a")).unwrap();
+    let experiment = one(&folder.path().join("a"));
     let summary = Summary::new(&experiment, None).unwrap();
     let frontier = summary.frontier.unwrap();
     let ways: Vec<_> = frontier.points.iter().map(|point| (point.configuration.label(), point.way)).collect();
@@ -103,7 +112,7 @@ fn a_low_rank_model_stands_beside_the_dense_one_of_its_size() {
 #[test]
 fn twins_of_the_committed_runs_are_those_of_scipy() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../results/shrink");
-    let experiment = read_experiment(&folder).unwrap();
+    let experiment = one(&folder);
     let frontier = Summary::new(&experiment, None).unwrap().frontier.unwrap();
     for (label, way, size, dense, difference, half_width) in [
         ("MedSA-FullMLP-4L", Way::Hidden, Size::Body, 3.807673165598745, -0.03536038182284518, 0.021764651794388228),
@@ -133,7 +142,7 @@ fn a_low_rank_model_of_another_depth_lies_on_a_line_of_its_own() {
         row("LgSA-LgMLP-4L", 4, "low-rank", "16", 2000),
     ];
     write(folder.path(), "a", &rows.concat());
-    let experiment = read_experiment(&folder.path().join("a")).unwrap();
+    let experiment = one(&folder.path().join("a"));
     let frontier = Summary::new(&experiment, None).unwrap().frontier.unwrap();
     let labels =
         |line: &[&Point<'_>]| line.iter().map(|point| point.configuration.label().to_owned()).collect::<Vec<_>>();
@@ -152,7 +161,7 @@ fn experiments_on_the_same_training_are_taken_together() {
     write(folder.path(), "a", &rows("same", 0, losses));
     write(folder.path(), "b", &(rows("same", 0, losses) + &rows("b", 1, losses)));
     write(folder.path(), "c", &rows("c", 2, losses).replace(",10,900,30,", ",20,1800,60,"));
-    let experiments = ["a", "b", "c"].map(|name| read_experiment(&folder.path().join(name)).unwrap());
+    let experiments = ["a", "b", "c"].map(|name| one(&folder.path().join(name)));
     let [together] = &merged(&experiments)[..] else { panic!("a and b belong together, c does not") };
     assert_eq!(together.name, "a + b");
     let runs: Vec<_> = together.configurations.iter().map(|one| one.runs.len()).collect();
@@ -167,7 +176,7 @@ fn the_hash_parts_two_configurations_of_one_label() {
     let rows = row("a", 0, "aaa") + &row("b", 1, "bbb") + &row("c", 2, "aaa");
     let header = "run_id,label,seed,status,attention,mlp,eval_loss,configuration\n";
     fs::write(folder.path().join("runs.csv"), format!("{header}{rows}")).unwrap();
-    let experiment = read_experiment(folder.path()).unwrap();
+    let experiment = one(folder.path());
     let runs: Vec<Vec<&str>> =
         experiment.configurations.iter().map(|one| one.runs.iter().map(|run| run.run_id.as_str()).collect()).collect();
     assert_eq!(runs, [vec!["a", "c"], vec!["b"]]);
@@ -186,7 +195,7 @@ fn ranks_are_read_and_drawn() {
     fs::write(&path, format!("{header}{rows}")).unwrap();
     let ranks = read_rows::<RankRow>(&path).unwrap();
     assert_eq!((ranks.len(), ranks[2].moment, ranks[3].layer, ranks[0].entropy_rank), (4, Moment::Final, 1, 32.5));
-    let experiment = read_experiment(&folder.path().join("a")).unwrap();
+    let experiment = one(&folder.path().join("a"));
     let plots = lrx_analysis::plot::plots(&experiment, &Summary::new(&experiment, None).unwrap());
     let names: Vec<_> = plots.iter().map(|plot| plot.name).collect();
     assert!(names.contains(&"ranks-by-entropy") && names.contains(&"ranks-stable"), "{names:?}");
@@ -194,4 +203,50 @@ fn ranks_are_read_and_drawn() {
     fs::write(&path, format!("{header}{}", rows.replace("final", "later"))).unwrap();
     let error = read_rows::<RankRow>(&path).unwrap_err().to_string();
     assert!(error.contains("ranks.csv:4") && error.contains("later"), "{error}");
+}
+
+#[test]
+fn a_line_joins_only_what_differs_in_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let header = "run_id,label,seed,status,layers,hidden,attention,attention_ranks,mlp,params_body,stories,steps,eval_loss,learning_rate,slots\n";
+    let row = |label: &str, kind: &str, rank: &str, body: u64, rate: &str, slots: &str| {
+        format!("{label},{label},0,finished,2,64,{kind},{rank},dense,{body},10,30,3.5,{rate},{slots}\n")
+    };
+    let lines = |rows: &[String]| {
+        fs::write(folder.path().join("runs.csv"), format!("{header}{}", rows.concat())).unwrap();
+        let experiment = one(folder.path());
+        let frontier = Summary::new(&experiment, None).unwrap().frontier.unwrap();
+        let labels = |line: &[&Point<'_>]| -> Vec<String> {
+            line.iter().map(|point| point.configuration.label().to_owned()).collect()
+        };
+        frontier.lines(Way::Attention).iter().map(|line| labels(line)).collect::<Vec<_>>()
+    };
+    let dense = "q:dense v:dense";
+    let rows = [
+        row("full", "dense", "", 4000, "0.001", dense),
+        row("all-4", "low-rank", "4 4", 1000, "0.001", "q:low-rank(4) v:low-rank(4)"),
+        row("all-8", "low-rank", "8 8", 2000, "0.001", "q:low-rank(8) v:low-rank(8)"),
+        row("v-4", "low-rank", "4 4", 2500, "0.001", "q:dense v:low-rank(4)"),
+        row("v-8", "low-rank", "8 8", 3000, "0.001", "q:dense v:low-rank(8)"),
+        row("all-4-fast", "low-rank", "4 4", 1100, "0.002", "q:low-rank(4) v:low-rank(4)"),
+    ];
+    assert_eq!(lines(&rows), [["all-4", "all-8", "full"], ["v-4", "v-8", "full"]]);
+    // Rows of an earlier lrx tell by their labels alone.
+    let rows = [
+        row("FullSA-FullMLP-2L", "dense", "", 4000, "", ""),
+        row("MedSA-FullMLP-2L", "low-rank", "4 4", 1000, "", ""),
+        row("LgSA-FullMLP-2L", "low-rank", "8 8", 2000, "", ""),
+        row("MixedSA-FullMLP-2L v rank 4", "low-rank", "4 4", 2500, "", ""),
+        row("MixedSA-FullMLP-2L v rank 8", "low-rank", "8 8", 3000, "", ""),
+        row("MedSA-FullMLP-2L spectral", "low-rank", "4 4", 1000, "", ""),
+    ];
+    let full = "FullSA-FullMLP-2L";
+    let expected = [
+        vec!["MedSA-FullMLP-2L", "LgSA-FullMLP-2L", full],
+        vec!["MedSA-FullMLP-2L spectral", full],
+        vec!["MixedSA-FullMLP-2L v rank 4", "MixedSA-FullMLP-2L v rank 8", full],
+    ];
+    let mut found = lines(&rows);
+    found.sort_by_key(|line| line[0].clone());
+    assert_eq!(found, expected);
 }

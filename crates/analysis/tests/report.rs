@@ -38,7 +38,8 @@ fn tables_for_a_terminal() {
     let dir = results();
     let experiment = &read_results(dir.path()).unwrap()[0];
     let text = text_table(&lrx_analysis::Summary::new(experiment, None).unwrap());
-    // By hand: the differences are 0.5 and 0.52, so 0.51 with sd 0.0141; t(1) · 0.0141 / √2 = 12.706 · 0.01 = 0.127.
+    // By hand: 3.76 − 3.25 = 0.51; the variances are 0.005 and 0.0072, the pooled sd √0.0061 = 0.0781; t(2) = 4.3027 times
+    // 0.0781 · √(1/2 + 1/2) = 0.336.
     let expected = "\
 trial: 2 configurations, 4 finished runs; baseline FullSA-FullMLP-4L, 2 runs
 
@@ -46,8 +47,8 @@ trial: 2 configurations, 4 finished runs; baseline FullSA-FullMLP-4L, 2 runs
 configuration      runs      mean ± sd  baseline    95 % interval  verdict   ties
 ─────────────────  ────  ─────────────  ────────  ───────────────  ────────  ────
 FullSA-FullMLP-4L     2  3.250 ± 0.071                             baseline  a
-<Med> & \"co\"          2  3.760 ± 0.085    +0.510  +0.383 … +0.637  worse     b
-Losses are mean nats per target token. Intervals: paired t over 2 seeds.
+<Med> & \"co\"          2  3.760 ± 0.085    +0.510  +0.174 … +0.846  worse     b
+Losses are mean nats per target token. Intervals: Student's t with the spread of both sides pooled.
 Two configurations that share a letter under ties cannot be told apart (each pair at 95 %).
 
                    parameters,          parameters,           MFLOP
@@ -79,9 +80,9 @@ fn summary_csv_has_a_row_for_each_configuration() {
     assert_eq!(rows[0].iter().skip(5).take(4).collect::<Vec<_>>(), ["", "", "", "baseline"]);
     let number = |column: usize| rows[1][column].parse::<f64>().unwrap();
     assert!((number(5) - 0.51).abs() < 1e-12);
-    // t.ppf(0.975, 1) * std([0.5, 0.52], ddof=1) / sqrt(2) = 12.706204736174694 * 0.01
-    assert!((number(6) - (0.51 - 0.12706204736174694)).abs() < 1e-9);
-    assert!((number(7) - (0.51 + 0.12706204736174694)).abs() < 1e-9);
+    // scipy.stats.ttest_ind([3.7, 3.82], [3.2, 3.3]).confidence_interval(0.95), scipy 1.17.1
+    assert!((number(6) - 0.17395207911935467).abs() < 1e-9);
+    assert!((number(7) - 0.8460479208806448).abs() < 1e-9);
     assert_eq!((&rows[1][1], &rows[1][8], &rows[1][12]), ("<Med> & \"co\"", "worse", "41000000"));
 }
 

@@ -172,9 +172,10 @@ fn tasks(args: &RunArgs, experiments: &[Experiment]) -> Result<Vec<Task>, Failur
 
 fn summary(folder: &Path) -> Result<(), Failure> {
     let failed = |error: lrx_analysis::Error| Failure::Failed(error.to_string());
-    let experiment = lrx_analysis::read_experiment(folder).map_err(failed)?;
-    let summary = lrx_analysis::Summary::new(&experiment, None).map_err(failed)?;
-    say!("{}", lrx_analysis::text_table(&summary));
+    for experiment in lrx_analysis::read_experiment(folder).map_err(failed)? {
+        let summary = lrx_analysis::Summary::new(&experiment, None).map_err(failed)?;
+        say!("{}", lrx_analysis::text_table(&summary));
+    }
     say!("{}: runs.csv, curves.csv; lrx report {0} draws them", folder.display());
     Ok(())
 }

@@ -1,0 +1,190 @@
+//! What is compared with what, and what counts as one run.
+
+use std::fs;
+use std::path::Path;
+
+use lrx_analysis::{
+    Error, Experiment, Format, Method, Report, ReportOptions, Summary, Verdict, read_experiment, report, text_table,
+};
+
+fn write(folder: &Path, name: &str, header: &str, rows: &[&str]) {
+    fs::create_dir_all(folder.join(name)).unwrap();
+    fs::write(folder.join(name).join("runs.csv"), format!("{header}\n{}\n", rows.join("\n"))).unwrap();
+}
+
+fn parts(header: &str, rows: &[&str]) -> Vec<Experiment> {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "mix", header, rows);
+    read_experiment(&folder.path().join("mix")).unwrap()
+}
+
+/// Labels of each part, with what sets it apart.
+fn labels(parts: &[Experiment]) -> Vec<(String, Vec<&str>)> {
+    let names = |one: &Experiment| one.title();
+    parts.iter().map(|one| (names(one), one.configurations.iter().map(|one| one.label()).collect())).collect()
+}
+
+fn text(folder: &Path, baseline: Option<&str>) -> Result<Report, Error> {
+    let options = ReportOptions { format: Format::Text, baseline: baseline.map(str::to_owned), ..Default::default() };
+    report(&[folder.to_owned()], &options)
+}
+
+#[test]
+fn losses_on_other_held_out_stories_are_never_compared() {
+    let header = "run_id,label,seed,attention,mlp,stories,eval_loss,eval_data,vocabulary";
+    let both = parts(
+        header,
+        &[
+            "a,Full,0,dense,dense,200,3.0,e1,v1",
+            "b,Full,1,dense,dense,200,3.1,e1,v1",
+            "c,Low,0,low-rank,dense,50,2.6,e2,v1",
+            "d,Low,1,low-rank,dense,50,2.7,e2,v1",
+        ],
+    );
+    let expected = [("mix, 200 stories".to_owned(), vec!["Full"]), ("mix, 50 stories".to_owned(), vec!["Low"])];
+    assert_eq!(labels(&both), expected);
+    let low = Summary::new(&both[1], None).unwrap();
+    assert_eq!((low.rows.len(), low.rows[0].verdict), (1, None), "no verdict without anything to compare with");
+    let text = text_table(&low);
+    assert!(text.contains("not compared with those of the other parts of mix: they were evaluated on other stories"));
+    // On the same held-out stories the number of training stories is a setting like any other.
+    let one = parts(header, &["a,Full,0,dense,dense,200,3.0,e1,v1", "c,Low,0,low-rank,dense,50,2.6,e1,v1"]);
+    assert_eq!(labels(&one), [("mix".to_owned(), vec!["Full", "Low"])]);
+}
+
+#[test]
+fn losses_in_other_vocabularies_are_never_compared() {
+    let header = "run_id,label,attention,mlp,eval_loss,eval_data,vocabulary";
+    let two = parts(header, &["a,Full,dense,dense,3.0,e1,v1", "c,Full,dense,dense,2.6,e1,v2"]);
+    assert_eq!(labels(&two).len(), 2);
+    assert_eq!(two[1].part.as_ref().unwrap().reason, "their vocabularies differ");
+    assert_eq!(two[1].title(), "mix, vocabulary v2");
+}
+
+#[test]
+fn old_files_part_what_they_can_tell() {
+    let header = "run_id,label,attention,mlp,hidden,params_embedding,stories,eval_loss";
+    // 7,742 rows of embeddings whatever the width; then another vocabulary, then other stories.
+    let rows = [
+        "a,Full,dense,dense,384,2972928,1900,3.8",
+        "b,Narrow,dense,dense,96,743232,1900,4.4",
+        "c,Low,low-rank,dense,384,2304000,1900,3.0",
+        "d,Few,low-rank,dense,384,2972928,50,3.1",
+    ];
+    let found = parts(header, &rows);
+    let parted: Vec<_> = labels(&found).into_iter().map(|(_, labels)| labels).collect();
+    assert_eq!(parted, [vec!["Full", "Narrow"], vec!["Low"], vec!["Few"]]);
+    assert_eq!(labels(&found)[2].0, "mix, 50 stories");
+    for committed in ["seed-small", "shrink", "init", "learning-rate", "seed-published"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../results").join(committed);
+        assert_eq!(read_experiment(&folder).unwrap().len(), 1, "{committed}");
+    }
+}
+
+#[test]
+fn runs_whose_seed_changes_nothing_count_once() {
+    let header = "run_id,label,seed,attention,mlp,train_loss,eval_loss,configuration";
+    let rows = [
+        "a,Full,0,dense,dense,3.123456789,3.023456789,f",
+        "b,Full,1,dense,dense,3.123456789,3.023456789,f",
+        "c,Full,2,dense,dense,3.123456789,3.023456789,f",
+        "d,Low,0,low-rank,dense,2.9,2.812345678,l",
+        "e,Low,1,low-rank,dense,2.9,2.812345678,l",
+    ];
+    let experiment = &parts(header, &rows)[0];
+    let counts: Vec<_> = experiment.configurations.iter().map(|one| (one.runs.len(), one.repeats)).collect();
+    assert_eq!(counts, [(1, 2), (1, 1)]);
+    let summary = Summary::new(experiment, None).unwrap();
+    assert!(summary.rows.iter().all(|row| row.verdict != Some(Verdict::Better)));
+    assert!(text_table(&summary).contains("count once: Low (1 of 2) and Full (1 of 3)."));
+    // Losses of few digits may agree by chance; but then they have no spread that could be told.
+    let rounded = ["a,Full,0,dense,dense,,3.02,f", "b,Full,1,dense,dense,,3.02,f", "d,Low,0,low-rank,dense,,2.81,l"];
+    let experiment = &parts(header, &rounded)[0];
+    assert_eq!(experiment.configurations[0].runs.len(), 2);
+    let comparison = experiment.compare("Low", "Full").unwrap();
+    assert_eq!((comparison.interval, comparison.method), (None, Method::NoSpread));
+}
+
+#[test]
+fn the_same_run_counts_once_whatever_it_is_called() {
+    let header = "run_id,label,seed,attention,mlp,eval_loss,configuration";
+    let rows = ["a,Full,0,dense,dense,3.0,f", "b,renamed,0,dense,dense,3.0,f", "c,renamed,1,dense,dense,3.1,f"];
+    let experiment = &parts(header, &rows)[0];
+    assert_eq!(experiment.configurations.len(), 1, "one hash, one configuration");
+    assert_eq!((experiment.configurations[0].losses(), experiment.configurations[0].repeats), (vec![3.0, 3.1], 1));
+}
+
+#[test]
+fn one_more_run_does_not_lower_certainty() {
+    let runs = |low: &[f64]| {
+        let full = [3.00, 3.03, 3.05].iter().enumerate().map(|(i, loss)| format!("f{i},Full,{i},dense,dense,{loss}"));
+        let low = low.iter().enumerate().map(|(i, loss)| format!("l{i},Low,{i},low-rank,dense,{loss}"));
+        let rows: Vec<String> = full.chain(low).collect();
+        let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+        parts("run_id,label,seed,attention,mlp,eval_loss", &rows)[0].compare("Low", "Full").unwrap()
+    };
+    // One run: t.ppf(0.975, 2) * np.std(full, ddof=1) * np.sqrt(1 + 1/3); two and three: stats.ttest_ind(low, full)
+    // .confidence_interval(0.95); scipy 1.17.1.
+    for (low, from, to, method) in [
+        (&[3.20][..], 0.04830114374581923, 0.2983655229208492, Method::SpreadOfBaseline),
+        (&[3.20, 3.22], 0.11909776877941107, 0.24756889788725694, Method::Pooled),
+        (&[3.20, 3.22, 3.21], 0.13992439374098586, 0.22674227292568128, Method::Pooled),
+    ] {
+        let found = runs(low);
+        let interval = found.interval.unwrap();
+        assert!((interval.low() - from).abs() < 1e-9 && (interval.high() - to).abs() < 1e-9, "{low:?}: {interval:?}");
+        assert_eq!((found.verdict(), found.method), (Some(Verdict::Worse), method));
+    }
+}
+
+#[test]
+fn configurations_of_one_label_are_told_apart_by_what_differs() {
+    let header = "run_id,label,seed,attention,mlp,params,eval_loss,configuration,learning_rate,slots";
+    let rows = [
+        "a,MixedSA-FullMLP-1L,0,low-rank,dense,10,3.0,h1,0.001,q:low-rank(2) k:dense",
+        "b,MixedSA-FullMLP-1L,1,low-rank,dense,10,3.2,h1,0.001,q:low-rank(2) k:dense",
+        "c,MixedSA-FullMLP-1L,0,low-rank,dense,10,3.1,h2,0.001,q:dense k:low-rank(2)",
+        "d,FullSA-FullMLP-1L,0,dense,dense,20,3.1,h3,0.001,q:dense k:dense",
+        "e,FullSA-FullMLP-1L,0,dense,dense,20,3.3,h4,0.002,q:dense k:dense",
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "mix", header, &rows);
+    let experiment = &read_experiment(&folder.path().join("mix")).unwrap()[0];
+    let names: Vec<_> = experiment.configurations.iter().map(|one| (one.name.as_str(), one.runs.len())).collect();
+    let expected = [
+        ("MixedSA-FullMLP-1L (q:low-rank(2) k:dense)", 2),
+        ("MixedSA-FullMLP-1L (q:dense k:low-rank(2))", 1),
+        ("FullSA-FullMLP-1L (learning rate 0.001)", 1),
+        ("FullSA-FullMLP-1L (learning rate 0.002)", 1),
+    ];
+    assert_eq!(names, expected);
+    // A label that several have names none of them.
+    let error = text(folder.path(), Some("FullSA-FullMLP-1L")).unwrap_err();
+    assert!(matches!(error, Error::AmbiguousLabel { .. }));
+    let listed = "`FullSA-FullMLP-1L`; name one of them: FullSA-FullMLP-1L (learning rate 0.001), FullSA-FullMLP-1L (l";
+    assert!(error.to_string().contains(listed), "{error}");
+    let made = text(folder.path(), Some("FullSA-FullMLP-1L (learning rate 0.002)")).unwrap();
+    assert!(made.text.contains("baseline FullSA-FullMLP-1L (learning rate 0.002), 1 run"));
+}
+
+#[test]
+fn tables_show_what_was_swept_where_names_do_not() {
+    let header = "run_id,label,seed,attention,mlp,eval_loss,configuration,learning_rate,warmup_steps,schedule";
+    let rows = [
+        "a,fast,0,dense,dense,3.0,h1,0.002,0,linear",
+        "b,slow,0,dense,dense,3.2,h2,0.001,0,linear",
+        "c,warm 48,0,dense,dense,3.1,h3,0.001,48,linear",
+    ];
+    let experiment = &parts(header, &rows)[0];
+    let text = text_table(&Summary::new(experiment, None).unwrap());
+    let table: Vec<Vec<&str>> = text
+        .lines()
+        .skip_while(|line| !line.contains("learning rate"))
+        .map(|line| line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect())
+        .collect();
+    assert_eq!(table[0], ["configuration", "learning rate", "warm-up"], "{text}");
+    assert_eq!(
+        [&table[2], &table[3], &table[4]],
+        [&["fast", "0.002", "0"], &["warm 48", "0.001", "48"], &["slow", "0.001", "0"]]
+    );
+}
