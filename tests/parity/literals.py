@@ -14,6 +14,7 @@ import torch.nn.functional as F
 
 from gpt_neo import Lean, Spec, shapes, stored_name
 from training import norm
+from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
 torch.set_default_dtype(torch.float64)
 
@@ -64,6 +65,22 @@ def gelu() -> None:
     literal("GELU_DERIVATIVE", x.grad)
 
 
+def nonlinearities() -> None:
+    section("The other nonlinearities and their derivatives at GELU_X: GELU, exact; SiLU; ReLU; squared ReLU.")
+    points = [-6.0, -3.0, -2.0, -1.0, -0.75, -0.1, 0.0, 0.25, 0.5, 1.5, 3.0, 8.0]
+    for name, function in (
+        ("EXACT_GELU", F.gelu),
+        ("SILU", F.silu),
+        ("RELU", F.relu),
+        ("RELU2", lambda x: F.relu(x).square()),
+    ):
+        x = torch.tensor(points).requires_grad_()
+        y = function(x)
+        y.sum().backward()
+        literal(f"{name}_Y", y)
+        literal(f"{name}_DERIVATIVE", x.grad)
+
+
 def layer_norm() -> None:
     section(
         "LayerNorm of 3 rows of 5, eps 1e-5.",
@@ -78,6 +95,59 @@ def layer_norm() -> None:
     literal("LAYER_NORM_DX", x.grad)
     literal("LAYER_NORM_DWEIGHT", weight.grad)
     literal("LAYER_NORM_DBIAS", bias.grad)
+
+
+def rms_norm() -> None:
+    section(
+        "RMSNorm of 3 rows of 5, eps 1e-5.",
+        "x = sin(0.7 i + 0.3), weight = 1 + 0.1 cos(i), upstream gradient = cos(1.1 i + 0.2)",
+    )
+    x = sine(3, 5, frequency=0.7, phase=0.3)
+    weight = (1 + 0.1 * cosine(5, frequency=1, phase=0)).detach().requires_grad_()
+    y = F.rms_norm(x, (5,), weight, eps=1e-5)
+    y.backward(cosine(3, 5, frequency=1.1, phase=0.2))
+    literal("RMS_NORM_Y", y)
+    literal("RMS_NORM_DX", x.grad)
+    literal("RMS_NORM_DWEIGHT", weight.grad)
+
+
+def rotary() -> None:
+    section(
+        "Rotary positions by transformers' apply_rotary_pos_emb of Llama: stories of 3 and 2 tokens end to end, 2 heads of",
+        "size 4, theta 100, the first position 2. x = sin(0.7 i + 0.3), upstream gradient = cos(1.1 i + 0.2)",
+    )
+    x = sine(5, 8, frequency=0.7, phase=0.3)
+    position = torch.tensor([2.0, 3.0, 4.0, 2.0, 3.0])
+    angles = position[:, None] * 100.0 ** (-torch.arange(0, 4, 2) / 4)[None, :]
+    angles = torch.cat([angles, angles], dim=-1)[None]
+    heads = x.view(1, 5, 2, 4).transpose(1, 2)
+    turned, _ = apply_rotary_pos_emb(heads, heads, angles.cos(), angles.sin())
+    y = turned.transpose(1, 2).reshape(5, 8)
+    y.backward(cosine(5, 8, frequency=1.1, phase=0.2))
+    literal("ROTARY_Y", y)
+    literal("ROTARY_DX", x.grad)
+
+
+def grouped_attention() -> None:
+    section(
+        "Causal attention by scaled_dot_product_attention: stories of 3 and 2 tokens end to end, 4 heads of size 2 with",
+        "2 heads of keys and values, scores divided by √2: 5 rows of 8, and of 4.",
+        "q = sin(0.7 i + 0.3), k = cos(0.5 i + 0.1), v = sin(0.9 i - 0.4), upstream gradient = cos(1.1 i + 0.2)",
+    )
+    q = sine(5, 8, frequency=0.7, phase=0.3)
+    k = cosine(5, 4, frequency=0.5, phase=0.1)
+    v = sine(5, 4, frequency=0.9, phase=-0.4)
+    stories = []
+    for start, end in ((0, 3), (3, 5)):
+        heads = (x[start:end].view(end - start, -1, 2).transpose(0, 1)[None] for x in (q, k, v))
+        story = F.scaled_dot_product_attention(*heads, is_causal=True, enable_gqa=True)
+        stories.append(story[0].transpose(0, 1).reshape(-1, 8))
+    y = torch.cat(stories)
+    y.backward(cosine(5, 8, frequency=1.1, phase=0.2))
+    literal("GROUPED_ATTENTION_Y", y)
+    literal("GROUPED_ATTENTION_DQ", q.grad)
+    literal("GROUPED_ATTENTION_DK", k.grad)
+    literal("GROUPED_ATTENTION_DV", v.grad)
 
 
 def attention() -> None:
@@ -178,7 +248,11 @@ def whole_model() -> None:
 
 def main() -> None:
     print("// Printed by tests/parity/literals.py: PyTorch in float64, rounded to f32. i is the flat row-major index.")
-    for operation in (gelu, layer_norm, attention, cross_entropy, adamw, whole_model):
+    operations = (
+        *(gelu, nonlinearities, layer_norm, rms_norm, rotary, attention, grouped_attention, cross_entropy),
+        *(adamw, whole_model),
+    )
+    for operation in operations:
         operation()
 
 

@@ -163,7 +163,7 @@ impl GptNeo {
         let (wte, wpe) = (&pass[self.token_embedding], &pass[self.position_embedding]);
         let mut phases = tape.clone();
         phases.begin("embedding");
-        let mut x = ops::embedding(tokens, offsets, wte, wpe, tape); // tokens × hidden
+        let mut x = ops::embedding(tokens, offsets, wte, Some(wpe), 0, tape); // tokens × hidden
         for layer in &self.layers {
             phases.begin("attention");
             let h = layer.attention_norm.forward(&pass, x.clone());
@@ -188,7 +188,7 @@ impl Norm {
     }
 
     fn forward(&self, pass: &Pass<'_>, x: Activation) -> Activation {
-        ops::layer_norm(x, &pass[self.weight], &pass[self.bias], LAYER_NORM_EPSILON)
+        ops::layer_norm(x, &pass[self.weight], Some(&pass[self.bias]), LAYER_NORM_EPSILON)
     }
 }
 

@@ -17,15 +17,13 @@ struct Attention {
     k: Box<dyn Linear>,
     v: Box<dyn Linear>,
     out: Box<dyn Linear>,
-    heads: usize,
-    window: Option<usize>,
+    shape: ops::AttentionShape,
 }
 
 impl Attention {
     fn attended(&self, pass: &Pass<'_>, x: Activation) -> Activation {
         let [q, k, v] = linear_each([&*self.q, &*self.k, &*self.v], pass, x);
-        let shape = ops::AttentionShape { offsets: pass.offsets.clone(), heads: self.heads, window: self.window };
-        ops::attention(q, k, v, &shape)
+        ops::attention(q, k, v, pass.offsets, &self.shape)
     }
 }
 
@@ -44,7 +42,7 @@ impl Block for Attention {
         past.keys.extend_from_slice(values(&k));
         past.values.extend_from_slice(values(&v));
         let (q, tape) = q.split_tape();
-        let y = ops::attention_continued(&q, &past.keys, &past.values, self.heads, self.window);
+        let y = ops::attention_continued(&q, &past.keys, &past.values, &self.shape);
         Some(self.out.forward(pass, activation(y, &tape)))
     }
 
@@ -76,7 +74,8 @@ pub(crate) fn standard_attention(
     let build = move |builder: &mut Builder<'_>| -> Box<dyn Block> {
         let mut layers = specs.iter().zip(&slots).map(|(spec, slot)| spec.build(&mut builder.scope(slot.weights)));
         let mut next = || layers.next().expect("four slots");
-        Box::new(Attention { q: next(), k: next(), v: next(), out: next(), heads, window })
+        let shape = ops::AttentionShape { window, ..ops::AttentionShape::new(heads) };
+        Box::new(Attention { q: next(), k: next(), v: next(), out: next(), shape })
     };
     Ok(BlockSpec { kind, rank, options, cost, build: Arc::new(build) })
 }

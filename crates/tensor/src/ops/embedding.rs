@@ -1,4 +1,4 @@
-//! The first operation of the model: token and position embeddings.
+//! The first operation of the model: token embeddings, and position embeddings where the model learns positions.
 
 use rayon::prelude::*;
 
@@ -6,9 +6,10 @@ use super::{BLOCK_ROWS, add_into};
 use crate::buffer::{filled, write_copy};
 use crate::{Activation, ActivationId, Node, Offsets, Parameter, Tape};
 
-/// Row i is `tokens_table[tokens[i]] + positions_table[position of i in its story]`.
+/// Row i is `tokens_table[tokens[i]]`, and with positions `+ positions_table[first_position + position of i in its story]`.
 ///
-/// tokens_table: vocabulary × features, positions_table: context × features. The output is tokens × features, on `tape`.
+/// tokens_table: vocabulary × features, positions_table: context × features. The output is tokens × features, on `tape`. In
+/// generation `first_position` is how many tokens of the story came before.
 ///
 /// Gradients: each output row's is added to its token's row and its position's row.
 ///
@@ -19,27 +20,30 @@ pub fn embedding(
     tokens: &[u32],
     offsets: &Offsets,
     tokens_table: &Parameter,
-    positions_table: &Parameter,
+    positions_table: Option<&Parameter>,
+    first_position: usize,
     tape: &Tape,
 ) -> Activation {
     let (vocabulary, features) = tokens_table.dims();
-    let (context, position_features) = positions_table.dims();
+    let (context, position_features) = positions_table.map_or((usize::MAX, features), Parameter::dims);
     assert_eq!(features, position_features, "one width for tokens and positions");
     assert_eq!(offsets.last(), Some(&tokens.len()), "offsets that end at the number of tokens");
     let rows: Vec<(usize, usize)> = offsets
         .windows(2)
-        .flat_map(|story| (story[0]..story[1]).enumerate())
-        .map(|(position, i)| (tokens[i] as usize, position))
+        .flat_map(|story| (story[0]..story[1]).zip(first_position..))
+        .map(|(i, position)| (tokens[i] as usize, position))
         .collect();
     assert!(rows.iter().all(|&(token, position)| token < vocabulary && position < context), "tokens in the tables");
 
-    let (token_rows, position_rows) = (tokens_table.values(), positions_table.values());
+    let (token_rows, position_rows) = (tokens_table.values(), positions_table.map(Parameter::values));
     // SAFETY: every row is written.
     let y = unsafe {
         filled(tokens.len() * features, |y| {
             y.par_chunks_exact_mut(features).with_min_len(BLOCK_ROWS).zip(&rows).for_each(|(y, &(token, position))| {
                 let y = write_copy(y, row(token_rows, token, features));
-                add_into(y, row(position_rows, position, features));
+                if let Some(position_rows) = position_rows {
+                    add_into(y, row(position_rows, position, features));
+                }
             });
         })
     };
@@ -48,13 +52,18 @@ pub fn embedding(
     let mut tape = tape.clone();
     if tape.is_recording() {
         let output = ActivationId::from(&y);
-        let (token_gradient, position_gradient) = (tokens_table.gradient_handle(), positions_table.gradient_handle());
+        let token_gradient = tokens_table.gradient_handle();
+        let position_gradient = positions_table.map(Parameter::gradient_handle);
         tape.record(move |gradients| {
             let dy = gradients.take(output);
-            let (mut d_token, mut d_position) = (token_gradient.borrow_mut(), position_gradient.borrow_mut());
-            for (dy, (token, position)) in dy.chunks_exact(features).zip(rows) {
-                add_into(&mut d_token[token * features..][..features], dy);
-                add_into(&mut d_position[position * features..][..features], dy);
+            let mut sum = token_gradient.borrow_mut();
+            for (dy, &(token, _)) in dy.chunks_exact(features).zip(&rows) {
+                add_into(&mut sum[token * features..][..features], dy);
+            }
+            let Some(position_gradient) = position_gradient else { return };
+            let mut sum = position_gradient.borrow_mut();
+            for (dy, &(_, position)) in dy.chunks_exact(features).zip(&rows) {
+                add_into(&mut sum[position * features..][..features], dy);
             }
         });
     }

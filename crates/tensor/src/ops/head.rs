@@ -1,4 +1,5 @@
-//! The language-model head, tied to the token embedding, and the cross-entropy, in one pass over blocks of tokens.
+//! The language-model head, a matrix of its own or tied to the token embedding, and the cross-entropy, in one pass over
+//! blocks of tokens.
 //!
 //! All logits at once would be tokens × vocabulary numbers, by far the largest matrix of a training step. They are
 //! computed for a block of tokens, turned into loss and gradient in place, multiplied into the two gradients, forgotten.
@@ -34,7 +35,8 @@ thread_local! {
     static LOGITS: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
 }
 
-/// The mean over tokens of `−ln softmax(x · Eᵀ)[target]`, in nats. x: tokens × features, E: vocabulary × features.
+/// The mean over tokens of `−ln softmax(x · Eᵀ)[target]`, in nats. x: tokens × features, E: vocabulary × features: the token
+/// embedding where the head is tied to it, another parameter where not.
 ///
 /// Gradients, with P = (softmax − one-hot target) / tokens: dx = P · E, dE = Pᵀ · x. They are computed together with the
 /// loss, so the loss must be the root of the backward pass (or one of several that are added up): its own gradient is 1.

@@ -1,7 +1,6 @@
 //! Layer normalisation (Ba, Kiros & Hinton 2016).
 
-use rayon::prelude::*;
-
+use super::norms::backward_rows;
 use super::{BLOCK_ROWS, add_into};
 use crate::buffer::mapped;
 use crate::simd::{sum, sum2, sum3, vectorised};
@@ -9,19 +8,21 @@ use crate::{Activation, ActivationId, Node, Parameter, dims, values};
 
 /// `y = (x − mean) / √(variance + epsilon) · weight + bias`, mean and (biased) variance over each token's features.
 ///
-/// x: tokens × features; weight, bias: 1 × features.
+/// x: tokens × features; weight, bias: 1 × features; without a bias nothing is added.
 ///
 /// Gradients, with x̂ the normalised token and g = dy ∘ weight: dx = (g − mean(g) − x̂ · mean(g ∘ x̂)) / √(variance +
 /// epsilon), d weight = Σ dy ∘ x̂, d bias = Σ dy.
 ///
 /// # Panics
 /// When weight or bias has another width than `x`.
-pub fn layer_norm(x: Activation, weight: &Parameter, bias: &Parameter, epsilon: f32) -> Activation {
+pub fn layer_norm(x: Activation, weight: &Parameter, bias: Option<&Parameter>, epsilon: f32) -> Activation {
     let (x, mut tape) = x.split_tape();
     let (tokens, features) = dims(&x);
-    assert_eq!((weight.dims(), bias.dims()), ((1, features), (1, features)), "a weight and a bias a feature");
+    assert_eq!(weight.dims(), (1, features), "a weight a feature");
+    assert!(bias.is_none_or(|bias| bias.dims() == (1, features)), "one bias a feature");
 
-    let (w, b) = (weight.values(), bias.values());
+    let zeros = vec![0.0; features];
+    let (w, b) = (weight.values(), bias.map_or(zeros.as_slice(), Parameter::values));
     // SAFETY: the blocks are whole rows, and every number of a row is written.
     let y = unsafe {
         mapped(values(&x), BLOCK_ROWS * features, |y, x| {
@@ -42,44 +43,28 @@ pub fn layer_norm(x: Activation, weight: &Parameter, bias: &Parameter, epsilon: 
 
     if tape.is_recording() {
         let output = ActivationId::from(&y);
-        let weight_value = weight.value().clone();
-        let (weight_gradient, bias_gradient) = (weight.gradient_handle(), bias.gradient_handle());
+        let (weight, weight_gradient) = (weight.value().clone(), weight.gradient_handle());
+        let bias_gradient = bias.map(Parameter::gradient_handle);
         tape.record(move |gradients| {
-            let mut dx = gradients.take(output);
-            let w = values(&weight_value);
-            let block = BLOCK_ROWS * features;
-            // dy becomes dx, row by row, and is added to what the input's gradient may already hold.
-            let sum = gradients.of(&x).so_far();
-            let is_new = sum.is_none();
-            let mut sums: Vec<_> = sum.into_iter().flat_map(|sum| sum.chunks_mut(block)).map(Some).collect();
-            sums.resize_with(tokens.div_ceil(BLOCK_ROWS), || None);
-            let partial: Vec<(Vec<f32>, Vec<f32>)> = dx
-                .par_chunks_mut(block)
-                .zip(values(&x).par_chunks(block))
-                .zip(sums)
-                .map(|((dy, x), sum)| {
-                    let (mut dw, mut db) = (vec![0.0; features], vec![0.0; features]);
-                    vectorised(
-                        #[inline(always)]
-                        || {
-                            for (dy, x) in dy.chunks_exact_mut(features).zip(x.chunks_exact(features)) {
-                                backward_row(x, w, epsilon, dy, &mut dw, &mut db);
-                            }
-                            if let Some(sum) = sum {
-                                add_into(sum, dy);
-                            }
-                        },
-                    );
-                    (dw, db)
-                })
-                .collect();
-            if is_new {
-                gradients.of(&x).add(dx);
-            }
-            let (mut dw, mut db) = (weight_gradient.borrow_mut(), bias_gradient.borrow_mut());
-            for (block_dw, block_db) in &partial {
-                add_into(&mut dw, block_dw);
-                add_into(&mut db, block_db);
+            let dy = gradients.take(output);
+            let w = values(&weight);
+            // Σ dy ∘ x̂, then Σ dy.
+            let partial = backward_rows(
+                gradients,
+                &x,
+                dy,
+                2 * features,
+                #[inline(always)]
+                |x, dy, sums| {
+                    let (dw, db) = sums.split_at_mut(features);
+                    backward_row(x, w, epsilon, dy, dw, db);
+                },
+            );
+            let mut dw = weight_gradient.borrow_mut();
+            partial.iter().for_each(|block| add_into(&mut dw, &block[..features]));
+            if let Some(gradient) = bias_gradient {
+                let mut db = gradient.borrow_mut();
+                partial.iter().for_each(|block| add_into(&mut db, &block[features..]));
             }
         });
     }

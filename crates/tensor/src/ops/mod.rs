@@ -6,13 +6,18 @@
 
 mod add;
 mod attention;
+mod dropout;
 mod embedding;
-mod gelu;
-mod gelu_linear;
 mod head;
 mod layer_norm;
 mod linear;
+mod multiply;
+mod nonlinear;
+mod norms;
+mod rms_norm;
+mod rotary;
 mod scale_columns;
+mod sparse_linear;
 mod weighted_sum;
 mod with_dfdx;
 
@@ -20,13 +25,17 @@ use rayon::prelude::*;
 
 pub use add::{add, add_with_bias};
 pub use attention::{AttentionShape, attention, attention_continued};
+pub use dropout::dropout;
 pub use embedding::embedding;
-pub use gelu::gelu;
-pub use gelu_linear::gelu_linear;
 pub use head::{LOGITS_AT_ONCE, head_cross_entropy, head_logits};
 pub use layer_norm::layer_norm;
 pub use linear::{linear, linear_each};
+pub use multiply::{multiply, scale};
+pub use nonlinear::{Nonlinearity, gated, gelu, gelu_linear, nonlinear, nonlinear_linear};
+pub use rms_norm::rms_norm;
+pub use rotary::rotary;
 pub use scale_columns::scale_columns;
+pub use sparse_linear::sparse_linear;
 pub use weighted_sum::weighted_sum;
 pub use with_dfdx::{DfdxMatrix, DfdxTape, with_dfdx};
 

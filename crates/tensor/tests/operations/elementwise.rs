@@ -1,10 +1,9 @@
-//! `add`, `scale_columns` and `gelu` against dfdx's `add`, `mul` and `fast_gelu` (the tanh form).
+//! `add`, `multiply`, `scale` and `scale_columns` against dfdx's `add` and `mul`.
 
-use lrx_tensor::dfdx::prelude::*;
 use lrx_tensor::ops;
 use proptest::prelude::*;
 
-use crate::common::{check, constant, input, repeated, transposed};
+use crate::common::{branch, check, input, repeated};
 
 /// Rows and columns: from a single number to more than one block of rows of a thread.
 fn shapes() -> impl Strategy<Value = (usize, usize)> {
@@ -61,56 +60,47 @@ proptest! {
     }
 
     #[test]
-    fn gelu((rows, columns) in shapes(), seed: u64, range in 0.1f32..20.0) {
-        // The largest number of value and gradients is at most `range` and 1.2.
-        check([input(seed, rows, columns).map(|x| x * range)], |[x], tape| ops::gelu(x.on(tape)), |[x]| x.fast_gelu());
-    }
-}
-
-proptest! {
-    #[test]
-    fn gelu_and_the_matrix_behind_it((rows, columns) in shapes(), outputs in 1..40usize, bias: bool, seed: u64) {
-        // Divided so that what is summed is of order 1 in both directions, as the tolerance supposes.
-        let w = input(seed ^ 1, outputs, columns).map(|w| w / (outputs.max(columns) as f32).sqrt());
-        let b = input(seed ^ 2, 1, columns).map(|b| if bias { 2.0 * b } else { 0.0 });
-        let x = input(seed, rows, columns).map(|x| 3.0 * x);
+    fn multiply((rows, columns) in shapes(), seed: u64) {
         check(
-            [x.clone(), b.clone(), w.clone()],
-            |[x, b, w], tape| ops::gelu_linear(x.on(tape), Some(b), w),
-            |[x, b, w]| (x + repeated(b, rows)).fast_gelu().matmul(transposed(w)),
+            [input(seed, rows, columns), input(seed ^ 1, rows, columns)],
+            |[a, b], tape| ops::multiply(a.on(tape), b.on(tape)),
+            |[a, b]| a * b,
         );
-        if !bias {
-            check(
-                [x, w],
-                |[x, w], tape| ops::gelu_linear(x.on(tape), None, w),
-                |[x, w]| x.fast_gelu().matmul(transposed(w)),
-            );
-        }
+    }
+
+    #[test]
+    fn multiply_one_thing_by_itself((rows, columns) in shapes(), seed: u64) {
+        check(
+            [input(seed, rows, columns)],
+            |[x], tape| {
+                let x = x.on(tape);
+                ops::multiply(x.clone(), x)
+            },
+            |[x]| x.square(),
+        );
+    }
+
+    #[test]
+    fn scale((rows, columns) in shapes(), factor in -3.0f32..3.0, seed: u64) {
+        check(
+            [input(seed, rows, columns)],
+            |[x], tape| ops::scale(x.on(tape), factor),
+            |[x]| x * f64::from(factor),
+        );
     }
 }
 
 #[test]
-fn add_and_gelu_over_several_blocks() {
-    let [x, y] = [1, 2].map(|seed| input(seed, 150, 301));
-    check([x, y], |[x, y], tape| ops::gelu(ops::add(x.on(tape), y.on(tape))), |[x, y]| (x + y).fast_gelu());
-}
-
-#[test]
-fn gelu_far_from_zero() {
-    // 0 and the identity, without overflow: the exponential inside is that of 2 · 0.8 · 0.045 · 10¹².
-    let values = vec![-1e4, -100.0, -20.0, -9.0, -0.0, 0.0, 9.0, 20.0, 100.0, 1e4];
-    let x = crate::common::Input { rows: 2, columns: 5, values };
-    check([x], |[x], tape| ops::gelu(x.on(tape)), |[x]| x.fast_gelu());
-}
-
-#[test]
-fn the_reference_of_gelu_is_the_tanh_form() {
-    // The exact form differs by up to 5e-4 and would not pass.
-    let x = constant(1, 7, |_, j| j as f64 - 3.0);
-    for (y, x) in x.clone().fast_gelu().as_vec().into_iter().zip(x.as_vec()) {
-        let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x * x * x);
-        assert!((y - 0.5 * x * (1.0 + inner.tanh())).abs() < 1e-15);
-    }
+fn over_several_blocks() {
+    let inputs = [1, 2].map(|seed| input(seed, 150, 301));
+    check(
+        inputs,
+        |[x, y], tape| {
+            let x = x.on(tape);
+            ops::multiply(ops::scale(ops::add(x.clone(), y.on(tape)), -0.3), x)
+        },
+        |[x, y]| (branch(&x) + y) * -0.3 * x,
+    );
 }
 
 #[test]
@@ -129,10 +119,10 @@ fn add_refuses_a_bias_of_another_width() {
 }
 
 #[test]
-#[should_panic(expected = "inputs of a 4 × 2 matrix")]
-fn gelu_linear_refuses_another_width() {
-    let [x, w] = [(5, 3), (4, 2)].map(|(rows, columns)| input(1, rows, columns).parameter());
-    ops::gelu_linear(x.on(&lrx_tensor::Tape::silent()), None, &w);
+#[should_panic(expected = "shapes of a product element by element")]
+fn multiply_refuses_other_shapes() {
+    let tape = lrx_tensor::Tape::silent();
+    ops::multiply(input(1, 2, 3).parameter().on(&tape), input(1, 3, 2).parameter().on(&tape));
 }
 
 #[test]

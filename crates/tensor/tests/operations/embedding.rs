@@ -21,7 +21,7 @@ fn check_stories(lengths: &[usize], vocabulary: usize, features: usize, seed: u6
     let context = lengths.iter().max().unwrap() + seed as usize % 2;
     check(
         [input(seed, vocabulary, features), input(seed ^ 1, context, features)],
-        |[e, p], tape| ops::embedding(&tokens, &offsets(lengths), e, p, tape),
+        |[e, p], tape| ops::embedding(&tokens, &offsets(lengths), e, Some(p), 0, tape),
         |[e, p]| gathered(e, &token_rows) + gathered(p, &position_rows),
     );
 }
@@ -50,8 +50,8 @@ fn two_batches_with_the_same_tables() {
     check(
         [input(1, 7, 3), input(2, 9, 3)],
         |[e, p], tape| {
-            let y = ops::embedding(&first, &offsets(&[4, 5]), e, p, tape);
-            ops::add(y, ops::embedding(&second, &offsets(&[9]), e, p, tape))
+            let y = ops::embedding(&first, &offsets(&[4, 5]), e, Some(p), 0, tape);
+            ops::add(y, ops::embedding(&second, &offsets(&[9]), e, Some(p), 0, tape))
         },
         |[e, p]| {
             let y = gathered(branch(&e), &rows_of(&first)) + gathered(branch(&p), &[0, 1, 2, 3, 0, 1, 2, 3, 4]);
@@ -61,14 +61,34 @@ fn two_batches_with_the_same_tables() {
 }
 
 #[test]
+fn without_positions() {
+    let tokens = indices(1, 70, 11);
+    let rows: Vec<usize> = tokens.iter().map(|&token| token as usize).collect();
+    check(
+        [input(1, 11, 5)],
+        |[e], tape| ops::embedding(&tokens, &offsets(&[3, 0, 67]), e, None, 0, tape),
+        |[e]| gathered(e, &rows),
+    );
+}
+
+#[test]
+fn positions_that_begin_later() {
+    check(
+        [input(1, 7, 3), input(2, 9, 3)],
+        |[e, p], tape| ops::embedding(&[5, 0, 6, 1, 1], &offsets(&[4, 1]), e, Some(p), 5, tape),
+        |[e, p]| gathered(e, &[5, 0, 6, 1, 1]) + gathered(p, &[5, 6, 7, 8, 5]),
+    );
+}
+
+#[test]
 fn no_tokens_at_all() {
     let [e, p] = [input(1, 3, 2), input(2, 4, 2)].map(|x| x.parameter());
-    let y = ops::embedding(&[], &offsets(&[0, 0]), &e, &p, &Tape::recording());
+    let y = ops::embedding(&[], &offsets(&[0, 0]), &e, Some(&p), 0, &Tape::recording());
     assert_eq!(lrx_tensor::dims(&y), (0, 2));
 }
 
 fn refused(tokens: &[u32], lengths: &[usize], [e, p]: [Input; 2]) {
-    ops::embedding(tokens, &offsets(lengths), &e.parameter(), &p.parameter(), &Tape::silent());
+    ops::embedding(tokens, &offsets(lengths), &e.parameter(), Some(&p.parameter()), 0, &Tape::silent());
 }
 
 #[test]
@@ -87,4 +107,11 @@ fn refuses_a_story_longer_than_the_context() {
 #[should_panic(expected = "offsets that end at the number of tokens")]
 fn refuses_offsets_of_another_batch() {
     refused(&[0; 4], &[3], [input(1, 3, 2), input(2, 4, 2)]);
+}
+
+#[test]
+#[should_panic(expected = "tokens in the tables")]
+fn refuses_to_begin_so_late_that_the_context_ends() {
+    let [e, p] = [input(1, 3, 2), input(2, 4, 2)].map(|x| x.parameter());
+    ops::embedding(&[0; 2], &offsets(&[2]), &e, Some(&p), 3, &Tape::silent());
 }

@@ -90,6 +90,27 @@ fn a_loss_beside_others_on_the_same_activation() {
     assert_outcome(&is, &should, TOLERANCE);
 }
 
+/// Tied, the one table has both gradients; untied, each has its own.
+#[test]
+fn tied_to_the_embedding_or_not() {
+    let (tokens, targets) = (indices(1, 9, 13), indices(2, 9, 13));
+    let gathered = |table: Exact| {
+        let one_hot = constant(9, 13, |i, j| f64::from(u8::from(tokens[i] as usize == j)));
+        one_hot.retaped::<OwnedTape<f64, Cpu>>().matmul(table)
+    };
+    let offsets = crate::common::offsets(&[4, 5]);
+    let tables = [input(1, 13, 6), input(2, 13, 6)];
+    let is = computed_loss(&tables, |[e, w], tape| {
+        ops::head_cross_entropy(ops::embedding(&tokens, &offsets, e, None, 0, tape), w, &targets)
+    });
+    assert_outcome(&is, &expected_loss(&tables, |[e, w]| reference(gathered(e), w, &targets)), TOLERANCE);
+    let [table, _] = tables;
+    let is = computed_loss(&[table.clone()], |[e], tape| {
+        ops::head_cross_entropy(ops::embedding(&tokens, &offsets, e, None, 0, tape), e, &targets)
+    });
+    assert_outcome(&is, &expected_loss(&[table], |[e]| reference(gathered(branch(&e)), e, &targets)), TOLERANCE);
+}
+
 /// Loss and gradients from the definition: p = softmax(x · Eᵀ), dlogits = (p − one-hot) / tokens.
 fn plain(x: &[f32], embedding: &[f32], targets: &[u32]) -> Outcome<f64> {
     let (tokens, features) = (targets.len(), x.len() / targets.len());

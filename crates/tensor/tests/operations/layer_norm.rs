@@ -9,7 +9,7 @@ use crate::common::{Exact, Input, TOLERANCE, assert_outcome, branch, check, comp
 const EPSILON: f32 = 1e-5;
 
 fn operation([x, weight, bias]: &[Parameter; 3], tape: &Tape) -> Activation {
-    ops::layer_norm(x.on(tape), weight, bias, EPSILON)
+    ops::layer_norm(x.on(tape), weight, Some(bias), EPSILON)
 }
 
 fn reference([x, weight, bias]: [Exact; 3]) -> Exact {
@@ -38,13 +38,24 @@ proptest! {
 }
 
 #[test]
+fn without_a_bias() {
+    for features in [1, 6, 130] {
+        check(
+            [tokens_of(1, 70, features), input(2, 1, features)],
+            |[x, weight], tape| ops::layer_norm(x.on(tape), weight, None, EPSILON),
+            |[x, weight]| x.normalize::<Axis<1>>(f64::from(EPSILON)) * repeated(weight, 70),
+        );
+    }
+}
+
+#[test]
 fn gradients_are_added_to_those_of_other_uses() {
     // The tokens are used beside the operation, weight and bias by two.
     check(
         [tokens_of(1, 40, 6), input(2, 1, 6).map(|w| w + 1.5), input(3, 1, 6)],
         |[x, w, b], tape| {
             let x = x.on(tape);
-            let y = ops::layer_norm(ops::layer_norm(x.clone(), w, b, EPSILON), w, b, EPSILON);
+            let y = ops::layer_norm(ops::layer_norm(x.clone(), w, Some(b), EPSILON), w, Some(b), EPSILON);
             ops::add(y, x)
         },
         |[x, w, b]| {
@@ -75,14 +86,20 @@ fn each_epsilon() {
         let inputs = [tokens_of(1, 3, 6), input(2, 1, 6), input(3, 1, 6)];
         check(
             inputs,
-            |[x, w, b], tape| ops::layer_norm(x.on(tape), w, b, epsilon),
+            |[x, w, b], tape| ops::layer_norm(x.on(tape), w, Some(b), epsilon),
             |[x, w, b]| x.normalize::<Axis<1>>(f64::from(epsilon)) * repeated(w, 3) + repeated(b, 3),
         );
     }
 }
 
 #[test]
-#[should_panic(expected = "a weight and a bias a feature")]
+#[should_panic(expected = "a weight a feature")]
 fn refuses_a_weight_of_another_width() {
     operation(&[input(1, 2, 3), input(2, 1, 4), input(3, 1, 3)].map(|x| x.parameter()), &Tape::silent());
+}
+
+#[test]
+#[should_panic(expected = "one bias a feature")]
+fn refuses_a_bias_of_another_width() {
+    operation(&[input(1, 2, 3), input(2, 1, 3), input(3, 1, 4)].map(|x| x.parameter()), &Tape::silent());
 }

@@ -4,12 +4,17 @@
 mod adamw;
 mod attention;
 mod common;
+mod dropout;
 mod elementwise;
 mod embedding;
 mod head;
 mod layer_norm;
 mod linear;
 mod matmul;
+mod nonlinear;
 mod pytorch;
+mod rms_norm;
+mod rotary;
+mod sparse_linear;
 mod tape;
 mod threads;

@@ -3,8 +3,10 @@
 //! The literals are in a file of their own, whose comments name the formulas of the inputs.
 
 #[rustfmt::skip]
+#[expect(clippy::approx_constant, reason = "a gradient happens to be near π / 6")]
 mod literals;
 
+use lrx_tensor::ops::Nonlinearity;
 use lrx_tensor::{Activation, Parameter, Tape, adamw, matrix, ops};
 
 use crate::common::{Input, Outcome, TOLERANCE, assert_close, assert_outcome, computed_loss, offsets, sum};
@@ -41,15 +43,49 @@ fn exact<const N: usize>(value: &[f32], gradients: [&[f32]; N]) -> Outcome<f64> 
 }
 
 #[test]
-fn gelu() {
-    let x = Input { rows: 3, columns: 4, values: GELU_X.to_vec() };
-    let mut value = vec![];
-    let is = computed_loss(&[x], |[x], tape| {
-        let y = ops::gelu(x.on(tape));
-        value = lrx_tensor::values(&y).to_vec();
-        sum(y)
-    });
-    assert_outcome(&Outcome { value, ..is }, &exact(&GELU_Y, [&GELU_DERIVATIVE]), TOLERANCE);
+fn nonlinearities() {
+    for (kind, value, derivative) in [
+        (Nonlinearity::GeluTanh, GELU_Y, GELU_DERIVATIVE),
+        (Nonlinearity::Gelu, EXACT_GELU_Y, EXACT_GELU_DERIVATIVE),
+        (Nonlinearity::Silu, SILU_Y, SILU_DERIVATIVE),
+        (Nonlinearity::Relu, RELU_Y, RELU_DERIVATIVE),
+        (Nonlinearity::Relu2, RELU2_Y, RELU2_DERIVATIVE),
+    ] {
+        let x = Input { rows: 3, columns: 4, values: GELU_X.to_vec() };
+        let mut is_value = vec![];
+        let is = computed_loss(&[x], |[x], tape| {
+            let y = ops::nonlinear(x.on(tape), kind);
+            is_value = lrx_tensor::values(&y).to_vec();
+            sum(y)
+        });
+        assert_outcome(&Outcome { value: is_value, ..is }, &exact(&value, [&derivative]), TOLERANCE);
+    }
+}
+
+#[test]
+fn rms_norm() {
+    check(
+        [sine(3, 5), wave(1, 5, |i| 1.0 + 0.1 * i.cos())],
+        |[x, weight], tape| ops::rms_norm(x.on(tape), weight, 1e-5),
+        (&RMS_NORM_Y, [&RMS_NORM_DX, &RMS_NORM_DWEIGHT]),
+    );
+}
+
+#[test]
+fn rotary() {
+    check([sine(5, 8)], |[x], tape| ops::rotary(x.on(tape), &offsets(&[3, 2]), 2, 100.0, 2), (&ROTARY_Y, [&ROTARY_DX]));
+}
+
+#[test]
+fn grouped_attention() {
+    let k = wave(5, 4, |i| (0.5 * i + 0.1).cos());
+    let v = wave(5, 4, |i| (0.9 * i - 0.4).sin());
+    let shape = ops::AttentionShape { key_value_heads: 2, scale: 0.5_f32.sqrt(), ..ops::AttentionShape::new(4) };
+    check(
+        [sine(5, 8), k, v],
+        |[q, k, v], tape| ops::attention(q.on(tape), k.on(tape), v.on(tape), &offsets(&[3, 2]), &shape),
+        (&GROUPED_ATTENTION_Y, [&GROUPED_ATTENTION_DQ, &GROUPED_ATTENTION_DK, &GROUPED_ATTENTION_DV]),
+    );
 }
 
 #[test]
@@ -58,7 +94,7 @@ fn layer_norm() {
     let bias = wave(1, 5, |i| 0.05 * (i + 1.0).sin());
     check(
         [sine(3, 5), weight, bias],
-        |[x, weight, bias], tape| ops::layer_norm(x.on(tape), weight, bias, 1e-5),
+        |[x, weight, bias], tape| ops::layer_norm(x.on(tape), weight, Some(bias), 1e-5),
         (&LAYER_NORM_Y, [&LAYER_NORM_DX, &LAYER_NORM_DWEIGHT, &LAYER_NORM_DBIAS]),
     );
 }
@@ -66,8 +102,12 @@ fn layer_norm() {
 fn check_attention(window: Option<usize>, expected: (&[f32], [&[f32]; 3])) {
     let k = wave(5, 4, |i| (0.5 * i + 0.1).cos());
     let v = wave(5, 4, |i| (0.9 * i - 0.4).sin());
-    let shape = ops::AttentionShape { offsets: offsets(&[3, 2]), heads: 2, window };
-    check([sine(5, 4), k, v], |[q, k, v], tape| ops::attention(q.on(tape), k.on(tape), v.on(tape), &shape), expected);
+    let (offsets, shape) = (offsets(&[3, 2]), ops::AttentionShape { window, ..ops::AttentionShape::new(2) });
+    check(
+        [sine(5, 4), k, v],
+        |[q, k, v], tape| ops::attention(q.on(tape), k.on(tape), v.on(tape), &offsets, &shape),
+        expected,
+    );
 }
 
 #[test]

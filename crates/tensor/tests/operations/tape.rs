@@ -197,10 +197,10 @@ fn forward(tape: &Tape) -> Activation {
     let [e, p, g, w, b] = [(9, 4), (5, 4), (1, 4), (4, 4), (1, 4)]
         .map(|(rows, columns)| input((rows * columns) as u64, rows, columns).parameter());
     let offsets = crate::common::offsets(&[3, 0, 5]);
-    let x = ops::embedding(&[0, 8, 3, 3, 1, 7, 2, 5], &offsets, &e, &p, tape);
-    let x = ops::scale_columns(ops::layer_norm(x, &g, &b, 1e-5), &g);
-    let shape = ops::AttentionShape { offsets, heads: 2, window: None };
-    let y = ops::attention(x.clone(), x.clone(), ops::linear(x.clone(), &w, Some(&b)), &shape);
+    let x = ops::embedding(&[0, 8, 3, 3, 1, 7, 2, 5], &offsets, &e, Some(&p), 0, tape);
+    let x = ops::scale_columns(ops::layer_norm(x, &g, Some(&b), 1e-5), &g);
+    let shape = ops::AttentionShape::new(2);
+    let y = ops::attention(x.clone(), x.clone(), ops::linear(x.clone(), &w, Some(&b)), &offsets, &shape);
     ops::with_dfdx([ops::gelu(ops::add(x, y))], [&w], |[y], [w]| y.matmul(w).tanh())
 }
 
@@ -241,12 +241,12 @@ fn silent_and_recording_merge_into_recording() {
 #[test]
 fn attention_records_when_any_of_its_inputs_does() {
     let inputs = [1, 2, 3].map(|seed| input(seed, 5, 4));
-    let shape = ops::AttentionShape { offsets: crate::common::offsets(&[5]), heads: 1, window: None };
+    let (offsets, shape) = (crate::common::offsets(&[5]), ops::AttentionShape::new(1));
     for recorded in 0..3 {
         let parameters = inputs.each_ref().map(|input| input.parameter());
         let (recording, silent) = (Tape::recording(), Tape::silent());
         let [q, k, v] = [0, 1, 2].map(|i| parameters[i].on(if i == recorded { &recording } else { &silent }));
-        Tape::backward(ops::weighted_sum(ops::attention(q, k, v, &shape), &inputs[0].matrix()));
+        Tape::backward(ops::weighted_sum(ops::attention(q, k, v, &offsets, &shape), &inputs[0].matrix()));
         for (i, parameter) in parameters.iter().enumerate() {
             assert_eq!(parameter.gradient().iter().any(|&g| g != 0.0), i == recorded, "input {i} of {recorded}");
         }

@@ -1,6 +1,6 @@
 //! Results are bit-identical whatever the number of threads, for sizes of many blocks and tiles.
 
-use lrx_tensor::ops::{self, AttentionShape};
+use lrx_tensor::ops::{self, AttentionShape, Nonlinearity};
 use lrx_tensor::{MatMut, MatRef, Threads, adamw, dims, matmul, values};
 
 use crate::common::{Outcome, computed, computed_loss, indices, input, offsets};
@@ -45,9 +45,54 @@ fn scale_columns() {
 }
 
 #[test]
-fn gelu() {
+fn multiply_and_scale() {
     assert_same_on_any_threads(|| {
-        computed(&[input(1, TOKENS, FEATURES).map(|x| 4.0 * x)], |[x], tape| ops::gelu(x.on(tape)))
+        computed(&[input(1, TOKENS, FEATURES), input(2, TOKENS, FEATURES)], |[a, b], tape| {
+            ops::scale(ops::multiply(a.on(tape), b.on(tape)), 0.3)
+        })
+    });
+}
+
+#[test]
+fn dropout() {
+    assert_same_on_any_threads(|| {
+        computed(&[input(1, TOKENS, FEATURES)], |[x], tape| ops::dropout(x.on(tape), 0.2, 3))
+    });
+}
+
+#[test]
+fn nonlinear() {
+    for kind in Nonlinearity::ALL {
+        assert_same_on_any_threads(|| {
+            computed(&[input(1, TOKENS, FEATURES).map(|x| 4.0 * x)], |[x], tape| ops::nonlinear(x.on(tape), kind))
+        });
+    }
+}
+
+#[test]
+fn gated() {
+    assert_same_on_any_threads(|| {
+        computed(&[input(1, TOKENS, FEATURES), input(2, TOKENS, FEATURES)], |[a, b], tape| {
+            ops::gated(a.on(tape), b.on(tape), Nonlinearity::Silu)
+        })
+    });
+}
+
+#[test]
+fn rms_norm() {
+    assert_same_on_any_threads(|| {
+        computed(&[input(1, TOKENS, FEATURES), input(2, 1, FEATURES)], |[x, w], tape| {
+            ops::rms_norm(x.on(tape), w, 1e-5)
+        })
+    });
+}
+
+#[test]
+fn rotary() {
+    assert_same_on_any_threads(|| {
+        computed(&[input(1, TOKENS, FEATURES)], |[x], tape| {
+            ops::rotary(x.on(tape), &offsets(&[150, 0, 33, 150]), 6, 10_000.0, 7)
+        })
     });
 }
 
@@ -55,7 +100,7 @@ fn gelu() {
 fn layer_norm() {
     assert_same_on_any_threads(|| {
         computed(&[input(1, TOKENS, FEATURES), input(2, 1, FEATURES), input(3, 1, FEATURES)], |[x, w, b], tape| {
-            ops::layer_norm(x.on(tape), w, b, 1e-5)
+            ops::layer_norm(x.on(tape), w, Some(b), 1e-5)
         })
     });
 }
@@ -73,6 +118,17 @@ fn linear() {
 }
 
 #[test]
+fn sparse_linear() {
+    let outputs = 150;
+    let support: Vec<u32> = (0..(outputs * FEATURES) as u32).filter(|place| place % 7 == 3).collect();
+    assert_same_on_any_threads(|| {
+        computed(&[input(1, TOKENS, FEATURES), input(2, 1, support.len())], |[x, s], tape| {
+            ops::sparse_linear(x.on(tape), s, &support, outputs)
+        })
+    });
+}
+
+#[test]
 fn linear_each() {
     // Together, and one after the other.
     for outputs in [19, 200] {
@@ -86,12 +142,12 @@ fn linear_each() {
 }
 
 #[test]
-fn gelu_linear() {
-    for outputs in [31, 528] {
+fn nonlinear_linear() {
+    for (outputs, kind) in [(31, Nonlinearity::GeluTanh), (528, Nonlinearity::Gelu)] {
         assert_same_on_any_threads(|| {
             computed(
                 &[input(1, TOKENS, FEATURES), input(2, 1, FEATURES), input(3, outputs, FEATURES)],
-                |[x, b, w], tape| ops::gelu_linear(x.on(tape), Some(b), w),
+                |[x, b, w], tape| ops::nonlinear_linear(x.on(tape), Some(b), w, kind),
             )
         });
     }
@@ -111,19 +167,20 @@ fn embedding() {
     let tokens = indices(1, TOKENS, 50);
     assert_same_on_any_threads(|| {
         computed(&[input(1, 50, FEATURES), input(2, 200, FEATURES)], |[e, p], tape| {
-            ops::embedding(&tokens, &offsets(&[150, 0, 33, 150]), e, p, tape)
+            ops::embedding(&tokens, &offsets(&[150, 0, 33, 150]), e, Some(p), 0, tape)
         })
     });
 }
 
 #[test]
 fn attention() {
-    for window in [None, Some(40)] {
+    for (window, key_value_heads) in [(None, 4), (Some(40), 4), (None, 2)] {
         assert_same_on_any_threads(|| {
-            let shape = AttentionShape { offsets: offsets(&[150, 0, 33, 1, 149]), heads: 4, window };
-            computed(&[1, 2, 3].map(|seed| input(seed, TOKENS, FEATURES)), |[q, k, v], tape| {
-                ops::attention(q.on(tape), k.on(tape), v.on(tape), &shape)
-            })
+            let (offsets, plain) = (offsets(&[150, 0, 33, 1, 149]), AttentionShape::new(4));
+            let shape = AttentionShape { window, key_value_heads, ..plain };
+            let width = FEATURES / 4 * key_value_heads;
+            let inputs = [(1, FEATURES), (2, width), (3, width)].map(|(seed, width)| input(seed, TOKENS, width));
+            computed(&inputs, |[q, k, v], tape| ops::attention(q.on(tape), k.on(tape), v.on(tape), &offsets, &shape))
         });
     }
 }

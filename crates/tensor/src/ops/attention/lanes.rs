@@ -43,6 +43,11 @@ impl Head {
         Self { rows: vec![0.0; other.rows.len()], ..*other }
     }
 
+    /// Multiplies every number.
+    pub(super) fn multiply(&mut self, factor: f32) {
+        self.rows.iter_mut().for_each(|number| *number *= factor);
+    }
+
     pub(super) fn tokens(&self) -> usize {
         self.tokens
     }
