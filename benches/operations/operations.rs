@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use lrx_tensor::allocator::{Allocator, KeepFreedMemory};
-use lrx_tensor::ops::AttentionShape;
+use lrx_tensor::ops::{AttentionShape, Nonlinearity};
 use lrx_tensor::{
     Activation, MatMut, MatRef, Matrix, Offsets, Parameter, Scalar, Tape, Threads, activation, adamw, dims, matmul,
-    matrix, ops,
+    matrix, muon, ops, sgd,
 };
 use measurement::OfLimit;
 
@@ -149,24 +149,38 @@ fn linear_layers(bench: &mut Bench) {
     for (name, outputs) in [("c_proj", HIDDEN), ("the first of c_proj, rank 31", 31)] {
         let (x, bias, weight) = (random(TOKENS, INNER), parameter(1, INNER), parameter(outputs, INNER));
         let work = 2 * TOKENS * INNER * outputs;
-        passes(bench, &format!("gelu and {name}"), &Throughput::Elements, (work, 2 * work), &|tape| {
-            ops::gelu_linear(activation(x.clone(), tape), Some(&bias), &weight)
+        for kind in [Nonlinearity::GeluTanh, Nonlinearity::Gelu] {
+            passes(bench, &format!("{kind} and {name}"), &Throughput::Elements, (work, 2 * work), &|tape| {
+                ops::nonlinear_linear(activation(x.clone(), tape), Some(&bias), &weight, kind)
+            });
+        }
+    }
+    for (share, every) in [("1 in 32", 32), ("1 in 8", 8)] {
+        let support: Vec<u32> = (0..(HIDDEN * INNER) as u32).filter(|place| place * 7919 % every == 0).collect();
+        let (x, nonzeros) = (random(TOKENS, HIDDEN), parameter(1, support.len()));
+        let work = 2 * TOKENS * support.len();
+        passes(bench, &format!("sparse c_fc, {share}"), &Throughput::Elements, (work, 2 * work), &|tape| {
+            ops::sparse_linear(activation(x.clone(), tape), &nonzeros, &support, INNER)
         });
     }
 }
 
 fn attention(bench: &mut Bench) {
-    for (name, story, window) in
-        [("", STORY, None), (" in a window of 64", STORY, Some(64)), (", stories of 1,024", TOKENS, None)]
-    {
-        let [q, k, v] = [(); 3].map(|()| random(TOKENS, HIDDEN));
+    let plain = AttentionShape::new(HEADS);
+    for (name, story, shape) in [
+        ("", STORY, plain),
+        (" in a window of 64", STORY, AttentionShape { window: Some(64), ..plain }),
+        (", stories of 1,024", TOKENS, plain),
+        (", 4 heads of keys and values", STORY, AttentionShape { key_value_heads: 4, scale: 0.2, ..plain }),
+    ] {
+        let q = random(TOKENS, HIDDEN);
+        let [k, v] = [(); 2].map(|()| random(TOKENS, HIDDEN / HEADS * shape.key_value_heads));
         let offsets: Offsets = (0..=TOKENS).step_by(story).collect();
-        let shape = AttentionShape { offsets, heads: HEADS, window };
-        let pairs: usize = (1..=story).map(|i| i.min(window.unwrap_or(story))).sum::<usize>() * TOKENS / story;
+        let pairs: usize = (1..=story).map(|i| i.min(shape.window.unwrap_or(story))).sum::<usize>() * TOKENS / story;
         let work = 4 * HIDDEN * pairs;
         passes(bench, &format!("attention{name}"), &Throughput::Elements, (work, 2 * work), &|tape| {
             let [q, k, v] = [&q, &k, &v].map(|x| activation(x.clone(), tape));
-            ops::attention(q, k, v, &shape)
+            ops::attention(q, k, v, &offsets, &shape)
         });
     }
 }
@@ -178,9 +192,25 @@ fn elementwise(bench: &mut Bench) {
     let (weight, bias) = (parameter(1, HIDDEN), parameter(1, HIDDEN));
     let work = bytes(HIDDEN);
     passes(bench, "layer_norm", &Throughput::Bytes, (2 * work, 3 * work), &|tape| {
-        ops::layer_norm(activation(x.clone(), tape), &weight, &bias, 1e-5)
+        ops::layer_norm(activation(x.clone(), tape), &weight, Some(&bias), 1e-5)
+    });
+    passes(bench, "rms_norm", &Throughput::Bytes, (2 * work, 3 * work), &|tape| {
+        ops::rms_norm(activation(x.clone(), tape), &weight, 1e-5)
     });
     let other = random(TOKENS, HIDDEN);
+    passes(bench, "multiply", &Throughput::Bytes, (3 * work, 5 * work), &|tape| {
+        ops::multiply(activation(x.clone(), tape), activation(other.clone(), tape))
+    });
+    passes(bench, "scale", &Throughput::Bytes, (2 * work, 2 * work), &|tape| {
+        ops::scale(activation(x.clone(), tape), 0.5)
+    });
+    passes(bench, "dropout", &Throughput::Bytes, (2 * work, 2 * work), &|tape| {
+        ops::dropout(activation(x.clone(), tape), 0.1, 1)
+    });
+    let stories = offsets();
+    passes(bench, "rotary", &Throughput::Bytes, (2 * work, 2 * work), &|tape| {
+        ops::rotary(activation(x.clone(), tape), &stories, HEADS, 10_000.0, 0)
+    });
     passes(bench, "add", &Throughput::Bytes, (3 * work, 3 * work), &|tape| {
         ops::add(activation(x.clone(), tape), activation(other.clone(), tape))
     });
@@ -191,12 +221,20 @@ fn elementwise(bench: &mut Bench) {
         ops::scale_columns(activation(x.clone(), tape), &weight)
     });
     let work = bytes(INNER);
-    passes(bench, "gelu", &Throughput::Bytes, (2 * work, 3 * work), &|tape| ops::gelu(activation(wide.clone(), tape)));
+    for kind in Nonlinearity::ALL {
+        passes(bench, kind.name(), &Throughput::Bytes, (2 * work, 3 * work), &|tape| {
+            ops::nonlinear(activation(wide.clone(), tape), kind)
+        });
+    }
+    let gate = random(TOKENS, INNER);
+    passes(bench, "silu gate", &Throughput::Bytes, (3 * work, 5 * work), &|tape| {
+        ops::gated(activation(gate.clone(), tape), activation(wide.clone(), tape), Nonlinearity::Silu)
+    });
     let (tokens, positions) = (parameter(VOCABULARY, HIDDEN), parameter(STORY, HIDDEN));
     let ids: Vec<u32> = (0..TOKENS).map(|i| (i * 7919 % VOCABULARY) as u32).collect();
     let work = bytes(HIDDEN);
     passes(bench, "embedding", &Throughput::Bytes, (3 * work, 5 * work), &|tape| {
-        ops::embedding(&ids, &offsets(), &tokens, &positions, tape)
+        ops::embedding(&ids, &stories, &tokens, Some(&positions), 0, tape)
     });
 }
 
@@ -219,7 +257,7 @@ fn head(bench: &mut Bench) {
     group.finish();
 }
 
-/// Per number: weight and two moments read and written, the gradient read (and set to zero).
+/// Per number: weight and moments read and written, the gradient read (and set to zero).
 fn optimizer(bench: &mut Bench) {
     let mut weights = parameter(VOCABULARY, HIDDEN);
     let (mut first, mut second) = (vec![0.0; VOCABULARY * HIDDEN], vec![0.0; VOCABULARY * HIDDEN]);
@@ -238,7 +276,26 @@ fn optimizer(bench: &mut Bench) {
     group.bench_function("adamw", |bencher| {
         bencher.iter(|| adamw::update(&mut weights, &mut first, &mut second, &step));
     });
+    group.throughput(Throughput::Bytes(6 * bytes));
+    let step = sgd::Step { learning_rate: 0.1, momentum: 0.9, nesterov: false, weight_decay: 0.0, gradient_scale: 1.0 };
+    group.bench_function("sgd", |bencher| bencher.iter(|| sgd::update(&mut weights, &mut first, &step)));
     group.throughput(Throughput::Bytes(bytes));
     group.bench_function("gradient norm", |bencher| bencher.iter(|| adamw::squared_norm(&weights)));
+    // Five iterations, each three products: X Xᵀ, the square of that, and X with both.
+    let (mut weights, mut momentum) = (parameter(INNER, HIDDEN), vec![0.0; INNER * HIDDEN]);
+    group.throughput(Throughput::Elements((5 * 2 * HIDDEN * HIDDEN * (2 * INNER + HIDDEN)) as u64));
+    let step = muon::Step {
+        learning_rate: 0.02,
+        momentum: 0.95,
+        nesterov: true,
+        weight_decay: 0.0,
+        iterations: 5,
+        epsilon: 1e-7,
+        size: muon::UpdateSize::Original,
+        gradient_scale: 1.0,
+    };
+    group.bench_function("muon, c_fc", |bencher| {
+        bencher.iter(|| muon::update(&mut weights, &mut momentum, &step));
+    });
     group.finish();
 }

@@ -218,6 +218,44 @@ def adamw() -> None:
     literal("ADAMW_PARAMETERS", torch.stack(rows))
 
 
+def stepped(optimizer: torch.optim.Optimizer, parameter: torch.Tensor, rate: float) -> torch.Tensor:
+    """The parameter after each of three steps at rate, rate · 2/3, rate · 1/3."""
+    rows = []
+    for t, size in enumerate((1.0, 0.2, 2.0)):
+        parameter.grad = size * cosine(*parameter.shape, frequency=1.1, phase=0.5 * t).detach()
+        optimizer.param_groups[0]["lr"] = rate * (3 - t) / 3
+        optimizer.step()
+        rows.append(parameter.detach().clone().flatten())
+    return torch.stack(rows)
+
+
+def sgd() -> None:
+    section(
+        "SGD, momentum 0.9, weight decay 0.05; with momentum as it is, and with Nesterov's;",
+        "three steps at 0.1, 0.1 · 2/3, 0.1 · 1/3: the six values after each.",
+        "start = sin(0.7 i + 0.3), gradient at step t (0, 1, 2) = [1, 0.2, 2][t] cos(1.1 i + 0.5 t)",
+    )
+    for name, nesterov in (("SGD", False), ("SGD_NESTEROV", True)):
+        parameter = sine(6, frequency=0.7, phase=0.3)
+        optimizer = torch.optim.SGD([parameter], lr=0.1, momentum=0.9, weight_decay=0.05, nesterov=nesterov)
+        literal(f"{name}_PARAMETERS", stepped(optimizer, parameter, 0.1))
+
+
+def muon() -> None:
+    section(
+        "torch.optim.Muon, momentum 0.95, Nesterov's, weight decay 0.1; a matrix of 4 × 2 with the adjustment",
+        '"original" and one of 2 × 4 with "match_rms_adamw"; three steps at 0.02, 0.02 · 2/3, 0.02 · 1/3: the values',
+        "after each. Start and gradients as of SGD. PyTorch's Newton-Schulz iterations are in bfloat16; here it is",
+        "made to run them in float64.",
+    )
+    bfloat16, torch.bfloat16 = torch.bfloat16, torch.float64
+    for name, shape, adjust in (("TALL", (4, 2), "original"), ("WIDE", (2, 4), "match_rms_adamw")):
+        parameter = sine(*shape, frequency=0.7, phase=0.3)
+        optimizer = torch.optim.Muon([parameter], lr=0.02, momentum=0.95, weight_decay=0.1, adjust_lr_fn=adjust)
+        literal(f"MUON_{name}_PARAMETERS", stepped(optimizer, parameter, 0.02))
+    torch.bfloat16 = bfloat16
+
+
 def whole_model() -> None:
     section(
         "GPT-Neo whole: hidden 4, 2 heads, 2 layers (global, window 2), context 5, vocabulary 7;",
@@ -250,7 +288,7 @@ def main() -> None:
     print("// Printed by tests/parity/literals.py: PyTorch in float64, rounded to f32. i is the flat row-major index.")
     operations = (
         *(gelu, nonlinearities, layer_norm, rms_norm, rotary, attention, grouped_attention, cross_entropy),
-        *(adamw, whole_model),
+        *(adamw, sgd, muon, whole_model),
     )
     for operation in operations:
         operation()

@@ -21,7 +21,7 @@ pub struct Step {
     pub epsilon: f32,
     /// Decoupled: the parameter shrinks by learning rate × decay, whatever its gradient.
     pub weight_decay: f32,
-    /// Steps taken, this one included: 1 for the first.
+    /// Steps taken since the parameter is there, this one included: 1 for the first, in which the moments are zero before.
     pub step: u64,
     /// The gradient is multiplied by it first: clipping.
     pub gradient_scale: f32,
@@ -64,13 +64,16 @@ pub fn update(parameter: &mut Parameter, first: &mut [f32], second: &mut [f32], 
 
 /// Σ g² over one parameter's gradient.
 pub fn squared_norm(parameter: &Parameter) -> f64 {
-    let gradient = parameter.gradient();
-    let blocks: Vec<f64> = gradient
+    sum_of_squares(&parameter.gradient())
+}
+
+pub(crate) fn sum_of_squares(numbers: &[f32]) -> f64 {
+    let blocks: Vec<f64> = numbers
         .par_chunks(BLOCK)
         .map(|block| {
             f64::from(vectorised(
                 #[inline(always)]
-                || sum(block, |g| g * g),
+                || sum(block, |x| x * x),
             ))
         })
         .collect();

@@ -5,7 +5,7 @@
 //! - [`Matrix`]; [`Parameter`], a trained matrix with its gradient; [`Activation`], a matrix on a [`Tape`];
 //! - [`ops`], the operations of the training path, each with value and gradient, and [`ops::with_dfdx`], by which a new
 //!   layer can be written with dfdx's operations first and be made fast later;
-//! - [`adamw`], the optimizer's pass over one parameter;
+//! - [`adamw`], [`sgd`] and [`muon`], the optimizers' passes over one parameter;
 //! - [`allocator`], which keeps memory from step to step, and [`limits`], what the machine can do at best.
 //!
 //! A batch is *ragged*: its stories' tokens stand end to end, one row each, and [`Offsets`] tells where a story begins.
@@ -22,8 +22,10 @@ pub mod limits;
 mod mapped_file;
 mod matmul;
 mod matrix;
+pub mod muon;
 pub mod ops;
 mod parameter;
+pub mod sgd;
 mod simd;
 mod tape;
 

@@ -7,7 +7,7 @@
 mod literals;
 
 use lrx_tensor::ops::Nonlinearity;
-use lrx_tensor::{Activation, Parameter, Tape, adamw, matrix, ops};
+use lrx_tensor::{Activation, Parameter, Tape, adamw, matrix, muon, ops, sgd};
 
 use crate::common::{Input, Outcome, TOLERANCE, assert_close, assert_outcome, computed_loss, offsets, sum};
 use literals::*;
@@ -152,5 +152,52 @@ fn adamw_with_clipping() {
         let is: Vec<f32> = parameters.iter().flat_map(|parameter| parameter.values().to_vec()).collect();
         let Outcome { value: should, .. } = exact(&ADAMW_PARAMETERS[6 * t..][..6], []);
         assert_close("parameters", &is, &should, TOLERANCE);
+    }
+}
+
+/// Three steps from sin(0.7 i + 0.3) with the gradients and the falling learning rates of the literals.
+fn check_steps(rows: usize, columns: usize, update: impl Fn(&mut Parameter, &mut [f32], f32), expected: &[f32]) {
+    let len = rows * columns;
+    let (mut parameter, mut momentum) = (sine(rows, columns).parameter(), vec![0.0; len]);
+    for (t, size) in [1.0, 0.2, 2.0].into_iter().enumerate() {
+        let gradient = wave(rows, columns, |i| size * (1.1 * i + 0.5 * t as f64).cos());
+        parameter.gradient().copy_from_slice(&gradient.values);
+        update(&mut parameter, &mut momentum, (3 - t) as f32 / 3.0);
+        let Outcome { value: should, .. } = exact(&expected[len * t..][..len], []);
+        assert_close("parameters", parameter.values(), &should, TOLERANCE);
+    }
+}
+
+#[test]
+fn sgd_with_momentum() {
+    for (nesterov, expected) in [(false, SGD_PARAMETERS), (true, SGD_NESTEROV_PARAMETERS)] {
+        let step = sgd::Step { learning_rate: 0.1, momentum: 0.9, nesterov, weight_decay: 0.05, gradient_scale: 1.0 };
+        let update = |parameter: &mut Parameter, momentum: &mut [f32], rate| {
+            sgd::update(parameter, momentum, &sgd::Step { learning_rate: 0.1 * rate, ..step });
+        };
+        check_steps(1, 6, update, &expected);
+    }
+}
+
+#[test]
+fn muon_of_both_shapes() {
+    for (rows, columns, size, expected) in [
+        (4, 2, muon::UpdateSize::Original, MUON_TALL_PARAMETERS),
+        (2, 4, muon::UpdateSize::MatchRmsAdamw, MUON_WIDE_PARAMETERS),
+    ] {
+        let update = |parameter: &mut Parameter, momentum: &mut [f32], rate| {
+            let step = muon::Step {
+                learning_rate: 0.02 * rate,
+                momentum: 0.95,
+                nesterov: true,
+                weight_decay: 0.1,
+                iterations: 5,
+                epsilon: 1e-7,
+                size,
+                gradient_scale: 1.0,
+            };
+            muon::update(parameter, momentum, &step);
+        };
+        check_steps(rows, columns, update, &expected);
     }
 }

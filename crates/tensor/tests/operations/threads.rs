@@ -1,7 +1,7 @@
 //! Results are bit-identical whatever the number of threads, for sizes of many blocks and tiles.
 
 use lrx_tensor::ops::{self, AttentionShape, Nonlinearity};
-use lrx_tensor::{MatMut, MatRef, Threads, adamw, dims, matmul, values};
+use lrx_tensor::{MatMut, MatRef, Parameter, Threads, adamw, dims, matmul, muon, sgd, values};
 
 use crate::common::{Outcome, computed, computed_loss, indices, input, offsets};
 
@@ -243,4 +243,38 @@ fn adamw_and_squared_norm() {
         let norm = [norm as u32, (norm >> 32) as u32].map(f32::from_bits).to_vec();
         Outcome { value: parameter.values().to_vec(), gradients: vec![first, second, norm] }
     });
+}
+
+/// Weights and momentum after an update of a parameter of several blocks.
+fn updated(rows: usize, columns: usize, update: impl Fn(&mut Parameter, &mut [f32])) -> Outcome<f32> {
+    let mut parameter = input(1, rows, columns).parameter();
+    parameter.gradient().copy_from_slice(&input(2, rows, columns).values);
+    let mut momentum = input(3, rows, columns).values;
+    update(&mut parameter, &mut momentum);
+    Outcome { value: parameter.values().to_vec(), gradients: vec![momentum] }
+}
+
+#[test]
+fn sgd() {
+    let step = sgd::Step { learning_rate: 0.1, momentum: 0.9, nesterov: true, weight_decay: 0.1, gradient_scale: 0.7 };
+    assert_same_on_any_threads(|| updated(5, 30_001, |parameter, momentum| sgd::update(parameter, momentum, &step)));
+}
+
+#[test]
+fn muon() {
+    let step = muon::Step {
+        learning_rate: 0.1,
+        momentum: 0.9,
+        nesterov: true,
+        weight_decay: 0.1,
+        iterations: 5,
+        epsilon: 1e-7,
+        size: muon::UpdateSize::Original,
+        gradient_scale: 0.7,
+    };
+    for (rows, columns) in [(200, 300), (700, 130), (33, 2000)] {
+        assert_same_on_any_threads(|| {
+            updated(rows, columns, |parameter, momentum| muon::update(parameter, momentum, &step))
+        });
+    }
 }

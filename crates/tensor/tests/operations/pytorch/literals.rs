@@ -1,6 +1,6 @@
 //! Values and gradients computed by PyTorch in float64, rounded to f32; i is the flat row-major index.
 //!
-//! Printed by `tests/parity/python tests/parity/literals.py` (from the repository's root), up to AdamW, each constant made
+//! Printed by `tests/parity/python tests/parity/literals.py` (from the repository's root), up to Muon, each constant made
 //! public.
 
 // GELU, tanh form: ½ x (1 + tanh(√(2/π) (x + 0.044715 x³))), and its derivative.
@@ -214,4 +214,33 @@ pub const ADAMW_PARAMETERS: [f32; 18] = [
     0.19522469, 0.7406295, 1.0906731, 0.7747877, 0.14153908, -0.711246,
     0.13772637, 0.6966059, 1.1528808, 0.8307719, 0.17471004, -0.77249384,
     0.1081718, 0.7011146, 1.1836876, 0.8586277, 0.16118275, -0.8037523,
+];
+
+// SGD, momentum 0.9, weight decay 0.05; with momentum as it is, and with Nesterov's;
+// three steps at 0.1, 0.1 · 2/3, 0.1 · 1/3: the six values after each.
+// start = sin(0.7 i + 0.3), gradient at step t (0, 1, 2) = [1, 0.2, 2][t] cos(1.1 i + 0.5 t)
+pub const SGD_PARAMETERS: [f32; 18] = [
+    0.19404261, 0.79190403, 1.0455565, 0.77083385, 0.07210605, -0.67966557,
+    0.12080813, 0.7599135, 1.0864608, 0.83603305, 0.08769409, -0.73088694,
+    0.051631123, 0.7779076, 1.1696099, 0.8906992, 0.052249696, -0.8178242,
+];
+pub const SGD_NESTEROV_PARAMETERS: [f32; 18] = [
+    0.102712765, 0.7472938, 1.0940592, 0.85666746, 0.099578895, -0.7406925,
+    0.025032254, 0.71653444, 1.1391349, 0.92277986, 0.110706955, -0.79694194,
+    -0.07302197, 0.76531667, 1.278479, 0.99691546, 0.03623802, -0.9387816,
+];
+
+// torch.optim.Muon, momentum 0.95, Nesterov's, weight decay 0.1; a matrix of 4 × 2 with the adjustment
+// "original" and one of 2 × 4 with "match_rms_adamw"; three steps at 0.02, 0.02 · 2/3, 0.02 · 1/3: the values
+// after each. Start and gradients as of SGD. PyTorch's Newton-Schulz iterations are in bfloat16; here it is
+// made to run them in float64.
+pub const MUON_TALL_PARAMETERS: [f32; 24] = [
+    0.27963585, 0.8345423, 0.9962151, 0.69097, 0.049100727, -0.62523, -0.9910577, -0.8813662,
+    0.26806393, 0.83039486, 1.0022273, 0.701105, 0.05159452, -0.634375, -1.000089, -0.8795025,
+    0.2637237, 0.8316741, 1.0081893, 0.7046767, 0.047917914, -0.6405389, -1.0017656, -0.87520254,
+];
+pub const MUON_WIDE_PARAMETERS: [f32; 24] = [
+    0.2898822, 0.8374919, 0.9926454, 0.67909724, 0.043044858, -0.6142245, -0.9803795, -0.882456,
+    0.28593025, 0.83535284, 0.99395984, 0.6816073, 0.04366385, -0.6160422, -0.98214066, -0.88142633,
+    0.28424534, 0.8354288, 0.99536556, 0.6823965, 0.042479675, -0.6178176, -0.98231405, -0.8794039,
 ];
