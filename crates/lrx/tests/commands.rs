@@ -102,14 +102,19 @@ fn a_prompt_may_begin_with_a_dash() {
 #[test]
 fn a_label_commands_no_terminal() {
     let lab = Lab::new();
-    lab.write("tiny.toml", format!("label = \"a\\u001b[2J\\u0000\\u009bz\"\n{}", common::TINY));
-    for command in ["plan tiny.toml", "run tiny.toml", "run tiny.toml", "report results/tiny --format text"] {
-        let done = lab.expect(0, command);
-        for text in [&done.stdout, &done.stderr] {
-            assert!(!text.contains(['\u{1b}', '\0', '\u{9b}']), "{command}: {text:?}");
-        }
-        assert!(format!("{}{}", done.stdout, done.stderr).contains("a␛[2J"), "{command}: {}", done.stdout);
+    lab.write("odd.toml", format!("label = \"a\\u001b[2J\\u0000\\u009bz\"\n{}", common::TINY));
+    let odd = lab.expect(2, "run odd.toml").stderr;
+    assert!(odd.contains("`label` holds the control character U+001B"), "{odd}");
+    // Nor one of results that another program, or an earlier lrx, has written.
+    lab.write("tiny.toml", format!("label = \"plain\"\n{}", common::TINY));
+    lab.expect(0, "run tiny.toml");
+    let table = lab.read("results/tiny/runs.csv").replace("plain", "a\u{1b}[2J\u{9b}z");
+    lab.write("results/tiny/runs.csv", table);
+    let done = lab.expect(0, "report results/tiny --format text");
+    for text in [&odd, &done.stdout, &done.stderr] {
+        assert!(!text.contains(['\u{1b}', '\0', '\u{9b}']), "{text:?}");
     }
+    assert!(done.stdout.contains("a␛[2J"), "{}", done.stdout);
 }
 
 #[test]

@@ -116,9 +116,9 @@ fn a_grid_s_first_key_varies_slowest_and_seeds_fastest() {
     assert_eq!(ids.len(), 8, "every run has its own folder");
     // All are FullSA-FullMLP-2L: what the sweep sets tells them apart, a seed does not.
     let label = |i: usize| rows[i]["label"].as_str();
-    assert_eq!(label(0), "FullSA-FullMLP-2L steps=9 hidden=16");
+    assert_eq!(label(0), "FullSA-FullMLP-2L, steps 9, hidden 16");
     assert_eq!(label(1), label(0));
-    assert_eq!(label(7), "FullSA-FullMLP-2L steps=7 hidden=8");
+    assert_eq!(label(7), "FullSA-FullMLP-2L, steps 7, hidden 8");
 }
 
 #[test]

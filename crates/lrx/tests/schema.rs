@@ -53,6 +53,7 @@ fn what_a_config_may_say_is_valid() {
         "model.mlp = { kind = 'dense', c_fc = { kind = 'low-rank', rank = [3, 4], init = 'spectral' }, inner = 64 }",
         "[sweep]\n'model.hidden' = [64, 128]\nmodel.mlp.rank = [[1, 2], [3, 4]]\nseeds = [[1], [2]]",
         "[[sweep.case]]\n\n[[sweep.case]]\nlabel = 'x'\n'model.hidden' = 3\ntrain.steps = 4",
+        "name = 'a-1.b'\nlabel = 'µ = 3'\n[sweep]\ndense_baseline = true\n'model.hidden' = [64]",
         "data.tokenizer = 'a.json'\n[train]\nlearning_rate = 1\nschedule = 'cosine'\nbatch_tokens = 100",
     ] {
         assert!(validator.is_valid(&json(config)), "{config}: {:?}", validator.validate(&json(config)));
@@ -88,6 +89,11 @@ fn misspelt_keys_and_wrong_values_are_not() {
         "[sweep.case]\nmodel.hidden = 64",
         "[[sweep.case]]\nmodel.hiden = 32",
         "[[sweep.case]]\nname = 'x'",
+        "[sweep]\ndense_baseline = 1",
+        "name = '../x'",
+        "name = '-x'",
+        "label = '=1'",
+        "label = ' '",
     ] {
         assert!(!validator.is_valid(&json(config)), "{config}");
     }

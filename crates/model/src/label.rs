@@ -4,6 +4,17 @@ use crate::config::{LayerSpec, ModelSpec};
 use lrx_layers::BlockSpec;
 
 impl ModelSpec {
+    /// [`label`](Self::label) where it is the seed's notation: all layers and slots of a block dense, or all low-rank with
+    /// one rank for the slots of a layer.
+    pub fn notation(&self) -> Option<String> {
+        let applies = |block: fn(&LayerSpec) -> &BlockSpec| {
+            let kind = self.kind_cell(block);
+            let has_one_rank = |layer: &LayerSpec| block(layer).rank.parse::<usize>().is_ok();
+            kind == "dense" || (kind == "low-rank" && self.layers.iter().all(has_one_rank))
+        };
+        (applies(|layer| &layer.attention) && applies(|layer| &layer.mlp)).then(|| self.label())
+    }
+
     /// `<attention>SA-<mlp>MLP-<layers>L`, each part named as the seed did:
     ///
     /// - `Full`: dense;

@@ -3,6 +3,7 @@
 mod config;
 mod generate;
 mod gpt_neo;
+mod identity;
 mod label;
 mod spectrum;
 mod tensor_file;

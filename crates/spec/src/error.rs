@@ -1,9 +1,12 @@
 //! Errors in a config, shown with the place.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 use std::rc::Rc;
+
+use crate::names::is_invisible;
 
 /// A text that configuration was read from.
 #[derive(Debug)]
@@ -192,18 +195,41 @@ impl fmt::Display for ConfigErrors {
 /// ```
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "error: {}", self.message)?;
+        writeln!(f, "error: {}", shown(&elided(&self.message)))?;
         let Some(place) = &self.place else { return Ok(()) };
         let text = &place.document.text;
         let (start, line_start) = (place.start(), place.line_start());
         let line = text[line_start..].lines().next().unwrap_or("");
-        let (number, before) = (place.line(), place.column() - 1);
         let end = boundary(text, place.span.end.min(line_start + line.len())).max(start);
-        let width = text[start..end].chars().count();
-        let gutter = number.to_string().len();
-        writeln!(f, "{:gutter$}--> {}:{number}:{}", "", place.document.name, before + 1)?;
+        let gutter = place.line().to_string().len();
+        // Of a line longer than a screen, what is wrong in it and what stands around it.
+        let marked = text[start..end].chars().count().clamp(1, LONGEST_MARK);
+        let skipped = (place.column() - 1).saturating_sub(if line.len() > LONGEST_LINE { 40 } else { usize::MAX });
+        let before = place.column() - 1 - skipped;
+        let part: String = line.chars().skip(skipped).take(LONGEST_LINE).collect();
+        writeln!(f, "{:gutter$}--> {}:{}:{}", "", place.document.name, place.line(), place.column())?;
         writeln!(f, "{:gutter$} |", "")?;
-        writeln!(f, "{number} | {line}")?;
-        writeln!(f, "{:gutter$} | {:before$}{}", "", "", "^".repeat(width.max(1)))
+        writeln!(f, "{} | {}", place.line(), shown(&part))?;
+        writeln!(f, "{:gutter$} | {:before$}{}", "", "", "^".repeat(marked))
     }
+}
+
+/// A line of a config that is longer is shown in part.
+const LONGEST_LINE: usize = 240;
+/// So long is the mark under a part of a line at most.
+const LONGEST_MARK: usize = 120;
+/// A message that is longer quotes a value in full, and is told without its middle.
+const LONGEST_MESSAGE: usize = 2000;
+
+fn elided(message: &str) -> Cow<'_, str> {
+    if message.len() <= LONGEST_MESSAGE {
+        return message.into();
+    }
+    let (head, tail) = (boundary(message, LONGEST_MESSAGE / 2), boundary(message, message.len() - LONGEST_MESSAGE / 4));
+    format!("{} … {}", &message[..head], &message[tail..]).into()
+}
+
+/// Text of a config as a terminal shows it: what would move the cursor or ring the bell is one blank.
+fn shown(text: &str) -> String {
+    text.chars().map(|c| if is_invisible(c) { ' ' } else { c }).collect()
 }

@@ -1,58 +1,56 @@
 //! From trees to runs: every section resolved by the crate that owns it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
-use lrx_data::{DataConfig, DataSpec};
-use lrx_layers::{OptionError, Registry, deserialize};
-use lrx_model::{ModelConfig, ModelSpec};
-use lrx_train::{TrainConfig, TrainSpec};
+use lrx_layers::{Registry, deserialize};
+use lrx_model::ModelSpec;
+use lrx_train::TrainSpec;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use crate::error::{ConfigError, ConfigErrors, ErrorKind, Place};
-use crate::files::hint;
+use crate::error::{ConfigError, ConfigErrors, ErrorKind};
+use crate::identity::{Identity, slug};
+use crate::label::{Described, labels};
+use crate::names::{check_label, check_name};
+use crate::point::Point;
 use crate::recover::resolve_all;
-use crate::sweep::{Point, points};
+use crate::sections::{DataState, Sections, at};
+use crate::sweep::points;
 use crate::tree::{EXTENDS, Tree};
 
 /// One config file: its runs.
 pub struct Experiment {
     /// Results go to a folder of this name.
     pub name: String,
-    /// The runs, in the order of the sweep, seeds innermost.
+    /// The runs, in the order of the sweep, seeds innermost; each once.
     pub runs: Vec<RunSpec>,
+    /// What its author may want to know: runs that stand in it more than once.
+    pub notes: Vec<String>,
 }
 
 /// One run, resolved.
+#[derive(Clone)]
 pub struct RunSpec {
     /// A readable slug and a hash of all that the numbers depend on; `None` where the data is not there.
     pub run_id: Option<String>,
     /// The hash of all that the numbers depend on but the seed; empty where the data is not there.
     pub configuration: String,
-    /// The configuration's label.
+    /// The configuration's label: no two of an experiment have the same.
     pub label: String,
     /// The seed of weights and order.
     pub seed: u64,
     /// `[data]`.
     pub data: DataState,
     /// `[model]`.
-    pub model: ModelSpec,
+    pub model: Arc<ModelSpec>,
     /// `[train]`.
-    pub train: TrainSpec,
+    pub train: Arc<TrainSpec>,
     /// Where each value of the config was written.
-    tree: Rc<Tree>,
-}
-
-/// `[data]`, or why it cannot be used: planning does without data where the vocabulary is given.
-#[derive(Clone)]
-pub enum DataState {
-    /// The files are there.
-    Ready(Rc<DataSpec>),
-    /// They are not: which.
-    Missing(Rc<ConfigErrors>),
+    point: Rc<Point>,
 }
 
 /// The keys beside the sections.
@@ -60,8 +58,9 @@ pub enum DataState {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Top {
     /// Results go to a folder of this name. Default: the name of the file.
+    #[allow(dead_code)] // Read before the sweep, which cannot change it.
     name: Option<String>,
-    /// The name of the configuration in tables and plots. Default: derived from kinds and ranks.
+    /// The name of the configuration in tables and plots. Default: the seed's notation, or what differs, in words.
     label: Option<String>,
     /// A run for each. Default [0].
     #[serde(default = "default_seeds")]
@@ -85,6 +84,9 @@ fn default_seeds() -> Vec<u64> {
     vec![0]
 }
 
+/// More runs than anybody trains, in all experiments of a command.
+const MOST_RUNS: usize = 100_000;
+
 /// Reads and resolves `files`, each with `set` on top.
 ///
 /// # Errors
@@ -95,13 +97,21 @@ pub fn load_experiments(
     registry: &Registry,
 ) -> Result<Vec<Experiment>, ConfigErrors> {
     let mut errors = ConfigErrors::default();
-    let experiments = files.iter().filter_map(|file| errors.keep(load(file, set, registry))).collect();
-    errors.unless_any(experiments)
+    let mut left = MOST_RUNS;
+    let mut experiments = Vec::new();
+    for file in files {
+        let experiment: Option<Experiment> = errors.keep(load(file, set, registry, left));
+        left -= experiment.as_ref().map_or(0, |experiment| experiment.runs.len());
+        experiments.extend(experiment);
+    }
+    errors.unless_any(())?;
+    note_shared(&mut experiments);
+    Ok(experiments)
 }
 
-fn load(file: &Path, set: &[String], registry: &Registry) -> Result<Experiment, ConfigErrors> {
+fn load(file: &Path, set: &[String], registry: &Registry, most: usize) -> Result<Experiment, ConfigErrors> {
     let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    resolve(Tree::read(file)?, stem, set, registry)
+    resolve(Tree::read(file)?, &stem, set, registry, most)
 }
 
 /// Resolves a config that is part of the program, with `set` on top.
@@ -109,151 +119,203 @@ fn load(file: &Path, set: &[String], registry: &Registry) -> Result<Experiment, 
 /// # Errors
 /// All that is wrong with `set`.
 pub fn load_builtin(name: &str, text: &str, set: &[String], registry: &Registry) -> Result<Experiment, ConfigErrors> {
-    resolve(Tree::parse(format!("built-in {name}"), text.into(), PathBuf::new())?, name.into(), set, registry)
+    resolve(Tree::parse(format!("built-in {name}"), text.into(), PathBuf::new())?, name, set, registry, MOST_RUNS)
 }
 
 /// A configuration of a sweep: all but the seed.
 struct Configuration {
-    label: String,
-    /// What the sweep set.
-    point: String,
+    /// The label in the config.
+    given: Option<String>,
+    /// The seed's notation, where it applies, else `[model]` as written.
+    notation: Option<String>,
+    blocks: Table,
     seeds: Vec<u64>,
     data: DataState,
-    model: ModelSpec,
-    train: TrainSpec,
-    tree: Rc<Tree>,
+    model: Arc<ModelSpec>,
+    train: Arc<TrainSpec>,
+    identity: Identity,
+    point: Rc<Point>,
 }
 
-fn resolve(mut tree: Tree, mut name: String, set: &[String], registry: &Registry) -> Result<Experiment, ConfigErrors> {
+fn resolve(
+    mut tree: Tree,
+    stem: &str,
+    set: &[String],
+    registry: &Registry,
+    most: usize,
+) -> Result<Experiment, ConfigErrors> {
     let mut errors = ConfigErrors::default();
     for argument in set {
         if let Some(over) = errors.keep(Tree::from_set(argument)) {
             tree = tree.overridden(over);
         }
     }
-    let mut known_data: Vec<(Table, DataState)> = Vec::new();
-    let mut configurations = Vec::new();
-    for Point { tree, name: point } in points(tree, &mut errors) {
-        let tree = Rc::new(tree);
-        let (top, wrong) = resolve_all(tree.table.clone(), deserialize::<Top>);
-        wrong.into_iter().for_each(|error| errors.add(at(&tree, error.also_known(&[EXTENDS]), ErrorKind::Value)));
-        let Some(top) = top else { continue };
-        if let Err(message) = check_name(top.name.as_deref(), &name) {
-            errors.add(ConfigError::new(ErrorKind::Value, message, tree.value_place("name")));
-        }
-        name = top.name.unwrap_or(name);
-        if top.label.as_ref().is_some_and(|label| label.trim().is_empty()) {
-            let message = "`label` is empty; expected a name for the configuration, or no `label` to derive one";
-            errors.add(ConfigError::new(ErrorKind::Value, message, tree.value_place("label")));
-        }
-        if top.seeds.is_empty() {
-            let message = "`seeds` is an empty list: there would be no run";
-            errors.add(ConfigError::new(ErrorKind::Value, message, tree.value_place("seeds")));
-        }
-        let data = match known_data.iter().find(|(table, _)| *table == top.data) {
-            Some((_, state)) => Some(state.clone()),
-            None => errors.keep(resolve_data(&tree, &top.data)),
-        };
-        let model = errors.keep(resolve_section(&tree, "model", top.model, |config: ModelConfig| {
-            config.resolve(registry, &|key, written| tree.locate(&format!("model.{key}"), written))
-        }));
-        let train = errors.keep(resolve_section(&tree, "train", top.train, TrainConfig::resolve));
-        if let Some(data) = &data {
-            known_data.push((top.data, data.clone()));
-        }
-        if let (Some(data), Some(model), Some(train)) = (data, model, train) {
-            let label = top.label.unwrap_or_else(|| model.label());
-            configurations.push(Configuration { label, point, seeds: top.seeds, data, model, train, tree });
-        }
+    let name = errors.keep(name_of(&tree, stem));
+    let mut sections = Sections::new(registry);
+    let mut configurations: Vec<Configuration> = Vec::new();
+    for point in points(tree, &mut errors) {
+        configurations.extend(resolve_point(point, &mut sections, &mut errors));
     }
     errors.sorted().unless_any(())?;
+    let name = name.expect("no error");
+    let mut repeats = Repeats::default();
+    let configurations = merged(configurations, &mut repeats);
+    let count: usize = configurations.iter().map(|configuration| configuration.seeds.len()).sum();
+    if count > most {
+        let place = configurations[0].point.key_place("seeds").or(configurations[0].point.key_place("sweep"));
+        let message = format!("{count} runs in all; expected at most {MOST_RUNS} from one command");
+        return Err(ConfigError::new(ErrorKind::Sweep, message, place).into());
+    }
+    let described: Vec<Described> = configurations.iter().map(describe).collect();
+    let labels = labels(&described);
+    let runs = configurations.iter().zip(&labels).flat_map(|(configuration, label)| configuration.runs(label));
+    let runs = runs.collect();
+    Ok(Experiment { notes: repeats.notes(&name, &labels), name, runs })
+}
 
-    // Where labels do not tell the points of a sweep apart, what the sweep set does.
-    let labels: Vec<String> = configurations.iter().map(|configuration| configuration.label.clone()).collect();
-    let ambiguous = |label: &String| labels.iter().filter(|other| *other == label).count() > 1;
-    let mut runs: Vec<RunSpec> = Vec::new();
-    let mut known: HashMap<String, usize> = HashMap::new();
-    for Configuration { label, point, seeds, data, model, train, tree } in configurations {
-        let label = if ambiguous(&label) { format!("{label} {point}") } else { label };
-        for seed in seeds {
-            let (label, data) = (label.clone(), data.clone());
-            let mut run = RunSpec {
-                run_id: None,
-                configuration: String::new(),
-                label,
-                seed,
-                data,
-                model: model.clone(),
-                train: train.clone(),
-                tree: tree.clone(),
+/// The name of the experiment: the config's own, or that of its file.
+fn name_of(tree: &Tree, stem: &str) -> Result<String, ConfigError> {
+    let wrong = |message: String, place| Err(ConfigError::new(ErrorKind::Value, message, place));
+    match tree.table.get("name") {
+        None => match check_name(stem) {
+            Ok(()) => Ok(stem.to_string()),
+            Err(why) => wrong(
+                format!("without `name`, the file gives its own, which is {why}; set `name`, or rename the file"),
+                None,
+            ),
+        },
+        Some(Value::String(name)) => match check_name(name) {
+            Ok(()) => Ok(name.clone()),
+            Err(why) => wrong(format!("`name` is {why}"), tree.value_place("name")),
+        },
+        // Told where the other keys are read.
+        Some(_) => Ok(String::new()),
+    }
+}
+
+fn resolve_point(point: Point, sections: &mut Sections<'_>, errors: &mut ConfigErrors) -> Option<Configuration> {
+    let (top, wrong) = resolve_all(point.table(), deserialize::<Top>);
+    wrong.into_iter().for_each(|error| errors.add(at(&point, error.also_known(&[EXTENDS]), ErrorKind::Value)));
+    let top = top?;
+    if let Err(message) = top.label.as_deref().map_or(Ok(()), check_label) {
+        errors.add(ConfigError::new(ErrorKind::Value, message, point.value_place("label")));
+    }
+    if top.seeds.is_empty() {
+        let message = "`seeds` is an empty list: there would be no run";
+        errors.add(ConfigError::new(ErrorKind::Value, message, point.value_place("seeds")));
+    }
+    let data = errors.keep(sections.data(&point, &top.data));
+    let model = errors.keep(sections.model(&point, &top.model));
+    let train = errors.keep(sections.train(&point, &top.train));
+    let ((data, data_identity), model, train) = (data?, model?, train?);
+    // Without its data, a configuration has no id; it is told from others of its experiment by what is written.
+    let data_identity = data_identity.unwrap_or_else(|| Identity::of_section(&top.data));
+    let identity = Identity::of_configuration(data_identity, model.identity, train.identity);
+    let (model, train) = (model.spec.clone(), train.spec.clone());
+    let notation = model.notation();
+    // Only those that the notation cannot name are told by what stands in their blocks.
+    let blocks = if notation.is_none() { top.model } else { Table::new() };
+    let (given, seeds) = (top.label, top.seeds);
+    Some(Configuration { given, notation, blocks, seeds, data, model, train, identity, point: Rc::new(point) })
+}
+
+/// Runs that a config describes more than once.
+#[derive(Default)]
+struct Repeats {
+    /// For each configuration that is there again: the earlier one, and what the sweep set for the later.
+    configurations: Vec<(usize, Rc<Point>)>,
+    /// Seeds that stand in `seeds` again.
+    seeds: BTreeSet<u64>,
+}
+
+impl Repeats {
+    fn notes(&self, experiment: &str, labels: &[String]) -> Vec<String> {
+        let mut notes = Vec::new();
+        if let Some((first, point)) = self.configurations.first() {
+            let set: Vec<String> =
+                point.settings().map(|setting| format!("{} = {}", setting.key, setting.value)).collect();
+            let more = match self.configurations.len() - 1 {
+                0 => String::new(),
+                more => format!(" (and so with {more} more)"),
             };
-            run.identify();
-            let twin = run.run_id.clone().and_then(|run_id| known.insert(run_id, runs.len()));
-            if let Some(twin) = twin.map(|twin| &runs[twin]) {
-                let other = if twin.label == run.label { String::new() } else { format!(" and {}", twin.label) };
-                let message = format!("two runs are the same: {}{other} with seed {seed}", run.label);
-                return Err(ConfigError::new(
-                    ErrorKind::Value,
-                    message,
-                    tree.key_place("sweep").or(tree.value_place("seeds")),
-                )
-                .into());
+            notes.push(format!(
+                "{experiment}: {} is the same as {}, and is trained once{more}",
+                set.join(", "),
+                labels[*first],
+            ));
+        }
+        if !self.seeds.is_empty() {
+            let seeds: Vec<String> = self.seeds.iter().take(5).map(u64::to_string).collect();
+            let (seeds, more) = (seeds.join(", "), if self.seeds.len() > 5 { ", …" } else { "" });
+            notes.push(format!("{experiment}: seeds has {seeds}{more} more than once; each is trained once"));
+        }
+        notes
+    }
+}
+
+/// Each different configuration once, in the order in which they come first, with the seeds of all that are the same.
+fn merged(configurations: Vec<Configuration>, repeats: &mut Repeats) -> Vec<Configuration> {
+    let mut known: HashMap<Identity, usize> = HashMap::new();
+    let mut merged: Vec<Configuration> = Vec::new();
+    for mut configuration in configurations {
+        let mut seeds = HashSet::new();
+        let again: Vec<u64> = configuration.seeds.extract_if(.., |seed| !seeds.insert(*seed)).collect();
+        repeats.seeds.extend(again);
+        match known.get(&configuration.identity) {
+            None => {
+                known.insert(configuration.identity, merged.len());
+                merged.push(configuration);
             }
-            runs.push(run);
+            Some(&first) => {
+                let earlier = &mut merged[first];
+                let before: HashSet<u64> = earlier.seeds.iter().copied().collect();
+                let (twice, new): (Vec<u64>, Vec<u64>) =
+                    configuration.seeds.into_iter().partition(|seed| before.contains(seed));
+                earlier.seeds.extend(new);
+                // A sweep that passes a dense model anyway is its own baseline.
+                if !twice.is_empty() && !earlier.point.is_baseline() {
+                    repeats.configurations.push((first, configuration.point));
+                }
+                if earlier.given.is_none() {
+                    earlier.given = configuration.given;
+                }
+            }
         }
     }
-    Ok(Experiment { name, runs })
+    merged
 }
 
-fn resolve_data(tree: &Tree, table: &Table) -> Result<DataState, ConfigErrors> {
-    let locate = |key: &str, written: &str| tree.locate(&format!("data.{key}"), written);
-    let (spec, wrong) = resolve_all(table.clone(), |table| {
-        let config: DataConfig = deserialize(table)?;
-        let resolved = config.resolve(&locate);
-        resolved.map_err(|error| OptionError::new(error.key().unwrap_or_default(), error.to_string()))
-    });
-    let mut errors = ConfigErrors::default();
-    let mut only_missing = true;
-    for mut error in wrong {
-        let missing = missing_file(tree, "data", table, &error.key);
-        only_missing &= missing.is_some();
-        let kind = if missing.is_some() { ErrorKind::MissingFile } else { ErrorKind::Value };
-        error.message += &missing.map(|path| hint(&path)).unwrap_or_default();
-        errors.add(at(tree, error.inside("data"), kind));
-    }
-    match (errors.unless_any(()), spec) {
-        (Ok(()), Some(spec)) => Ok(DataState::Ready(Rc::new(spec))),
-        (Err(errors), _) if only_missing => Ok(DataState::Missing(Rc::new(errors))),
-        (Err(errors), _) => Err(errors),
-        (Ok(()), None) => unreachable!("what cannot be resolved has something wrong"),
+fn describe(configuration: &Configuration) -> Described {
+    let Configuration { given, notation, blocks, point, identity, .. } = configuration;
+    Described {
+        given: given.clone(),
+        notation: notation.clone(),
+        model: blocks.clone(),
+        settings: point.settings().map(|setting| (setting.key.clone(), setting.value.clone())).collect(),
+        unique: identity.text(),
     }
 }
 
-fn resolve_section<C: serde::de::DeserializeOwned, S>(
-    tree: &Tree,
-    section: &str,
-    table: Table,
-    resolve: impl Fn(C) -> Result<S, OptionError>,
-) -> Result<S, ConfigErrors> {
-    let (resolved, wrong) = resolve_all(table.clone(), |table| deserialize(table).and_then(&resolve));
-    let mut errors = ConfigErrors::default();
-    for mut error in wrong {
-        let missing = missing_file(tree, section, &table, &error.key);
-        let kind = if missing.is_some() { ErrorKind::MissingFile } else { ErrorKind::Value };
-        error.message += &missing.map(|path| hint(&path)).unwrap_or_default();
-        errors.add(at(tree, error.inside(section), kind));
+/// Tells each experiment which of its runs an earlier one has as well.
+fn note_shared(experiments: &mut [Experiment]) {
+    let mut known: HashMap<String, String> = HashMap::new();
+    for experiment in experiments {
+        let mut shared: Vec<(String, String)> = Vec::new();
+        for run in &experiment.runs {
+            let Some(run_id) = &run.run_id else { continue };
+            match known.get(run_id) {
+                Some(other) => shared.push((format!("{} with seed {}", run.label, run.seed), other.clone())),
+                None => drop(known.insert(run_id.clone(), experiment.name.clone())),
+            }
+        }
+        if let Some((run, other)) = shared.first() {
+            let more = match shared.len() - 1 {
+                0 => String::new(),
+                more => format!(" (and so are {more} more)"),
+            };
+            experiment.notes.push(format!("{}: {run} is a run of {other}, too{more}", experiment.name));
+        }
     }
-    errors.unless_any(())?;
-    Ok(resolved.expect("nothing was wrong"))
-}
-
-/// The path of the file that `key` of a section names, if it names one that is not there.
-fn missing_file(tree: &Tree, section: &str, table: &Table, key: &str) -> Option<PathBuf> {
-    if !["train", "valid", "tokenizer", "init_from"].contains(&key) {
-        return None;
-    }
-    let written = table.get(key)?.as_str()?;
-    Some(tree.locate(&format!("{section}.{key}"), written)).filter(|path| !path.exists())
 }
 
 /// Whether the files that runs need are there.
@@ -270,43 +332,28 @@ pub fn missing_files(experiments: &[Experiment]) -> Result<(), ConfigErrors> {
     errors.unless_any(())
 }
 
-/// An error at the place where its key was written.
-fn at(tree: &Tree, error: OptionError, kind: ErrorKind) -> ConfigError {
-    let kind = if error.is_about_the_key() { ErrorKind::UnknownKey } else { kind };
-    let place = if error.is_about_the_key() { tree.key_place(&error.key) } else { tree.value_place(&error.key) };
-    // A missing key has no place of its own; naming the table is better than nothing.
-    let message = match place {
-        Some(_) => error.message,
-        None if error.key.is_empty() => error.message,
-        None => format!("`{}`: {}", error.key, error.message),
-    };
-    ConfigError::new(kind, message, place)
-}
-
-/// Whether the experiment's name, written or else that of its file, can be a folder's inside the folder of results.
-fn check_name(written: Option<&str>, of_file: &str) -> Result<(), String> {
-    let name = written.unwrap_or(of_file);
-    let allowed = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if !name.is_empty() && !name.starts_with('.') && name.chars().all(allowed) {
-        return Ok(());
+impl Configuration {
+    fn runs(&self, label: &str) -> Vec<RunSpec> {
+        let is_known = matches!(self.data, DataState::Ready(_));
+        let slug = slug(&self.model);
+        let run = |&seed: &u64| RunSpec {
+            run_id: is_known.then(|| format!("{slug}-s{seed}-{}", self.identity.of_run(seed).text())),
+            configuration: if is_known { self.identity.text() } else { String::new() },
+            label: label.to_string(),
+            seed,
+            data: self.data.clone(),
+            model: self.model.clone(),
+            train: self.train.clone(),
+            point: self.point.clone(),
+        };
+        self.seeds.iter().map(run).collect()
     }
-    let (what, remedy) = match written {
-        Some(_) => ("`name` is", ""),
-        None => ("without `name`, the file gives its own, which is", "; set `name`, or rename the file"),
-    };
-    Err(format!(
-        "{what} {name:?}; expected letters, digits, `-`, `_` and `.`: results go to a folder of this name{remedy}"
-    ))
 }
 
 impl RunSpec {
-    /// Where a key of this run's config was written, for errors that show later.
+    /// An error about the value of a dotted key of this run's config, for what shows later.
     pub fn error_at(&self, key: &str, message: String) -> ConfigError {
-        ConfigError::new(ErrorKind::Value, message, self.place(key))
-    }
-
-    fn place(&self, key: &str) -> Option<Place> {
-        self.tree.value_place(key)
+        ConfigError::new(ErrorKind::Value, message, self.point.value_place(key))
     }
 
     /// The config with every default filled in; files by the path as written and their hash.
@@ -319,28 +366,9 @@ impl RunSpec {
             table.insert("data".into(), to_value(&**data));
         }
         table.insert("model".into(), Value::Table(self.model.resolved()));
-        table.insert("train".into(), to_value(&self.train));
+        table.insert("train".into(), to_value(&*self.train));
         shorten_paths(&mut table);
         table
-    }
-
-    /// Gives the run its id and its configuration's hash, where its data is there: from all that the numbers depend on,
-    /// the same on every machine, whatever files and experiment are called.
-    fn identify(&mut self) {
-        let DataState::Ready(data) = &self.data else { return };
-        let mut model = self.model.resolved();
-        if let Some(Value::Table(file)) = model.get_mut("init_from") {
-            file.remove("file");
-        }
-        let mut identity = Table::from_iter([
-            ("data".to_string(), to_value(&data.identity())),
-            ("model".to_string(), Value::Table(model)),
-            ("train".to_string(), to_value(&self.train)),
-        ]);
-        let hash = |identity: &Table| blake3::hash(identity.to_string().as_bytes()).to_hex()[..10].to_string();
-        self.configuration = hash(&identity);
-        identity.insert("seed".to_string(), Value::Integer(self.seed as i64));
-        self.run_id = Some(format!("{}-s{}-{}", slug(&self.label), self.seed, hash(&identity)));
     }
 }
 
@@ -360,17 +388,4 @@ fn shorten_paths(table: &mut Table) {
 
 fn to_value(section: &impl serde::Serialize) -> Value {
     Value::try_from(section).expect("a section that TOML can hold")
-}
-
-/// Lower case, words joined by dashes, safe as a folder's name.
-fn slug(label: &str) -> String {
-    let words: Vec<String> = label
-        .split(|c: char| !c.is_ascii_alphanumeric() && c != '.')
-        .filter(|word| !word.is_empty())
-        .map(str::to_ascii_lowercase)
-        .collect();
-    let mut slug = words.join("-");
-    slug.truncate(60);
-    let slug = slug.trim_matches(['-', '.']);
-    if slug.is_empty() { "run".to_string() } else { slug.to_string() }
 }

@@ -1,8 +1,10 @@
 //! From TOML files to resolved experiments.
 //!
 //! ```text
-//! file, its `extends`, `--set`  →  Tree (values and where each was written)
-//! Tree × [sweep] × seeds        →  RunSpec (every crate's section, resolved)
+//! file, its `extends`, `--set`  →  Tree     values and where each was written
+//! Tree × [sweep]                →  Point    what all share, and the few keys that this one sets
+//! Point, section by section     →  specs    resolved by the crates that own them, each different one once
+//! specs × seeds                 →  RunSpec  with identity and label
 //! ```
 //!
 //! [`load_experiments`] is the way in: it gives each file's runs, or all that is wrong with them, each mistake at the
@@ -13,12 +15,20 @@
 mod error;
 mod experiment;
 mod files;
+mod identity;
+mod label;
+mod names;
+mod point;
+mod read;
 mod recover;
 mod schema;
+mod sections;
 mod sweep;
 mod tree;
 
 pub use error::{ConfigError, ConfigErrors, ErrorKind, Place};
-pub use experiment::{DataState, Experiment, RunSpec, load_builtin, load_experiments, missing_files};
+pub use experiment::{Experiment, RunSpec, load_builtin, load_experiments, missing_files};
 pub use files::hint;
+pub use identity::NUMERICS;
 pub use schema::schema;
+pub use sections::DataState;

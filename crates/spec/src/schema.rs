@@ -23,6 +23,8 @@ pub fn schema(registry: &Registry) -> Value {
     model["properties"]["mlp"] = registry.block_schema(Place::Mlp, &[("inner", inner)]);
 
     let mut config = of::<Top>();
+    config["properties"]["name"]["pattern"] = json!(r"^[^\W-][\w.-]*$");
+    config["properties"]["label"]["pattern"] = json!(r"^\s*[^\s=+@-]");
     config["title"] = json!("The config of an lrx experiment");
     config["description"] = json!("One file is one experiment. `lrx plan` lists the runs that it describes.");
     let sections = [
@@ -50,9 +52,16 @@ pub fn schema(registry: &Registry) -> Value {
     config["properties"]["sweep"] = json!({
         "type": "object",
         "description": "The cross product of lists of values, each point a run; with cases, each of them at each point.",
-        "properties": {"case": {"type": "array", "minItems": 1, "items": case}},
+        "properties": {
+            "case": {"type": "array", "minItems": 1, "items": case},
+            "dense_baseline": {
+                "type": "boolean",
+                "description": "A dense model beside the sweep, for each combination of the keys outside [model.attention] \
+                    and [model.mlp]. Default false.",
+            },
+        },
         "patternProperties": {DOTTED: {"type": "array", "minItems": 1}},
-        "propertyNames": {"pattern": "^(case|label|seeds|data|model|train)"},
+        "propertyNames": {"pattern": "^(case|dense_baseline|label|seeds|data|model|train)"},
     });
     config
 }

@@ -1,30 +1,31 @@
-//! `[sweep]`: from one tree to one for each point.
+//! `[sweep]`: from one config to one for each point.
 //!
 //! Keys with lists span a grid, `[[sweep.case]]` tables are hand-picked combinations of keys; with both, every case is
-//! combined with every point of the grid. The first key varies slowest, in the order of the file.
+//! combined with every point of the grid. The first key varies slowest, in the order of the file. `dense_baseline = true`
+//! adds a dense model beside them.
+
+use std::collections::HashSet;
+use std::rc::Rc;
 
 use toml::{Table, Value};
 
 use crate::error::{ConfigError, ConfigErrors, ErrorKind};
-use crate::tree::Tree;
-
-/// A point of a sweep.
-pub(crate) struct Point {
-    /// The whole config at this point, without `[sweep]`.
-    pub(crate) tree: Tree,
-    /// What was set, for a label that has to tell the point from others: `hidden=128`.
-    pub(crate) name: String,
-}
+use crate::point::{Change, Choice, Point, Setting};
+use crate::tree::{BLOCK_KEYS, DEEPEST_KEY, Tree};
 
 const CASE: &str = "case";
+const BASELINE: &str = "dense_baseline";
 
-/// More runs than anybody trains; a few lists of a thousand values would otherwise fill the memory.
+/// The tables of the blocks, which a dense baseline replaces.
+const BLOCKS: [&str; 2] = ["attention", "mlp"];
+
+/// More than anybody trains; a few lists of a thousand values would otherwise fill the memory.
 const MOST_POINTS: usize = 10_000;
 
 /// The points of `tree`; one that changes nothing when there is no `[sweep]`. What is wrong with the sweep goes to
 /// `errors`, and is left out of the points.
 pub(crate) fn points(mut tree: Tree, errors: &mut ConfigErrors) -> Vec<Point> {
-    let sweep = match tree.table.remove("sweep") {
+    let mut sweep = match tree.table.remove("sweep") {
         None => Table::new(),
         Some(Value::Table(sweep)) => sweep,
         Some(other) => {
@@ -33,25 +34,104 @@ pub(crate) fn points(mut tree: Tree, errors: &mut ConfigErrors) -> Vec<Point> {
             Table::new()
         }
     };
+    let with_baseline = match sweep.remove(BASELINE) {
+        None | Some(Value::Boolean(false)) => false,
+        Some(Value::Boolean(true)) => true,
+        Some(other) => {
+            let message = format!("`{BASELINE}` is {other}; expected true or false");
+            let place = tree.value_place(&format!("sweep.{BASELINE}"));
+            errors.add(ConfigError::new(ErrorKind::Sweep, message, place));
+            false
+        }
+    };
     let start = |key: &str| tree.key_place(&format!("sweep.{key}")).map_or(0, |place| place.span.start);
     let mut keys: Vec<(usize, String, Value)> =
         flatten(&sweep, "").into_iter().map(|(key, values)| (start(&key), key, values)).collect();
     keys.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
-    let mut points = vec![Point { tree, name: String::new() }];
+
+    let mut points = vec![Vec::new()];
     for (_, key, values) in keys {
-        match with_values(&points, &key, values) {
-            Ok(more) => points = more,
+        match choices(&tree, &key, values, points.len()) {
+            Ok(choices) => points = combined(&points, &choices),
             Err(error) => errors.add(error),
         }
     }
-    points
+    if with_baseline {
+        let mut baselines = baselines(&points);
+        baselines.append(&mut points);
+        points = baselines;
+    }
+    let base = Rc::new(tree);
+    points.into_iter().map(|changes| Point { base: base.clone(), changes }).collect()
 }
 
-/// Each of `points` with each of the values that the sweep has for `key`.
-fn with_values(points: &[Point], key: &str, values: Value) -> Result<Vec<Point>, ConfigError> {
-    let error = |message: String| {
-        ConfigError::new(ErrorKind::Sweep, message, points[0].tree.value_place(&format!("sweep.{key}")))
+/// Each of `points` with each of `choices`.
+fn combined(points: &[Vec<Change>], choices: &[Rc<Choice>]) -> Vec<Vec<Change>> {
+    let with = |point: &Vec<Change>, choice: &Rc<Choice>| {
+        let mut changes = Vec::with_capacity(point.len() + 1);
+        changes.extend(point.iter().cloned());
+        changes.push(Change::Set(choice.clone()));
+        changes
     };
+    points.iter().flat_map(|point| choices.iter().map(move |choice| with(point, choice))).collect()
+}
+
+/// What `points` become where all layers are dense: each different one once, without the keys of the blocks.
+fn baselines(points: &[Vec<Change>]) -> Vec<Vec<Change>> {
+    let mut known = HashSet::new();
+    let mut baselines = Vec::new();
+    for point in points {
+        let outside: Vec<Change> = point.iter().filter_map(outside_blocks).collect();
+        let told: String = outside.iter().map(|change| format!("{change:?}\n")).collect();
+        if known.insert(told) {
+            baselines.push(outside.into_iter().chain([Change::Dense]).collect());
+        }
+    }
+    baselines
+}
+
+/// A change without the keys of the blocks, and without a label, which would be that of another model; `None` where
+/// nothing remains.
+fn outside_blocks(change: &Change) -> Option<Change> {
+    let Change::Set(choice) = change else { return None };
+    let is_outside = |setting: &&Setting| {
+        let key = setting.key.as_str();
+        key != "label" && !BLOCKS.iter().any(|block| key.strip_prefix("model.").is_some_and(|key| is_in(key, block)))
+    };
+    let kept: Vec<&Setting> = choice.settings.iter().filter(is_outside).collect();
+    if kept.len() == choice.settings.len() {
+        return Some(change.clone());
+    }
+    if kept.is_empty() {
+        return None;
+    }
+    let mut over = Table::new();
+    kept.iter().for_each(|setting| insert(&mut over, &setting.key, setting.value.clone()));
+    let settings = kept.into_iter().cloned().collect();
+    Some(Change::Set(Rc::new(Choice { over, settings })))
+}
+
+/// Whether the dotted `key` is that of the table `block` or of something in it.
+fn is_in(key: &str, block: &str) -> bool {
+    key.strip_prefix(block).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// Takes from the blocks of a config all that does not hold for a dense model as well.
+pub(crate) fn make_dense(table: &mut Table) {
+    table.remove("label");
+    let Some(Value::Table(model)) = table.get_mut("model") else { return };
+    for block in BLOCKS {
+        if let Some(Value::Table(block)) = model.get_mut(block) {
+            block.retain(|key, _| BLOCK_KEYS.contains(&key));
+            block.insert("kind".into(), "dense".into());
+        }
+    }
+}
+
+/// What the sweep has for `key`, one choice for each of its values.
+fn choices(tree: &Tree, key: &str, values: Value, points: usize) -> Result<Vec<Rc<Choice>>, ConfigError> {
+    let error =
+        |message: String| ConfigError::new(ErrorKind::Sweep, message, tree.value_place(&format!("sweep.{key}")));
     if key.starts_with(&format!("{CASE}.")) {
         return Err(error(format!("`sweep.{CASE}` is a table; expected a list of tables, each as [[sweep.{CASE}]]")));
     }
@@ -62,39 +142,82 @@ fn with_values(points: &[Point], key: &str, values: Value) -> Result<Vec<Point>,
     if values.is_empty() {
         return Err(error(format!("`{key}` of the sweep is an empty list: there would be no run")));
     }
-    if points.len().saturating_mul(values.len()) > MOST_POINTS {
+    if points.saturating_mul(values.len()) > MOST_POINTS {
         return Err(error(format!("the sweep has more than {MOST_POINTS} points from `{key}` on")));
     }
-    let each = points.iter().flat_map(|point| values.iter().enumerate().map(move |(i, value)| (point, i, value)));
-    each.map(|(point, i, value)| match (key, value) {
-        (CASE, Value::Table(case)) => with_case(point, i, case),
-        (CASE, other) => Err(error(format!("a case of the sweep is {other}; expected a table"))),
-        (key, value) => Ok(with_value(point, key, i, value)),
-    })
-    .collect()
+    let named_at = format!("sweep.{key}");
+    let each = values.into_iter().enumerate().map(|(i, value)| {
+        let given_at = format!("{named_at}.{i}");
+        match (key, value) {
+            (CASE, Value::Table(case)) => case_choice(tree, &given_at, &case),
+            (CASE, other) => Err(error(format!("a case of the sweep is {other}; expected a table"))),
+            (key, value) => {
+                let mut over = Table::new();
+                insert(&mut over, key, value.clone());
+                let settings = leaves(key, value).into_iter().map(|(key, value, inner)| Setting {
+                    key,
+                    value,
+                    named_at: named_at.clone(),
+                    given_at: format!("{given_at}{inner}"),
+                });
+                Ok(Choice { over, settings: settings.collect() })
+            }
+        }
+    });
+    each.map(|choice| choice.map(Rc::new)).collect()
 }
 
-fn with_value(point: &Point, key: &str, index: usize, value: &Value) -> Point {
-    let origin = format!("sweep.{key}");
-    let tree = point.tree.clone().with(key, value.clone(), &origin, &format!("{origin}.{index}"));
-    Point { tree, name: joined(&point.name, &part(key, value)) }
-}
-
-fn with_case(point: &Point, index: usize, case: &Table) -> Result<Point, ConfigError> {
-    let mut names = point.name.clone();
-    let mut tree = point.tree.clone();
+fn case_choice(tree: &Tree, given_at: &str, case: &Table) -> Result<Choice, ConfigError> {
+    let mut over = Table::new();
+    let mut settings = Vec::new();
     for (key, value) in flatten(case, "") {
-        let origin = format!("sweep.{CASE}.{index}.{key}");
-        check_key(&key).map_err(|message| ConfigError::new(ErrorKind::Sweep, message, tree.key_place(&origin)))?;
-        names = joined(&names, &part(&key, &value));
-        tree = tree.with(&key, value, &origin, &origin);
+        let at = format!("{given_at}.{key}");
+        check_key(&key).map_err(|message| ConfigError::new(ErrorKind::Sweep, message, tree.key_place(&at)))?;
+        insert(&mut over, &key, value.clone());
+        settings.push(Setting { key, value, named_at: at.clone(), given_at: at });
     }
-    Ok(Point { tree, name: names })
+    let start = |setting: &Setting| tree.key_place(&setting.given_at).map_or(0, |place| place.span.start);
+    settings.sort_by_key(start);
+    Ok(Choice { over, settings })
+}
+
+/// The values in a table by their keys seen from outside, and how the place of each ends; of another value, itself.
+fn leaves(key: &str, value: Value) -> Vec<(String, Value, String)> {
+    match value {
+        Value::Table(table) if !table.is_empty() => {
+            let inner = flatten(&table, "").into_iter();
+            inner.map(|(inner, value)| (format!("{key}.{inner}"), value, format!(".{inner}"))).collect()
+        }
+        value => vec![(key.to_string(), value, String::new())],
+    }
+}
+
+/// Puts a value at a dotted key, in tables made for it.
+fn insert(table: &mut Table, key: &str, value: Value) {
+    match key.split_once('.') {
+        None => {
+            table.insert(key.to_string(), value);
+        }
+        Some((outer, rest)) => {
+            let inner = table.entry(outer.to_string()).or_insert_with(|| Value::Table(Table::new()));
+            if !inner.is_table() {
+                *inner = Value::Table(Table::new());
+            }
+            insert(inner.as_table_mut().expect("a table"), rest, value);
+        }
+    }
 }
 
 /// Keys that hold for the experiment as a whole have one value.
 fn check_key(key: &str) -> Result<(), String> {
-    match key.split('.').next() {
+    let mut parts = key.split('.');
+    if parts.clone().any(|part| part.trim().is_empty()) {
+        return Err(format!("`{key}` of the sweep is no key: a part of it is empty"));
+    }
+    if parts.clone().nth(DEEPEST_KEY).is_some() {
+        return Err(format!("`{key}` of the sweep has more than {DEEPEST_KEY} parts, which no key has"));
+    }
+    match parts.next() {
         Some(whole @ ("name" | "sweep" | "extends")) => {
             Err(format!("`{whole}` cannot be swept: an experiment has only one"))
         }
@@ -102,35 +225,14 @@ fn check_key(key: &str) -> Result<(), String> {
     }
 }
 
-/// Nested tables as dotted keys, `kind` first because it clears the options of the former kind.
+/// Nested tables as dotted keys.
 fn flatten(table: &Table, prefix: &str) -> Vec<(String, Value)> {
-    let mut entries: Vec<(&String, &Value)> = table.iter().collect();
-    entries.sort_by_key(|(key, _)| key.as_str() != "kind");
-    entries
-        .into_iter()
-        .flat_map(|(key, value)| {
-            let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-            match value {
-                Value::Table(inner) => flatten(inner, &path),
-                value => vec![(path, value.clone())],
-            }
-        })
-        .collect()
-}
-
-fn part(key: &str, value: &Value) -> String {
-    let last = key.rsplit('.').next().unwrap_or(key);
-    format!("{last}={}", short(value))
-}
-
-fn short(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Table(table) => table.values().map(short).collect::<Vec<_>>().join("/"),
-        value => value.to_string().replace([' ', '"'], ""),
-    }
-}
-
-fn joined(a: &str, b: &str) -> String {
-    if a.is_empty() { b.to_string() } else { format!("{a} {b}") }
+    let each = table.iter().flat_map(|(key, value)| {
+        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        match value {
+            Value::Table(inner) => flatten(inner, &path),
+            value => vec![(path, value.clone())],
+        }
+    });
+    each.collect()
 }

@@ -8,15 +8,15 @@ use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 
 use crate::error::{ConfigError, ConfigErrors, Document, ErrorKind, Place};
-use crate::files::hint;
+use crate::read::read;
 
 /// Where a key and its value were written.
 #[derive(Clone, Debug)]
-struct Origin {
-    key: Place,
-    value: Place,
+pub(crate) struct Origin {
+    pub(crate) key: Place,
+    pub(crate) value: Place,
     /// What relative paths in the value are relative to.
-    folder: PathBuf,
+    pub(crate) folder: Rc<Path>,
 }
 
 /// A table with the origin of every key, by its dotted path.
@@ -26,8 +26,13 @@ pub(crate) struct Tree {
     origins: BTreeMap<String, Origin>,
 }
 
+/// Keys deeper than any that a section knows, and paths longer than any that somebody writes: whoever asks for the place
+/// of one gets the table around it.
+pub(crate) const DEEPEST_KEY: usize = 16;
+const LONGEST_PATH: usize = 1000;
+
 /// Keys that stay when a file overrides `kind`: they belong to the block, the others to the former kind.
-const BLOCK_KEYS: [&str; 2] = ["window", "inner"];
+pub(crate) const BLOCK_KEYS: [&str; 2] = ["window", "inner"];
 
 /// Keys that exclude each other: overriding one takes the other away.
 const EXCLUSIVE: [(&str, &str); 3] = [
@@ -45,11 +50,7 @@ impl Tree {
         let mut chain: Vec<(PathBuf, Tree)> = Vec::new();
         let mut next = Some((path.to_path_buf(), None));
         while let Some((path, named_at)) = next {
-            let text = std::fs::read(&path).map_err(|error| {
-                let message = format!("cannot read the config {}: {error}{}", path.display(), hint(&path));
-                ConfigError::new(ErrorKind::Unreadable, message, named_at.clone())
-            })?;
-            let text = String::from_utf8(text).map_err(|error| not_utf8(&path, &error))?;
+            let text = read(&path, named_at.as_ref())?;
             let identity = path.canonicalize().unwrap_or_else(|_| path.clone());
             if chain.iter().any(|(known, _)| *known == identity) {
                 let message = format!("{} extends itself, directly or through others", path.display());
@@ -80,6 +81,9 @@ impl Tree {
         if key.is_empty() || key.split('.').any(|part| part.is_empty() || part.contains(char::is_whitespace)) {
             return Err(error("expected dotted.key=VALUE, such as train.learning_rate=1e-3".into()));
         }
+        if key.split('.').count() > DEEPEST_KEY {
+            return Err(error(format!("the key has more than {DEEPEST_KEY} parts, which none has")));
+        }
         if key == EXTENDS {
             return Err(error("a config file extends another by `extends` in itself; it cannot be set".into()));
         }
@@ -109,65 +113,15 @@ impl Tree {
         // Some values, such as numbers that are too large, are only read here.
         let table: Table = document.text.parse().map_err(not_toml)?;
         let mut origins = BTreeMap::new();
-        collect_origins(spanned.get_ref(), "", &document, &folder, &mut origins);
+        collect_origins(spanned.get_ref(), "", &document, &folder.into(), &mut origins);
         Ok(Tree { table, origins })
     }
 
     /// This tree with `over`'s values in place of its own, key by key.
     pub(crate) fn overridden(mut self, over: Tree) -> Tree {
-        for (one, other) in EXCLUSIVE.into_iter().flat_map(|(a, b)| [(a, b), (b, a)]) {
-            if over.get(one).is_some() && over.get(other).is_none() {
-                self.remove(other);
-            }
-        }
-        merge(&mut self.table, over.table);
+        override_with(&mut self.table, over.table);
         self.origins.extend(over.origins);
         self
-    }
-
-    /// This tree with one value replaced; errors about it point to where `named_at` and `origin_of` were written.
-    pub(crate) fn with(self, path: &str, value: Value, named_at: &str, origin_of: &str) -> Tree {
-        let mut over = Tree::default();
-        let mut table = Table::new();
-        let replaced_by_table = value.is_table();
-        let (outer, last) = path.rsplit_once('.').map_or((None, path), |(outer, last)| (Some(outer), last));
-        table.insert(last.to_string(), value);
-        for key in outer.into_iter().flat_map(|outer| outer.rsplit('.')) {
-            table = Table::from_iter([(key.to_string(), Value::Table(table))]);
-        }
-        if let (Some(key), Some(origin)) = (self.key_place(named_at), self.origins.get(origin_of)) {
-            let origin = Origin { key, ..origin.clone() };
-            // A table around it that was not written anywhere has no other place than this.
-            let outer = path.match_indices('.').map(|(dot, _)| &path[..dot]);
-            for outer in outer.filter(|outer| !self.origins.contains_key(*outer)) {
-                over.origins.insert(outer.to_string(), origin.clone());
-            }
-            over.origins.insert(path.to_string(), origin);
-        }
-        // Places inside the value, such as the elements of a list; none inside the value that it replaces.
-        let inside = |path: &str, key: &str| key.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
-        let moved = self.origins.iter().filter(|(key, _)| inside(origin_of, key));
-        over.origins.extend(moved.map(|(key, origin)| (format!("{path}{}", &key[origin_of.len()..]), origin.clone())));
-        over.table = table;
-        let mut tree = self;
-        if !replaced_by_table {
-            tree.origins.retain(|key, _| !inside(path, key));
-        }
-        tree.overridden(over)
-    }
-
-    /// The value at a dotted path.
-    pub(crate) fn get(&self, path: &str) -> Option<&Value> {
-        let mut keys = path.split('.');
-        let first = self.table.get(keys.next()?)?;
-        keys.try_fold(first, |value, key| value.as_table()?.get(key))
-    }
-
-    fn remove(&mut self, path: &str) {
-        let (outer, last) = path.rsplit_once('.').expect("a key of a section");
-        if let Some(Value::Table(table)) = self.table.get_mut(outer) {
-            table.remove(last);
-        }
     }
 
     /// Where the value of a key was written, or of the innermost table around it that was.
@@ -180,30 +134,39 @@ impl Tree {
         self.origin(path).map(|origin| origin.key.clone())
     }
 
-    /// Where `written`, the value of the key at `path`, lies: relative to the file that it stands in.
-    pub(crate) fn locate(&self, path: &str, written: &str) -> PathBuf {
-        self.origin(path).map_or_else(|| written.into(), |origin| origin.folder.join(written))
-    }
-
-    fn origin(&self, path: &str) -> Option<&Origin> {
-        let mut path = path;
-        loop {
-            if let Some(origin) = self.origins.get(path) {
-                return Some(origin);
-            }
-            path = path.rsplit_once('.')?.0;
-        }
+    /// The origin of exactly this key.
+    pub(crate) fn origin(&self, path: &str) -> Option<&Origin> {
+        self.origins.get(path)
     }
 }
 
-/// The error of a config that is not text, at the first byte that is not.
-fn not_utf8(path: &Path, error: &std::string::FromUtf8Error) -> ConfigError {
-    let at = error.utf8_error().valid_up_to();
-    let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-    let document = Rc::new(Document { name: path.display().to_string(), text });
-    let end = at + char::REPLACEMENT_CHARACTER.len_utf8();
-    let message = format!("the config is not UTF-8 text: the byte {:#04x} here", error.as_bytes()[at]);
-    ConfigError::new(ErrorKind::Syntax, message, Some(Place { document, span: at..end }))
+/// A dotted path and those of the tables around it, from the inside.
+pub(crate) fn outwards(path: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(path), |path| path.rsplit_once('.').map(|(outer, _)| outer))
+}
+
+/// The value at a dotted path.
+fn get<'t>(table: &'t Table, path: &str) -> Option<&'t Value> {
+    let mut keys = path.split('.');
+    let first = table.get(keys.next()?)?;
+    keys.try_fold(first, |value, key| value.as_table()?.get(key))
+}
+
+/// `over`'s values in place of `base`'s, key by key.
+pub(crate) fn override_with(base: &mut Table, over: Table) {
+    for (one, other) in EXCLUSIVE.into_iter().flat_map(|(a, b)| [(a, b), (b, a)]) {
+        if get(&over, one).is_some() && get(&over, other).is_none() {
+            remove(base, other);
+        }
+    }
+    merge(base, over);
+}
+
+fn remove(table: &mut Table, path: &str) {
+    let (outer, last) = path.rsplit_once('.').expect("a key of a section");
+    if let Some(Value::Table(table)) = table.get_mut(outer) {
+        table.remove(last);
+    }
 }
 
 /// What is wrong with text that is not TOML; `at` is where.
@@ -224,14 +187,17 @@ fn collect_origins(
     table: &DeTable<'_>,
     prefix: &str,
     document: &Rc<Document>,
-    folder: &Path,
+    folder: &Rc<Path>,
     origins: &mut BTreeMap<String, Origin>,
 ) {
     for (key, value) in table {
         let path = if prefix.is_empty() { key.get_ref().to_string() } else { format!("{prefix}.{}", key.get_ref()) };
+        if path.len() > LONGEST_PATH {
+            continue;
+        }
         let place = |span| Place { document: document.clone(), span };
         let value_place = if value.get_ref().is_table() { place(key.span()) } else { place(value.span()) };
-        let origin = Origin { key: place(key.span()), value: value_place, folder: folder.to_path_buf() };
+        let origin = Origin { key: place(key.span()), value: value_place, folder: folder.clone() };
         origins.insert(path.clone(), origin);
         collect_inside(value, &path, document, folder, origins);
     }
@@ -241,7 +207,7 @@ fn collect_inside(
     value: &Spanned<DeValue<'_>>,
     path: &str,
     document: &Rc<Document>,
-    folder: &Path,
+    folder: &Rc<Path>,
     origins: &mut BTreeMap<String, Origin>,
 ) {
     match value.get_ref() {
@@ -250,7 +216,7 @@ fn collect_inside(
             for (i, item) in items.iter().enumerate() {
                 let place = Place { document: document.clone(), span: item.span() };
                 let path = format!("{path}.{i}");
-                let origin = Origin { key: place.clone(), value: place, folder: folder.to_path_buf() };
+                let origin = Origin { key: place.clone(), value: place, folder: folder.clone() };
                 origins.insert(path.clone(), origin);
                 collect_inside(item, &path, document, folder, origins);
             }

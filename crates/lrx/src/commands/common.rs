@@ -3,6 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use lrx_layers::Registry;
+use lrx_spec::{ConfigErrors, Experiment, load_experiments};
+
+use crate::terminal::tell;
 
 /// What `run` and `plan` share.
 #[derive(Args)]
@@ -19,4 +23,16 @@ pub(crate) struct Common {
     /// Threads to compute on [default: all cores]. Numbers do not depend on it
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,
+}
+
+impl Common {
+    /// What the configs describe; runs that stand in them more than once are told.
+    ///
+    /// # Errors
+    /// All that is wrong with them.
+    pub(crate) fn experiments(&self, registry: &Registry) -> Result<Vec<Experiment>, ConfigErrors> {
+        let experiments = load_experiments(&self.configs, &self.set, registry)?;
+        experiments.iter().flat_map(|experiment| &experiment.notes).for_each(|note| tell!("note: {note}"));
+        Ok(experiments)
+    }
 }

@@ -8,7 +8,7 @@ use indicatif::HumanDuration;
 use lrx_data::{BatchSize, Corpus, Sampler, SamplerConfig};
 use lrx_layers::Registry;
 use lrx_records::{RunRecord, Status, csv_text};
-use lrx_spec::{DataState, RunSpec, load_experiments};
+use lrx_spec::{DataState, RunSpec};
 use lrx_tensor::limits;
 
 use super::common::Common;
@@ -40,8 +40,7 @@ pub(crate) enum PlanFormat {
 
 pub(crate) fn plan(args: &PlanArgs, registry: &Registry) -> Result<ExitCode, Failure> {
     use_threads(args.common.threads)?;
-    let experiments = load_experiments(&args.common.configs, &args.common.set, registry)
-        .map_err(|errors| Failure::Usage(errors.to_string()))?;
+    let experiments = args.common.experiments(registry).map_err(|errors| Failure::Usage(errors.to_string()))?;
     let mut corpora = Corpora::default();
     let mut rows = Vec::new();
     for experiment in &experiments {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use lrx_layers::Registry;
-use lrx_spec::{Experiment, load_experiments, missing_files};
+use lrx_spec::{Experiment, missing_files};
 use lrx_train::Checkpoints;
 
 use super::common::Common;
@@ -58,7 +58,9 @@ pub(crate) fn run(args: &RunArgs, registry: &Registry) -> Result<ExitCode, Failu
         return Err(Failure::Usage("--jobs 0: expected at least 1".into()));
     }
     use_threads(args.common.threads)?;
-    let experiments = load_experiments(&args.common.configs, &args.common.set, registry)
+    let experiments = args
+        .common
+        .experiments(registry)
         .and_then(|experiments| missing_files(&experiments).map(|()| experiments))
         .map_err(|errors| Failure::Usage(errors.to_string()))?;
     check_only(&experiments, &args.only)?;

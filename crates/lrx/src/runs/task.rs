@@ -23,8 +23,8 @@ pub(crate) struct Task {
     pub(crate) order: Arc<[String]>,
     /// The content of `resolved.toml`.
     pub(crate) resolved: toml::Table,
-    pub(crate) model: ModelSpec,
-    pub(crate) train: TrainSpec,
+    pub(crate) model: Arc<ModelSpec>,
+    pub(crate) train: Arc<TrainSpec>,
     pub(crate) corpus: Arc<Corpus>,
     pub(crate) sampler: Sampler,
     /// The row before the run has begun.
