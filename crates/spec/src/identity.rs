@@ -135,3 +135,129 @@ fn hash_table(table: &Table, hasher: &mut blake3::Hasher) {
         hash_value(value, hasher);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+
+    /// A section as it is, and as it may be once options have been added.
+    #[derive(Serialize, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct Now {
+        rate: f64,
+        steps: Option<usize>,
+        inner: Inner,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct Later {
+        rate: f64,
+        steps: Option<usize>,
+        inner: InnerLater,
+        /// Its default follows from another key.
+        half: Option<f64>,
+        mode: String,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct Inner {
+        beta: f64,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct InnerLater {
+        beta: f64,
+        nesterov: bool,
+    }
+
+    impl Default for Now {
+        fn default() -> Self {
+            Self { rate: 1.0, steps: None, inner: Inner::default() }
+        }
+    }
+
+    impl Default for Later {
+        fn default() -> Self {
+            Self { rate: 1.0, steps: None, inner: InnerLater::default(), half: None, mode: "plain".into() }
+        }
+    }
+
+    impl Default for Inner {
+        fn default() -> Self {
+            Self { beta: 0.9 }
+        }
+    }
+
+    impl Default for InnerLater {
+        fn default() -> Self {
+            Self { beta: 0.9, nesterov: false }
+        }
+    }
+
+    fn now(table: Table) -> Option<Table> {
+        Table::try_from(table.try_into::<Now>().ok()?).ok()
+    }
+
+    fn later(table: Table) -> Option<Table> {
+        let read: Later = table.try_into().ok()?;
+        let half = Some(read.half.unwrap_or(read.rate / 2.0));
+        Table::try_from(Later { half, ..read }).ok()
+    }
+
+    fn identity(text: &str, resolve: &dyn Fn(Table) -> Option<Table>) -> (Table, Identity) {
+        let table = without_defaults(&resolve(text.parse().unwrap()).unwrap(), resolve);
+        let identity = Identity::of_section(&table);
+        (table, identity)
+    }
+
+    #[test]
+    fn an_option_that_is_added_with_a_default_renames_nothing() {
+        for text in ["", "rate = 2.0", "steps = 3", "inner = { beta = 0.5 }", "rate = 3.0\ninner = { beta = 0.9 }"] {
+            let (before, own) = identity(text, &now);
+            assert_eq!((identity(text, &later).1 == own, &identity(text, &later).0), (true, &before), "{text}");
+        }
+        let own = identity("rate = 2.0", &later).1;
+        for other in [
+            "rate = 2.0\nhalf = 2.0",
+            "rate = 2.0\nmode = 'x'",
+            "rate = 2.0\ninner = { nesterov = true }",
+            "rate = 2.0\nsteps = 1",
+        ] {
+            assert!(identity(other, &later).1 != own, "{other}");
+        }
+        for same in ["rate = 2.0\nhalf = 1.0", "rate = 2.0\nmode = 'plain'", "inner = { beta = 0.9 }\nrate = 2.0"] {
+            assert!(identity(same, &later).1 == own, "{same}");
+        }
+    }
+
+    #[test]
+    fn what_is_at_its_default_is_left_out() {
+        let train = |text: &str| of_train(&toml::from_str::<TrainConfig>(text).unwrap().resolve().unwrap());
+        for (text, left) in [
+            ("", ""),
+            ("steps = 7\nbatch_stories = 4", "steps = 7"),
+            ("batch_tokens = 4\nclip_norm = 1", "batch_tokens = 4"),
+        ] {
+            assert!(train(text) == Identity::of_section(&left.parse().unwrap()), "{text}");
+        }
+        assert_eq!(identity("", &now).0, Table::new());
+        assert_eq!(identity("rate = 1.0\ninner = { beta = 0.5 }", &now).0, "inner = { beta = 0.5 }".parse().unwrap());
+    }
+
+    #[test]
+    fn equal_values_are_equal_however_they_are_written() {
+        let of = |text: &str| Identity::of_section(&text.parse().unwrap());
+        for (one, other) in [("a = 0", "a = 0.0"), ("a = -0.0", "a = 0"), ("a = 3\nb = [1]", "b = [1.0]\na = 3e0")] {
+            assert!(of(one) == of(other), "{one} and {other}");
+        }
+        let different = ["", "a = 1", "a = '1'", "a = 1.5", "a = [1]", "a = [1, 1]", "a = [[1], 1]", "a = true", "a = {}"];
+        let more = ["a = { a = 1 }", "b = 1", "a = ''", "a = []", "a = 9223372036854775807", "a = 1e300", "a = 'b'\nb = ''"];
+        let hashes: std::collections::HashSet<Identity> = different.iter().chain(&more).map(|text| of(text)).collect();
+        assert_eq!(hashes.len(), different.len() + more.len());
+    }
+}
