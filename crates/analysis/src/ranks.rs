@@ -13,7 +13,7 @@ pub(crate) type Shares = BTreeMap<(String, Moment), Vec<(u64, f64)>>;
 pub(crate) fn shares(configuration: &Configuration, rows: &[RankRow], rank: fn(&RankRow) -> f64) -> Shares {
     let mut sums: BTreeMap<(String, Moment), BTreeMap<u64, (f64, f64)>> = BTreeMap::new();
     let own = |row: &&RankRow| configuration.runs.iter().any(|run| run.run_id == row.run_id);
-    for row in rows.iter().filter(own).filter(|row| row.max_rank > 0) {
+    for row in rows.iter().filter(own).filter(|row| row.max_rank > 0 && rank(row).is_finite()) {
         let sum = sums.entry((row.slot.clone(), row.moment)).or_default().entry(row.layer).or_default();
         *sum = (sum.0 + rank(row) / row.max_rank as f64, sum.1 + 1.0);
     }

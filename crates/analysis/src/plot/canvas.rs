@@ -68,14 +68,16 @@ impl Axis {
     /// A linear axis that holds all values, with a margin on both sides as a share of their range.
     pub(super) fn around(title: String, values: impl IntoIterator<Item = f64>, margin: f64) -> Option<Self> {
         let (low, high) = range(values)?;
-        let spare = if high > low { (high - low) * margin } else { (high.abs() * 0.05).max(1e-3) };
+        // Values that no axis could tell apart are one value.
+        let same = high - low <= low.abs().max(high.abs()) * 1e-9 || high - low < SMALLEST;
+        let spare = if same { (high.abs() * 0.05).max(1e-3) } else { (high - low) * margin };
         Some(Self { title, scale: Scale { low: low - spare, high: high + spare, logarithmic: false } })
     }
 
     /// An axis for sizes, of which ratios count: logarithmic where they lie far apart.
     pub(super) fn of_sizes(title: String, values: impl IntoIterator<Item = f64> + Clone, margin: f64) -> Option<Self> {
         let (low, high) = range(values.clone())?;
-        if low <= 0.0 || high / low < LOGARITHMIC_FROM {
+        if low < SMALLEST || high / low < LOGARITHMIC_FROM {
             return Self::around(title, values, margin);
         }
         let spare = (high / low).powf(margin);
@@ -84,8 +86,17 @@ impl Axis {
     }
 }
 
+/// No quantity in a plot is larger, nor smaller but 0.
+const LARGEST: f64 = 1e30;
+const SMALLEST: f64 = 1e-30;
+
+/// Whether a value can stand in a plot: one that is not finite, or too large to be anything but a damaged file's, cannot.
+pub(super) fn drawable(value: f64) -> bool {
+    value.abs() <= LARGEST
+}
+
 fn range(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
-    let values = values.into_iter().filter(|value| value.is_finite());
+    let values = values.into_iter().filter(|value| drawable(*value));
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
     (low <= high).then_some((low, high))
 }

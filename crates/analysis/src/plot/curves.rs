@@ -97,7 +97,7 @@ fn collect(
     value: fn(&CurveRow) -> Option<f64>,
 ) -> Vec<Curves> {
     let mut by_run: BTreeMap<&str, Vec<&CurveRow>> = BTreeMap::new();
-    for row in experiment.curves.iter().filter(|row| row.loss.is_finite()) {
+    for row in experiment.curves.iter().filter(|row| canvas::drawable(row.loss)) {
         by_run.entry(&row.run_id).or_default().push(row);
     }
     let curves = |name: String, family: Family, runs: &[&str]| {
@@ -120,7 +120,7 @@ fn collect(
 fn mean_by_step(rows: &[&CurveRow], split: Split, value: fn(&CurveRow) -> Option<f64>) -> Vec<(f64, f64)> {
     let mut sums: BTreeMap<u64, (f64, f64, f64)> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.split == split) {
-        let Some(x) = value(row).filter(|x| x.is_finite()) else { continue };
+        let Some(x) = value(row).filter(|x| canvas::drawable(*x)) else { continue };
         let sum = sums.entry(row.step).or_default();
         *sum = (sum.0 + x, sum.1 + row.loss, sum.2 + 1.0);
     }

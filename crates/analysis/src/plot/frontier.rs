@@ -78,7 +78,7 @@ pub(super) fn plots(frontier: &Frontier) -> Vec<Plot> {
 }
 
 fn plot<'a>(frontier: &Frontier<'a>, measure: &Measure) -> Option<Plot> {
-    let placed = |point: &Point| Some(((measure.size)(point)?, point.loss));
+    let placed = |point: &Point| Some(((measure.size)(point)?, point.loss)).filter(|at| canvas::drawable(at.1));
     let points: Vec<(&Point<'a>, (f64, f64))> =
         frontier.points.iter().filter_map(|point| Some((point, placed(point)?))).collect();
     if points.len() < 3 {

@@ -28,7 +28,11 @@ impl Scale {
             all.filter(|tick| (self.low..=self.high).contains(tick)).collect()
         };
         let finest = MANTISSAS.iter().rev().map(|mantissas| within(mantissas)).find(|ticks| ticks.len() <= most);
-        finest.unwrap_or_default()
+        // Over many powers of ten, every second one, or third, or …
+        finest.unwrap_or_else(|| {
+            let tens = within(&[1.0]);
+            tens.iter().copied().step_by(tens.len().div_ceil(most.max(1))).collect()
+        })
     }
 }
 
@@ -82,5 +86,7 @@ mod tests {
         assert_eq!(rounded, [3.6, 3.8, 4.0, 4.2, 4.4]);
         let linear = Scale { low: 0.0, high: 10.0, logarithmic: false };
         assert_eq!(linear.map(&2.5, (0, 400)), 100);
+        let wide = Scale { low: 1e-5, high: 1e30, logarithmic: true };
+        assert_eq!(wide.ticks(9).len(), 9);
     }
 }

@@ -106,8 +106,11 @@ fn point<'a>(
 ) -> Option<Point<'a>> {
     let family = row.configuration.family();
     let runs = if row.loss_sd.is_some() { row.configuration.losses() } else { Vec::new() };
+    let runs = runs.into_iter().filter(|loss| canvas::drawable(*loss)).collect();
     let label = row.configuration.short_name(baseline);
-    Some(Point { x: x(row)?, y: row.loss_mean, sd: row.loss_sd, runs, label, family })
+    let x = x(row).filter(|x| canvas::drawable(*x))?;
+    let sd = row.loss_sd.filter(|sd| canvas::drawable(*sd));
+    canvas::drawable(row.loss_mean).then_some(Point { x, y: row.loss_mean, sd, runs, label, family })
 }
 
 /// The height of a plot with so many labelled points.
@@ -120,7 +123,9 @@ fn baseline_band(summary: &Summary) -> Option<(f64, f64)> {
     let baseline = summary.baseline?;
     let losses = baseline.losses();
     let interval = with_spread_of(&losses, &[baseline.mean_loss()], &losses, CONFIDENCE)?;
-    Some((baseline.mean_loss() - interval.half_width, baseline.mean_loss() + interval.half_width))
+    let ends = [interval.low(), interval.high(), baseline.mean_loss()];
+    (ends.into_iter().all(canvas::drawable) && interval.half_width > 0.0)
+        .then_some((baseline.mean_loss() - interval.half_width, baseline.mean_loss() + interval.half_width))
 }
 
 fn draw_band(chart: &mut Chart, (left, right): (f64, f64), low: f64, high: f64) {
