@@ -150,10 +150,19 @@ fn read_if_there<R: Row>(path: &Path) -> Result<Vec<R>, Error> {
 /// in the order of their names.
 ///
 /// # Errors
-/// [`Error::NoResults`] when there is no experiment; else as [`read_experiment`].
+/// [`Error::NoResults`] when there is no experiment; else the first of [`read_experiment`].
 pub fn read_results(dir: &Path) -> Result<Vec<Experiment>, Error> {
+    let experiments: Result<Vec<_>, _> = folders(dir)?.iter().map(|folder| read_experiment(folder)).collect();
+    Ok(experiments?.into_iter().flatten().collect())
+}
+
+/// The folders of experiments that a results folder is, or holds, in the order of their names.
+///
+/// # Errors
+/// [`Error::NoResults`] when there is none; [`Error::Read`].
+pub(crate) fn folders(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     if dir.join("runs.csv").is_file() {
-        return read_experiment(dir);
+        return Ok(vec![dir.to_owned()]);
     }
     let read_error = |source| Error::Read { path: dir.to_owned(), source };
     let mut folders = Vec::new();
@@ -164,11 +173,7 @@ pub fn read_results(dir: &Path) -> Result<Vec<Experiment>, Error> {
         }
     }
     folders.sort();
-    if folders.is_empty() {
-        return Err(Error::NoResults { path: dir.to_owned() });
-    }
-    let experiments: Result<Vec<_>, _> = folders.iter().map(|folder| read_experiment(folder)).collect();
-    Ok(experiments?.into_iter().flatten().collect())
+    if folders.is_empty() { Err(Error::NoResults { path: dir.to_owned() }) } else { Ok(folders) }
 }
 
 /// The last part of the path, also of `.` and `..`.

@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::experiment::folders;
 use crate::file::write_whole;
 use crate::html::{Section, page};
 use crate::plot::{frontier_plots, plots};
-use crate::{Error, Experiment, Summary, merged, read_results, text_table, twins_csv, write_summary_csv};
+use crate::{Error, Experiment, Summary, merged, read_experiment, text_table, twins_csv, write_summary_csv};
 
 /// What a report consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,25 +32,36 @@ pub struct ReportOptions {
 }
 
 /// A report that was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Report {
     /// The tables of all experiments, for a terminal.
     pub text: String,
     /// The files that were written, the page first.
     pub files: Vec<PathBuf>,
+    /// What is wrong with the experiments that could not be read: they are left out.
+    pub damaged: Vec<Error>,
 }
 
 /// Reads the results folders and writes a report on them: `report.html`, `summary.csv`, `twins.csv` where low-rank
-/// configurations have dense ones of their size beside them, and one SVG a plot, named `<experiment>-<plot>.svg`.
+/// configurations have dense ones of their size beside them, and one SVG a plot, named `<experiment>-<plot>.svg`. An
+/// experiment that cannot be read does not keep the others from theirs: it is among [`Report::damaged`].
 ///
 /// # Errors
-/// As [`read_results`]; [`Error::UnknownLabel`] when no experiment has the baseline that was asked for, [`Error::AmbiguousLabel`] when one has several;
+/// As [`crate::read_results`] where no experiment can be read; [`Error::UnknownLabel`] when no experiment has the baseline that was asked for, [`Error::AmbiguousLabel`] when one has several;
 /// [`Error::NoFolders`] without folders; [`Error::Write`].
 pub fn report(dirs: &[PathBuf], options: &ReportOptions) -> Result<Report, Error> {
     let first = dirs.first().ok_or(Error::NoFolders)?;
-    let mut experiments = Vec::new();
+    let (mut experiments, mut damaged) = (Vec::new(), Vec::new());
     for dir in dirs {
-        experiments.extend(read_results(dir)?);
+        for folder in folders(dir)? {
+            match read_experiment(&folder) {
+                Ok(parts) => experiments.extend(parts),
+                Err(error) => damaged.push(error),
+            }
+        }
+    }
+    if experiments.is_empty() {
+        return Err(damaged.pop().unwrap_or(Error::NoFolders));
     }
     let together = merged(&experiments);
     let summaries = summaries(&experiments, options.baseline.as_deref())?;
@@ -64,7 +76,7 @@ pub fn report(dirs: &[PathBuf], options: &ReportOptions) -> Result<Report, Error
             write_files(out, &experiments, summaries, overview)?
         }
     };
-    Ok(Report { text, files })
+    Ok(Report { text, files, damaged })
 }
 
 fn has(experiments: &[Experiment], label: &str) -> bool {

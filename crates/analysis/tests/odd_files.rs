@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use lrx_analysis::{Report, ReportOptions, report};
+use lrx_analysis::{Error, Report, ReportOptions, report};
 
 fn made(folder: &Path) -> Report {
     report(&[folder.to_owned()], &ReportOptions::default()).unwrap()
@@ -50,4 +50,28 @@ fn control_characters_of_a_label_reach_neither_terminal_nor_page() {
         assert!(text.chars().all(|c| !c.is_control() || c == '\n'));
         assert!(text.contains("a␛[2J␀"));
     }
+}
+
+#[test]
+fn a_damaged_experiment_does_not_hide_the_good_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [
+        ("good", "label,eval_loss\nFull,3.0\n"),
+        ("no-number", "label,eval_loss\nFull,3.O\n"),
+        ("not-text", "label,eval_loss\n\u{0}"),
+        ("empty", ""),
+    ] {
+        fs::create_dir(folder.path().join(name)).unwrap();
+        fs::write(folder.path().join(name).join("runs.csv"), text).unwrap();
+    }
+    fs::write(folder.path().join("not-text/runs.csv"), b"label,eval_loss\n\xff,1\n").unwrap();
+    let made = made(folder.path());
+    assert!(made.text.starts_with("good: 1 configuration") && made.files[0].is_file());
+    let told: Vec<String> = made.damaged.iter().map(Error::to_string).collect();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(told[0].contains("empty/runs.csv: no column `label`"), "{told:?}");
+    assert!(told[1].ends_with("no-number/runs.csv:2: column `eval_loss`: `3.O` is not a number"), "{told:?}");
+    // Where none is good, there is no report.
+    fs::remove_dir_all(folder.path().join("good")).unwrap();
+    assert!(report(&[folder.path().to_owned()], &ReportOptions::default()).is_err());
 }

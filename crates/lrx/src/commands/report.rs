@@ -56,7 +56,8 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
     if let [page, others @ ..] = report.files.as_slice() {
         say!("\nwrote {} and {} files beside it", page.display(), others.len());
     }
-    Ok(ExitCode::SUCCESS)
+    report.damaged.iter().for_each(|error| tell!("error: left out: {error}"));
+    Ok(if report.damaged.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The folder, and the folders in it: experiments, where it holds such.
