@@ -1,13 +1,18 @@
 //! The upper of the two levels: what stands in for the whole attention or the whole MLP of a layer.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lrx_tensor::{Activation, Matrix, ops};
+use lrx_tensor::{Activation, ops};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{About, Builder, Cost, OptionError, Parameters, Pass};
+use crate::{
+    About, Builder, Chain, Cost, Depth, LinearShape, LinearSpec, OptionError, Parameters, Pass, Past, PlacedLinear,
+    Plan, Progress,
+};
 
 /// Where a block stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,20 +23,37 @@ pub enum Place {
     Mlp,
 }
 
-/// The sizes a block must fit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+impl Place {
+    /// The key of its table in `[model]`.
+    pub fn key(self) -> &'static str {
+        match self {
+            Place::Attention => "attention",
+            Place::Mlp => "mlp",
+        }
+    }
+
+    /// The block kind that stands there unless the config says otherwise.
+    pub fn standard(self) -> &'static str {
+        self.key()
+    }
+}
+
+/// What a block must fit.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BlockShape {
     /// Features in and out.
     pub hidden: usize,
     /// Attention heads.
     pub heads: usize,
-    /// Attention window; `None` is global.
-    pub window: Option<usize>,
-    /// Features inside the MLP.
-    pub inner: usize,
+    /// The base of rotary positions (Su et al. 2021), where the model has them.
+    pub rotary: Option<f64>,
+    /// The layer of the model, from 0.
+    pub layer: usize,
+    /// Layers in all.
+    pub layers: usize,
 }
 
-/// A kind of block. The residual connection and the LayerNorm before the block belong to the model.
+/// A kind of block. The residual connection and the norm before the block belong to the model.
 pub trait BlockKind: Send + Sync + 'static {
     /// As for [`LinearKind::Options`](crate::LinearKind::Options).
     type Options: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static;
@@ -42,78 +64,225 @@ pub trait BlockKind: Send + Sync + 'static {
     /// Which of the two blocks it can stand in for.
     fn place(&self) -> Place;
 
-    /// Whether these options fit the sizes.
+    /// Its slots as a config names them: a linear kind stands in each.
+    fn slots(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// The block with these options. Its slots and what parameters it has besides are declared in `plan`.
+    ///
+    /// It is called more than once for one block, and must declare the same each time.
     ///
     /// # Errors
-    /// When they do not: which option is wrong, and what was expected.
-    fn check(&self, _options: &Self::Options, _shape: &BlockShape) -> Result<(), OptionError> {
-        Ok(())
-    }
-
-    /// What a block of this shape costs.
-    fn cost(&self, options: &Self::Options, shape: &BlockShape) -> Cost;
-
-    /// The rank, for kinds that have one: it goes into the tables.
-    fn rank(&self, _options: &Self::Options) -> Option<usize> {
-        None
-    }
-
-    /// Makes a block with its initial parameters.
-    fn build(&self, options: &Self::Options, shape: &BlockShape, builder: &mut Builder<'_>) -> Box<dyn Block>;
+    /// When the options do not fit the sizes: which option is wrong, and what was expected.
+    fn block(
+        &self,
+        options: &Self::Options,
+        shape: &BlockShape,
+        plan: &mut BlockPlan<'_>,
+    ) -> Result<Box<dyn Block>, OptionError>;
 }
 
 /// The attention or the MLP of a layer.
 pub trait Block {
-    /// tokens × hidden → tokens × hidden. A token's output depends on tokens of its own story only, none after it.
-    fn forward(&self, pass: &Pass<'_>, x: Activation) -> Activation;
+    /// tokens × hidden → tokens × hidden, added to `residual` where there is one. A token's output depends on tokens of its
+    /// own story only, none after it.
+    ///
+    /// In a generation (`pass.past`) x holds the tokens that follow those of earlier passes; see
+    /// [`continues`](Self::continues).
+    fn forward(&self, pass: &Pass<'_>, x: Activation, residual: Option<Activation>) -> Activation;
 
-    /// `residual + forward(x)`, for blocks that can compute it in fewer passes over memory. Equal up to rounding.
-    fn forward_onto(&self, pass: &Pass<'_>, residual: Activation, x: Activation) -> Activation {
-        ops::add(residual, self.forward(pass, x))
-    }
-
-    /// As [`forward`](Self::forward), for the tokens of one story that follow those of earlier calls with the same `past`:
-    /// new tokens × hidden → new tokens × hidden, for generation. `None` where a block cannot: all tokens are then
-    /// computed anew for each that is added.
-    fn extend(&self, _pass: &Pass<'_>, _x: Activation, _past: &mut Past) -> Option<Activation> {
-        None
-    }
-
-    /// The matrices that it is made of: the slot's name in the weights, and the dense equivalent. For the
-    /// report's effective ranks; none where a block has nothing of the kind.
-    fn matrices(&self, _parameters: &Parameters) -> Vec<(&'static str, Matrix)> {
-        Vec::new()
+    /// Whether the block can go on from `pass.past`; token by token, or by keeping what it needs there. Where a block of the
+    /// model cannot, all tokens are computed anew for each that is added.
+    fn continues(&self) -> bool {
+        false
     }
 }
 
-/// What a block keeps of the tokens that it has seen, as long as a text is generated.
-#[derive(Clone, Debug, Default)]
-pub struct Past {
-    /// Keys, or whatever takes their place: one row a token.
-    pub keys: Vec<f32>,
-    /// Values, or whatever takes their place: one row a token.
-    pub values: Vec<f32>,
+/// `y`, added to a residual where there is one.
+pub fn onto(residual: Option<Activation>, y: Activation) -> Activation {
+    match residual {
+        Some(residual) => ops::add(residual, y),
+        None => y,
+    }
 }
 
-type BuildBlock = dyn Fn(&mut Builder<'_>) -> Box<dyn Block> + Send + Sync;
+/// A slot of a block: the linear layer that stands there.
+#[derive(Clone, Copy, Debug)]
+pub struct Slot(usize);
+
+impl Slot {
+    /// tokens × inputs → tokens × outputs.
+    pub fn forward(&self, pass: &Pass<'_>, x: Activation) -> Activation {
+        pass.linears[self.0].linear.forward(pass, x)
+    }
+
+    /// The matrices that the layer is a chain of, if it is nothing else.
+    pub fn chain(&self, pass: &Pass<'_>) -> Option<Chain> {
+        pass.linears[self.0].linear.chain()
+    }
+}
+
+/// Resolves what a config says of a slot.
+pub(crate) type ResolveSlot<'a> = dyn FnMut(&'static str, LinearShape, Depth) -> Result<LinearSpec, OptionError> + 'a;
+
+/// Where a block declares what it is made of.
+pub struct BlockPlan<'a> {
+    shape: BlockShape,
+    resolve: &'a mut ResolveSlot<'a>,
+    pub(crate) slots: Vec<SlotSpec>,
+    pub(crate) attends: Option<Attends>,
+    /// Parameters of the block itself.
+    pub own: &'a mut Plan,
+}
+
+/// The products of attention itself: scores, and weights times values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attends {
+    /// Floating-point operations for each pair of a token and one that it sees.
+    pub flops: usize,
+    /// How many tokens one sees at most; `None`: all before it.
+    pub window: Option<usize>,
+}
+
+impl<'a> BlockPlan<'a> {
+    pub(crate) fn new(shape: BlockShape, resolve: &'a mut ResolveSlot<'a>, own: &'a mut Plan) -> Self {
+        Self { shape, resolve, slots: Vec::new(), attends: None, own }
+    }
+
+    /// A slot: its name in the config (one of [`BlockKind::slots`]), its name in the weights file, and its shape.
+    ///
+    /// # Errors
+    /// When what the config wants there does not fit.
+    pub fn slot(&mut self, key: &'static str, weights: &'static str, shape: LinearShape) -> Result<Slot, OptionError> {
+        self.any_slot(key, weights, shape, false)
+    }
+
+    /// A slot whose output is what the block adds to the residual.
+    ///
+    /// # Errors
+    /// When what the config wants there does not fit.
+    pub fn last_slot(
+        &mut self,
+        key: &'static str,
+        weights: &'static str,
+        shape: LinearShape,
+    ) -> Result<Slot, OptionError> {
+        self.any_slot(key, weights, shape, true)
+    }
+
+    /// Says what attention itself costs, for the sums of `lrx plan`.
+    pub fn attends(&mut self, attends: Attends) {
+        self.attends = Some(attends);
+    }
+
+    fn any_slot(
+        &mut self,
+        key: &'static str,
+        weights: &'static str,
+        shape: LinearShape,
+        ends_branch: bool,
+    ) -> Result<Slot, OptionError> {
+        let depth = Depth { layer: self.shape.layer, layers: self.shape.layers, ends_branch };
+        let linear = (self.resolve)(key, shape, depth)?;
+        self.slots.push(SlotSpec { key, weights, linear });
+        Ok(Slot(self.slots.len() - 1))
+    }
+}
+
+/// A slot with what stands in it.
+#[derive(Clone)]
+pub struct SlotSpec {
+    /// Its name in the config.
+    pub key: &'static str,
+    /// Its name in the weights file.
+    pub weights: &'static str,
+    /// What stands in it.
+    pub linear: LinearSpec,
+}
+
+pub(crate) type MakeBlock = dyn Fn(&mut BlockPlan<'_>) -> Box<dyn Block> + Send + Sync;
 
 /// A block with validated options: everything that can be said of it before it exists.
 #[derive(Clone)]
 pub struct BlockSpec {
-    /// The kind as the tables show it: the kind's name, with slots of their own kind added (`dense q=low-rank`).
-    pub kind: String,
-    /// The rank as the tables show it: empty for a kind without rank, `q=8` where only some slots have one.
-    pub rank: String,
-    /// The `[model.attention]` or `[model.mlp]` table of this layer, every default filled in.
+    /// The block kind's name.
+    pub kind: &'static str,
+    /// The version of its mathematics.
+    pub version: u32,
+    /// Its slots, each with the linear layer in it.
+    pub slots: Vec<SlotSpec>,
+    /// Its own options, every default filled in.
     pub options: toml::Table,
-    /// What the block costs.
+    /// Those of them that are not at their default.
+    pub identity: toml::Table,
+    /// What it costs, slots included.
     pub cost: Cost,
-    pub(crate) build: Arc<BuildBlock>,
+    /// What attention itself costs.
+    pub attends: Option<Attends>,
+    pub(crate) shape: BlockShape,
+    pub(crate) make: Arc<MakeBlock>,
 }
 
 impl BlockSpec {
-    /// Makes the block.
-    pub fn build(&self, builder: &mut Builder<'_>) -> Box<dyn Block> {
-        (self.build)(builder)
+    /// Makes the block and its parameters.
+    pub fn build(&self, builder: &mut Builder<'_>) -> PlacedBlock {
+        let mut linears = Vec::with_capacity(self.slots.len());
+        for slot in &self.slots {
+            linears.push(slot.linear.build(slot.key, &mut builder.scope(slot.weights)));
+        }
+        let mut own = builder.plan();
+        let specs: BTreeMap<&str, &LinearSpec> = self.slots.iter().map(|slot| (slot.key, &slot.linear)).collect();
+        let mut resolve = |key: &'static str, _: LinearShape, _: Depth| Ok(specs[key].clone());
+        let block = (self.make)(&mut BlockPlan::new(self.shape, &mut resolve, &mut own));
+        builder.make(&own);
+        PlacedBlock { block, linears }
+    }
+}
+
+/// A block at its place in the model, with what stands in its slots.
+pub struct PlacedBlock {
+    block: Box<dyn Block>,
+    linears: Vec<PlacedLinear>,
+}
+
+impl PlacedBlock {
+    /// See [`Block::forward`].
+    pub fn forward(&self, pass: &Pass<'_>, x: Activation, residual: Option<Activation>) -> Activation {
+        self.block.forward(&Pass { linears: &self.linears, ..*pass }, x, residual)
+    }
+
+    /// See [`Block::continues`].
+    pub fn continues(&self) -> bool {
+        self.block.continues()
+    }
+
+    /// [`forward`](Self::forward) on tokens that follow those that `past` keeps.
+    pub fn continue_from(
+        &self,
+        pass: &Pass<'_>,
+        past: &RefCell<Past>,
+        x: Activation,
+        residual: Option<Activation>,
+    ) -> Activation {
+        self.block.forward(&Pass { linears: &self.linears, past: Some(past), ..*pass }, x, residual)
+    }
+
+    /// What stands in its slots.
+    pub fn linears(&self) -> &[PlacedLinear] {
+        &self.linears
+    }
+
+    /// Tells its layers how far training is.
+    ///
+    /// # Errors
+    /// When a layer has changed and its rules do not fit what it is now.
+    pub fn on_step(&mut self, parameters: &mut Parameters, progress: Progress) -> Result<(), OptionError> {
+        self.linears.iter_mut().try_for_each(|linear| linear.on_step(parameters, progress))
+    }
+
+    /// Its layers, to be brought to another structure.
+    pub fn linears_mut(&mut self) -> &mut [PlacedLinear] {
+        &mut self.linears
     }
 }

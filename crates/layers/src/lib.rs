@@ -1,30 +1,51 @@
-//! The layers of lrx: what a layer is, the registry of kinds, and the built-in kinds, one file each.
+//! The layers of lrx: what a layer is, the registry of kinds and rules, and those that are built in, one file each.
 //!
 //! There are two levels, and both are pluggable:
 //!
-//! - a **linear kind** ([`LinearKind`]) stands in for one matrix and fits every slot of the model: q, k, v and out of
+//! - a **linear kind** ([`LinearKind`]) stands in for one matrix and fits every slot of every block: q, k, v and out of
 //!   the attention, c_fc and c_proj of the MLP. See [`kinds`];
-//! - a **block kind** ([`BlockKind`]) stands in for the whole attention or the whole MLP of a layer. Naming a linear
-//!   kind where a block is asked for means the standard block with that kind in its slots. See [`blocks`].
+//! - a **block kind** ([`BlockKind`]) stands in for the whole attention or the whole MLP of a layer, and has slots for linear
+//!   kinds. See [`blocks`].
 //!
-//! A kind owns its options as a type; everything else (per-layer lists, help, plan, weights, optimizer, plots) follows
-//! from what the trait asks for, and [`checks`] holds every registered kind to what it says of itself.
+//! A layer declares its parameters once, in a [`Plan`]; counts, weights, optimizer groups and ranks follow. How parameters
+//! start, learn and decay are [`rules`], free of the kind. Layers may change while they are trained ([`Linear::on_step`]).
+//!
+//! A kind owns its options as a type; per-layer lists, help, errors and schema follow from it, and [`checks`] holds every
+//! registered kind to what it says of itself.
 
 pub mod blocks;
 pub mod checks;
 pub mod kinds;
+pub mod rules;
 
+mod about;
 mod block;
+mod block_table;
+mod builder;
+mod change;
 mod linear;
 mod options;
 mod parameters;
+mod pass;
+mod plan;
 mod registry;
 mod schema;
+mod selection;
+mod written;
 
-pub use block::{Block, BlockKind, BlockShape, BlockSpec, Past, Place};
-pub use linear::{About, Chain, Cost, Linear, LinearKind, LinearShape, LinearSpec};
-pub use options::{OptionError, deserialize, known_names, layer_table, nearest};
-pub use parameters::{Builder, ParameterEntry, ParameterId, Parameters, Pass};
+pub use about::About;
+pub use block::{
+    Attends, Block, BlockKind, BlockPlan, BlockShape, BlockSpec, Place, PlacedBlock, Slot, SlotSpec, onto,
+};
+pub use builder::Builder;
+pub use change::Change;
+pub use linear::{Chain, Depth, Linear, LinearKind, LinearShape, LinearSpec, PlacedLinear};
+pub use options::{OptionError, deserialize, known_names, nearest, to_table, without_defaults};
+pub use parameters::{Fixed, FixedEntry, FixedId, ParameterEntry, ParameterId, Parameters, Role};
+pub use pass::{Pass, Past, Progress};
+pub use plan::{Cost, Declared, DeclaredFixed, FixedStart, GPT_NEO_STD, Plan, Size, Start};
 pub use registry::{DuplicateKind, Registry};
+pub use selection::{layers_text, selected_layers};
+pub use written::blocks_table;
 
 pub use lrx_tensor as tensor;

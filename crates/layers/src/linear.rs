@@ -8,20 +8,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Builder, OptionError, ParameterId, Parameters, Pass};
-
-/// How a kind presents itself: `lrx layers` prints it.
-#[derive(Clone, Copy, Debug)]
-pub struct About {
-    /// The kebab-case name that configs use.
-    pub name: &'static str,
-    /// One line.
-    pub summary: &'static str,
-    /// The mathematics, shapes, initialisation and source.
-    pub description: &'static str,
-    /// Options in TOML that are valid at small sizes (8 inputs or outputs): shown as the example, used by the checks.
-    pub example: &'static str,
-}
+use crate::rules::{RuleSet, Rules, Target};
+use crate::{
+    About, Builder, Change, Cost, Declared, OptionError, ParameterId, Parameters, Pass, Plan, Progress, Role, Size,
+    Start,
+};
 
 /// The slot that a linear layer fills.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,66 +31,31 @@ impl fmt::Display for LinearShape {
     }
 }
 
-/// What a layer costs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cost {
-    /// Numbers trained, biases included.
-    pub parameters: usize,
-    /// Floating-point operations a token in the forward pass: 2 for each multiply-add of a matrix product. Biases and
-    /// other elementwise work are not counted, nor are the products of attention scores, which depend on the story.
-    pub flops: usize,
-}
-
-impl Cost {
-    /// The cost of a chain of matrices that have `weights` numbers in all, and of the slot's bias.
-    pub fn of_matrices(weights: usize, shape: &LinearShape) -> Self {
-        Self { parameters: weights + if shape.bias { shape.outputs } else { 0 }, flops: 2 * weights }
-    }
-}
-
-impl std::ops::Add for Cost {
-    type Output = Cost;
-
-    fn add(self, other: Cost) -> Cost {
-        Cost { parameters: self.parameters + other.parameters, flops: self.flops + other.flops }
-    }
-}
-
-impl std::iter::Sum for Cost {
-    fn sum<I: Iterator<Item = Cost>>(costs: I) -> Cost {
-        costs.fold(Cost::default(), std::ops::Add::add)
-    }
-}
-
 /// A kind of layer that stands in for one matrix. Declare it with
 /// [`Registry::register`](crate::Registry::register); see `kinds/dense.rs` for the shortest example.
 pub trait LinearKind: Send + Sync + 'static {
     /// The options that stand beside `kind` in the config. Unknown keys should be errors
     /// (`#[serde(deny_unknown_fields)]`); documentation comments and defaults appear in `lrx layers NAME`. In a config
-    /// each option may also be a list with a value for every layer; the kind sees its layer's value only.
+    /// each option may also be a list with a value for every layer (of an option that is a list itself, a list of lists);
+    /// the kind sees its layer's value only.
     type Options: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static;
 
     /// How the kind presents itself.
     fn about(&self) -> About;
 
-    /// Whether these options can fill a slot of this shape.
+    /// The layer with these options in a slot of this shape. What it is made of is declared in `plan`, which gives out the
+    /// ids of its parameters; nothing is allocated, and their values come from what was declared or from init rules.
+    ///
+    /// It is called more than once for one layer, and must declare the same each time.
     ///
     /// # Errors
-    /// When they cannot: which option is wrong, and what was expected.
-    fn check(&self, _options: &Self::Options, _shape: &LinearShape) -> Result<(), OptionError> {
-        Ok(())
-    }
-
-    /// What a layer of this shape costs. The checks compare it with what [`build`](Self::build) makes.
-    fn cost(&self, options: &Self::Options, shape: &LinearShape) -> Cost;
-
-    /// The rank, for kinds that have one: it goes into the tables.
-    fn rank(&self, _options: &Self::Options) -> Option<usize> {
-        None
-    }
-
-    /// Makes a layer with its initial parameters.
-    fn build(&self, options: &Self::Options, shape: &LinearShape, builder: &mut Builder<'_>) -> Box<dyn Linear>;
+    /// When the options do not fit the shape: which option is wrong, and what was expected.
+    fn layer(
+        &self,
+        options: &Self::Options,
+        shape: &LinearShape,
+        plan: &mut Plan,
+    ) -> Result<Box<dyn Linear>, OptionError>;
 }
 
 /// A layer in the place of a matrix.
@@ -107,13 +63,40 @@ pub trait Linear {
     /// tokens × inputs → tokens × outputs. On a silent tape this is evaluation.
     fn forward(&self, pass: &Pass<'_>, x: Activation) -> Activation;
 
-    /// The matrix W, outputs × inputs, for which `forward(x)` is `x · Wᵀ` plus the bias.
-    fn dense_equivalent(&self, parameters: &Parameters) -> Matrix;
+    /// The matrix W, outputs × inputs, for which `forward(x)` is `x · Wᵀ` plus the bias; `None` for a layer that is not
+    /// linear in x.
+    fn dense_equivalent(&self, _parameters: &Parameters, _progress: Progress) -> Option<Matrix> {
+        None
+    }
 
     /// The matrices that the layer is a chain of, if it is nothing else. Blocks then compute it together with what stands
     /// beside it, in fewer passes over memory.
     fn chain(&self) -> Option<Chain> {
         None
+    }
+
+    /// Adds to the gradients of the layer's parameters what does not come from the loss, after each backward pass.
+    fn add_gradient(&self, _parameters: &Parameters, _progress: Progress) {}
+
+    /// Is called before the first update and after each: the layer may give up parameters and take others.
+    ///
+    /// What it does must follow from the values of its parameters and from `progress` alone, so that an interrupted run goes
+    /// on as it would have.
+    fn on_step(&mut self, _progress: Progress, _change: &mut Change<'_>) {}
+
+    /// What has changed since [`LinearKind::layer`], as text that [`restore`](Self::restore) understands; `None` for
+    /// nothing. It is kept in checkpoints and weights.
+    fn structure(&self) -> Option<String> {
+        None
+    }
+
+    /// Brings a layer that has just been made to the `structure` of another: the parameters are those of that structure
+    /// afterwards, and are read from a file then.
+    ///
+    /// # Errors
+    /// When the text does not say a structure of this kind.
+    fn restore(&mut self, structure: &str, _change: &mut Change<'_>) -> Result<(), String> {
+        Err(format!("this layer never changes, so it has no structure {structure:?}"))
     }
 }
 
@@ -141,29 +124,170 @@ impl Chain {
     pub fn bias<'p>(&self, pass: &Pass<'p>) -> Option<&'p Parameter> {
         self.bias.map(|bias| &pass.parameters[bias])
     }
+
+    /// The product of the matrices, the last on the left: outputs × inputs.
+    pub fn product(&self, parameters: &Parameters) -> Matrix {
+        let first = parameters[self.matrices[0]].value().clone();
+        self.matrices[1..].iter().fold(first, |product, &next| parameters[next].value().product(&product))
+    }
 }
 
-type BuildLinear = dyn Fn(&mut Builder<'_>) -> Box<dyn Linear> + Send + Sync;
+type MakeLinear = dyn Fn(&mut Plan) -> Box<dyn Linear> + Send + Sync;
 
 /// A kind with validated options for a slot: everything that can be said of a layer before it exists.
 #[derive(Clone)]
 pub struct LinearSpec {
     /// The kind's name.
     pub kind: &'static str,
+    /// The version of the kind's mathematics.
+    pub version: u32,
     /// The slot.
     pub shape: LinearShape,
+    /// What it declares.
+    pub declared: Arc<[Declared]>,
     /// What the layer costs.
     pub cost: Cost,
     /// The rank, for kinds that have one.
     pub rank: Option<usize>,
     /// The options with every default filled in.
     pub options: toml::Table,
-    pub(crate) build: Arc<BuildLinear>,
+    /// The options that are not at their default.
+    pub identity: toml::Table,
+    /// The rules that the config gives it.
+    pub rules: Rules,
+    pub(crate) rule_set: Arc<RuleSet>,
+    pub(crate) depth: Depth,
+    pub(crate) make: Arc<MakeLinear>,
+}
+
+/// Where in the model a layer stands, for rules that depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Depth {
+    /// The layer of the model, from 0.
+    pub layer: usize,
+    /// Layers in all.
+    pub layers: usize,
+    /// Whether the slot's output is what the block adds to the residual.
+    pub ends_branch: bool,
 }
 
 impl LinearSpec {
-    /// Makes the layer.
-    pub fn build(&self, builder: &mut Builder<'_>) -> Box<dyn Linear> {
-        (self.build)(builder)
+    /// Makes the layer and its parameters; `key` is the slot's name in the config.
+    pub fn build(&self, key: &'static str, builder: &mut Builder<'_>) -> PlacedLinear {
+        let mut plan = builder.plan();
+        let linear = (self.make)(&mut plan);
+        self.rules.starts.iter().for_each(|(i, start)| plan.trained[*i].start = start.clone());
+        builder.make(&plan);
+        let mut placed = PlacedLinear { key, linear, spec: self.clone(), prefix: builder.place().1.to_string() };
+        let ids: Vec<ParameterId> = plan.ids().to_vec();
+        placed.apply_rules(builder.parameters(), &self.rules, &ids);
+        placed
+    }
+}
+
+/// A layer at its place in the model.
+pub struct PlacedLinear {
+    key: &'static str,
+    pub(crate) linear: Box<dyn Linear>,
+    spec: LinearSpec,
+    prefix: String,
+}
+
+impl PlacedLinear {
+    /// The layer.
+    pub fn linear(&self) -> &dyn Linear {
+        &*self.linear
+    }
+
+    /// The slot as a config names it.
+    pub fn key(&self) -> &'static str {
+        self.key
+    }
+
+    /// What was said of it before it existed.
+    pub fn spec(&self) -> &LinearSpec {
+        &self.spec
+    }
+
+    /// Where it stands: `transformer.h.0.mlp.c_fc`. Its parameters' names begin so.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Adds to gradients what does not come from the loss: the layer's own and that of its decay rule, where `weight_decay` is
+    /// the config's.
+    pub fn add_gradient(&self, parameters: &Parameters, progress: Progress, weight_decay: f64) {
+        self.linear.add_gradient(parameters, progress);
+        if let (Some(gradient), Some(chain)) = (&self.spec.rules.decay_gradient, self.linear.chain()) {
+            gradient(parameters, &chain.matrices, weight_decay);
+        }
+    }
+
+    /// Tells the layer how far training is; see [`Linear::on_step`].
+    ///
+    /// # Errors
+    /// When it has changed and its rules do not fit what it is now.
+    pub fn on_step(&mut self, parameters: &mut Parameters, progress: Progress) -> Result<(), OptionError> {
+        let mut change = Change::new(parameters, &self.prefix, progress.step);
+        self.linear.on_step(progress, &mut change);
+        if change.has_changed() { self.follow_rules_anew(parameters) } else { Ok(()) }
+    }
+
+    /// Brings the layer to the structure that a file tells of.
+    ///
+    /// # Errors
+    /// When it is no structure of this layer.
+    pub fn restore(&mut self, parameters: &mut Parameters, structure: &str) -> Result<(), String> {
+        let mut change = Change::new(parameters, &self.prefix, 0);
+        self.linear.restore(structure, &mut change).map_err(|error| format!("{}: {error}", self.prefix))?;
+        self.follow_rules_anew(parameters).map_err(|error| format!("{}: {error}", self.prefix))
+    }
+
+    fn follow_rules_anew(&mut self, parameters: &mut Parameters) -> Result<(), OptionError> {
+        let own = format!("{}.", self.prefix);
+        let ids: Vec<ParameterId> =
+            parameters.ids().filter(|&id| parameters.entry(id).name.starts_with(&own)).collect();
+        let declared: Vec<Declared> = ids.iter().map(|&id| as_declared(parameters.entry(id), own.len())).collect();
+        let chain = self.linear.chain().map(|chain| chain.matrices);
+        let chain = chain.and_then(|chain| chain.iter().map(|id| ids.iter().position(|own| own == id)).collect());
+        let target = Target {
+            kind: self.spec.kind,
+            shape: self.spec.shape,
+            declared: &declared,
+            chain,
+            only: None,
+            depth: self.spec.depth,
+        };
+        let rules = self.spec.rules.again(&self.spec.rule_set, &target)?;
+        self.apply_rules(parameters, &rules, &ids);
+        self.spec.rules = rules;
+        Ok(())
+    }
+
+    fn apply_rules(&mut self, parameters: &mut Parameters, rules: &Rules, ids: &[ParameterId]) {
+        for &(i, factor) in &rules.learning_rates {
+            parameters.entry_mut(ids[i]).learning_rate = factor;
+        }
+        for &(i, factor) in &rules.decays {
+            parameters.entry_mut(ids[i]).decay = factor;
+        }
+    }
+}
+
+fn as_declared(entry: &crate::ParameterEntry, prefix: usize) -> Declared {
+    let (rows, columns) = entry.parameter.dims();
+    Declared {
+        name: entry.name[prefix..].to_string(),
+        size: if entry.is_vector { Size::Vector(columns) } else { Size::Matrix(rows, columns) },
+        role: entry.role,
+        start: Start::Constant(0.0),
+        shared: None,
+    }
+}
+
+impl Role {
+    /// Whether it is a matrix that is multiplied with.
+    pub fn is_factor(self) -> bool {
+        self == Role::Factor
     }
 }

@@ -23,7 +23,7 @@ impl OptionError {
         Self { key: key.into(), message: message.into(), unknown: None, about_sizes: false, missing: false }
     }
 
-    fn unknown_key(key: String, name: &str, known: &[&str]) -> Self {
+    pub(crate) fn unknown_key(key: String, name: &str, known: &[&str]) -> Self {
         let message = format!("unknown key `{name}`{}", known_names(name, known));
         let known = known.iter().map(|&known| known.to_string()).collect();
         Self { unknown: Some((name.to_string(), known)), ..Self::new(key, message) }
@@ -66,6 +66,11 @@ impl OptionError {
             }
             _ => self,
         }
+    }
+
+    /// The same error at another key.
+    pub(crate) fn at(self, key: &str) -> Self {
+        Self { key: key.to_string(), ..self }
     }
 
     /// The same error seen from the table that holds this one under `key`.
@@ -170,36 +175,25 @@ pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Opti
         .map(|(_, candidate)| candidate)
 }
 
-/// The table of one layer: each list in `table` gives its value for the layer, other values hold for all layers. An
-/// empty text in a list stands for no value: a layer whose kind does not have the option.
+/// A section or options as a table, for what is written out.
 ///
-/// # Errors
-/// A list whose length is not the number of layers.
-pub fn layer_table(table: &Table, layer: usize, layers: usize) -> Result<Table, OptionError> {
-    let mut own = Table::new();
-    for (key, value) in table {
-        let value = match value {
-            Value::Array(list) => {
-                if list.len() != layers {
-                    let (values, layers) = (plural(list.len(), "value"), plural(layers, "layer"));
-                    let message = format!("the list has {values}, but the model has {layers}");
-                    return Err(OptionError::new(key, message).about_sizes());
-                }
-                match &list[layer] {
-                    Value::String(text) if text.is_empty() => continue,
-                    value => value.clone(),
-                }
-            }
-            Value::Table(inner) => Value::Table(layer_table(inner, layer, layers).map_err(|error| error.inside(key))?),
-            single => single.clone(),
-        };
-        own.insert(key.clone(), value);
-    }
-    Ok(own)
+/// # Panics
+/// When the type holds what TOML cannot.
+pub fn to_table(section: &impl serde::Serialize) -> Table {
+    Table::try_from(section).expect("a table that TOML can hold")
 }
 
-fn plural(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+/// What of a resolved table is not at its default: `resolve` gives the resolved table of another, and a key is at its default
+/// if leaving it out gives the same.
+///
+/// Keys are what a run is known by, so an option that is added later, with a default that changes nothing, changes no run.
+pub fn without_defaults(resolved: &Table, resolve: impl Fn(Table) -> Option<Table>) -> Table {
+    let is_default = |key: &str| {
+        let mut without = resolved.clone();
+        without.remove(key);
+        resolve(without).as_ref() == Some(resolved)
+    };
+    resolved.iter().filter(|(key, _)| !is_default(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 #[cfg(test)]
@@ -243,15 +237,17 @@ mod tests {
     }
 
     #[test]
-    fn a_list_gives_each_layer_its_value() {
-        let table: Table = "rank = [1, 2, 3]\ninit = 'normal'\nq = { rank = [4, 5, 6] }".parse().unwrap();
-        let own = layer_table(&table, 1, 3).unwrap();
-        assert_eq!(own, "rank = 2\ninit = 'normal'\nq = { rank = 5 }".parse().unwrap());
-        let table: Table = "kind = ['dense', 'low-rank']\nrank = ['', 8]".parse().unwrap();
-        assert_eq!(layer_table(&table, 0, 2).unwrap(), "kind = 'dense'".parse().unwrap());
-        assert_eq!(layer_table(&table, 1, 2).unwrap(), "kind = 'low-rank'\nrank = 8".parse().unwrap());
-        let table: Table = "rank = [1, 2, 3]".parse().unwrap();
-        let error = layer_table(&table, 0, 4).unwrap_err();
-        assert_eq!(error.message, "the list has 3 values, but the model has 4 layers");
+    fn what_is_at_its_default_is_left_out() {
+        #[derive(serde::Serialize, serde::Deserialize)]
+        struct Options {
+            rank: u32,
+            #[serde(default)]
+            scale: f64,
+        }
+        let fill = |table: Table| Some(to_table(&deserialize::<Options>(table).ok()?));
+        let identity = |text: &str| without_defaults(&fill(text.parse().unwrap()).unwrap(), fill).to_string();
+        assert_eq!(identity("rank = 3"), "rank = 3\n");
+        assert_eq!(identity("rank = 3\nscale = 0"), "rank = 3\n");
+        assert_eq!(identity("rank = 3\nscale = 1"), identity("rank = 3\nscale = 1.0"));
     }
 }

@@ -1,29 +1,77 @@
-//! The parameters of a model, by name, and how layers make and reach them.
+//! The numbers of a model: those that are trained, and those that are fixed.
 
 use std::ops::Index;
+use std::sync::Arc;
 
-use lrx_tensor::{Matrix, Offsets, Parameter, matrix};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, Normal};
+use lrx_tensor::{Matrix, Parameter};
+use serde::{Deserialize, Serialize};
 
-/// Where a layer finds a parameter that it made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ParameterId(usize);
-
-/// A parameter with its name in the weights file.
-pub struct ParameterEntry {
-    /// GPT-Neo's name, `transformer.h.0.attn.attention.q_proj.weight` say.
-    pub name: String,
-    /// Whether it is stored as a vector (one dimension) rather than a matrix.
-    pub is_vector: bool,
-    /// Values and gradient.
-    pub parameter: Parameter,
+/// What a trained parameter is for: optimizers and rules tell parameters apart by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// A matrix that is multiplied with, or a factor of one.
+    Factor,
+    /// What is added to outputs.
+    Bias,
+    /// What features are multiplied by, one by one.
+    Scale,
+    /// Weight and bias of a normalisation.
+    Norm,
+    /// Rows that tokens or positions choose.
+    Embedding,
 }
 
-/// All parameters of a model, in the order in which its layers made them.
+/// A parameter of the model, as layers hold it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ParameterId(pub(crate) usize);
+
+/// Numbers that are not trained, as layers hold them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FixedId(pub(crate) usize);
+
+/// A trained parameter with its name, and what the optimizer should know of it.
+pub struct ParameterEntry {
+    /// The full name, as in the weights file.
+    pub name: String,
+    /// What it is for.
+    pub role: Role,
+    /// Whether it is a vector: the weights file has it with one dimension.
+    pub is_vector: bool,
+    /// The numbers and their gradient.
+    pub parameter: Parameter,
+    /// The learning rate is multiplied by it.
+    pub learning_rate: f64,
+    /// Weight decay is multiplied by it; 0 for vectors.
+    pub decay: f64,
+    /// The update after which it exists, 0 for the first: an optimizer's moments start there.
+    pub born: u64,
+}
+
+/// Numbers that are in weights and checkpoints but are not trained.
+#[derive(Clone, Debug)]
+pub enum Fixed {
+    /// Real numbers, rows × columns.
+    Matrix(Matrix),
+    /// Whole numbers, such as places in a matrix.
+    Integers(Arc<[u32]>),
+}
+
+/// [`Fixed`] numbers with their full name, as in the weights file.
+pub struct FixedEntry {
+    /// The full name.
+    pub name: String,
+    /// The numbers.
+    pub content: Fixed,
+}
+
+/// All parameters of a model, in the order in which its layers declared them. A place is never given to another: who holds
+/// a [`ParameterId`] finds the same parameter as long as it exists.
 #[derive(Default)]
-pub struct Parameters(Vec<ParameterEntry>);
+pub struct Parameters {
+    trained: Vec<Option<ParameterEntry>>,
+    fixed: Vec<Option<FixedEntry>>,
+}
 
 impl Parameters {
     /// None yet.
@@ -32,18 +80,108 @@ impl Parameters {
     }
 
     /// In the order in which they were made.
-    pub fn iter(&self) -> std::slice::Iter<'_, ParameterEntry> {
-        self.0.iter()
+    pub fn iter(&self) -> impl Iterator<Item = &ParameterEntry> {
+        self.trained.iter().flatten()
     }
 
     /// In the order in which they were made, for writing.
-    pub fn iter_mut(&mut self) -> std::slice::IterMut<'_, ParameterEntry> {
-        self.0.iter_mut()
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut ParameterEntry> {
+        self.trained.iter_mut().flatten()
+    }
+
+    /// Those that exist, in the order in which they were made.
+    pub fn ids(&self) -> impl Iterator<Item = ParameterId> + '_ {
+        (0..self.trained.len()).filter(|&i| self.trained[i].is_some()).map(ParameterId)
+    }
+
+    /// Those that are not trained.
+    pub fn fixed(&self) -> impl Iterator<Item = &FixedEntry> {
+        self.fixed.iter().flatten()
+    }
+
+    /// Those that are not trained, for writing.
+    pub fn fixed_mut(&mut self) -> impl Iterator<Item = &mut FixedEntry> {
+        self.fixed.iter_mut().flatten()
     }
 
     /// How many numbers are trained.
     pub fn count(&self) -> usize {
-        self.0.iter().map(|entry| entry.parameter.values().len()).sum()
+        self.iter().map(|entry| entry.parameter.values().len()).sum()
+    }
+
+    /// A parameter's entry.
+    ///
+    /// # Panics
+    /// When the parameter does not exist (any more).
+    pub fn entry(&self, id: ParameterId) -> &ParameterEntry {
+        self.trained[id.0].as_ref().expect("a parameter that exists")
+    }
+
+    /// A parameter's entry, for writing.
+    ///
+    /// # Panics
+    /// When the parameter does not exist (any more).
+    pub fn entry_mut(&mut self, id: ParameterId) -> &mut ParameterEntry {
+        self.trained[id.0].as_mut().expect("a parameter that exists")
+    }
+
+    /// The parameter called `name`.
+    pub fn find(&self, name: &str) -> Option<ParameterId> {
+        self.trained.iter().position(|entry| entry.as_ref().is_some_and(|e| e.name == name)).map(ParameterId)
+    }
+
+    /// Fixed real numbers.
+    ///
+    /// # Panics
+    /// When they are whole numbers, or do not exist (any more).
+    pub fn matrix(&self, id: FixedId) -> &Matrix {
+        match &self.fixed[id.0].as_ref().expect("fixed numbers that exist").content {
+            Fixed::Matrix(matrix) => matrix,
+            Fixed::Integers(_) => panic!("whole numbers where real ones are asked for"),
+        }
+    }
+
+    /// Fixed whole numbers.
+    ///
+    /// # Panics
+    /// When they are real numbers, or do not exist (any more).
+    pub fn integers(&self, id: FixedId) -> &Arc<[u32]> {
+        match &self.fixed[id.0].as_ref().expect("fixed numbers that exist").content {
+            Fixed::Integers(integers) => integers,
+            Fixed::Matrix(_) => panic!("real numbers where whole ones are asked for"),
+        }
+    }
+
+    pub(crate) fn next(&self) -> ParameterId {
+        ParameterId(self.trained.len())
+    }
+
+    pub(crate) fn next_fixed(&self) -> FixedId {
+        FixedId(self.fixed.len())
+    }
+
+    pub(crate) fn add(&mut self, entry: ParameterEntry) -> ParameterId {
+        assert!(!self.is_taken(&entry.name), "one parameter of the name {}", entry.name);
+        self.trained.push(Some(entry));
+        ParameterId(self.trained.len() - 1)
+    }
+
+    pub(crate) fn add_fixed(&mut self, entry: FixedEntry) -> FixedId {
+        assert!(!self.is_taken(&entry.name), "one parameter of the name {}", entry.name);
+        self.fixed.push(Some(entry));
+        FixedId(self.fixed.len() - 1)
+    }
+
+    pub(crate) fn remove(&mut self, id: ParameterId) -> ParameterEntry {
+        self.trained[id.0].take().expect("a parameter that exists")
+    }
+
+    pub(crate) fn remove_fixed(&mut self, id: FixedId) -> FixedEntry {
+        self.fixed[id.0].take().expect("fixed numbers that exist")
+    }
+
+    fn is_taken(&self, name: &str) -> bool {
+        self.iter().any(|entry| entry.name == name) || self.fixed().any(|entry| entry.name == name)
     }
 }
 
@@ -51,91 +189,6 @@ impl Index<ParameterId> for Parameters {
     type Output = Parameter;
 
     fn index(&self, id: ParameterId) -> &Parameter {
-        &self.0[id.0].parameter
-    }
-}
-
-/// What a layer makes its parameters with: it names them, within the layer's own place in the model.
-pub struct Builder<'p> {
-    parameters: &'p mut Parameters,
-    prefix: String,
-    seed: u64,
-}
-
-impl<'p> Builder<'p> {
-    /// A builder at the root of the model.
-    pub fn new(parameters: &'p mut Parameters, seed: u64) -> Self {
-        Self { parameters, prefix: String::new(), seed }
-    }
-
-    /// A builder for a part of this layer; names made with it start with `name` and a dot.
-    pub fn scope(&mut self, name: &str) -> Builder<'_> {
-        let prefix = self.full_name(name);
-        Builder { parameters: self.parameters, prefix, seed: self.seed }
-    }
-
-    /// Makes a trained matrix of `rows × columns` from its row-major values.
-    ///
-    /// # Panics
-    /// When the name is taken, or there are not `rows * columns` values.
-    pub fn matrix(&mut self, name: &str, rows: usize, columns: usize, values: Vec<f32>) -> ParameterId {
-        self.add(name, false, matrix(values, rows, columns))
-    }
-
-    /// Makes a trained vector.
-    ///
-    /// # Panics
-    /// When the name is taken.
-    pub fn vector(&mut self, name: &str, values: Vec<f32>) -> ParameterId {
-        let len = values.len();
-        self.add(name, true, matrix(values, 1, len))
-    }
-
-    /// Makes a bias of zeros if the slot has one.
-    pub fn bias(&mut self, shape: &crate::LinearShape) -> Option<ParameterId> {
-        shape.bias.then(|| self.vector("bias", vec![0.0; shape.outputs]))
-    }
-
-    /// `count` numbers from N(0, std²).
-    ///
-    /// They depend on the seed of the run and on the full name only: the embedding of a run is the same whatever its
-    /// layers are, and a layer's numbers are the same whatever the others are, so runs of one seed can be paired.
-    pub fn normal(&self, name: &str, count: usize, std: f32) -> Vec<f32> {
-        let normal = Normal::new(0.0, std).expect("a finite standard deviation");
-        normal.sample_iter(self.random(name)).take(count).collect()
-    }
-
-    /// A stream of random numbers that depends on the seed of the run and on the full name only.
-    pub fn random(&self, name: &str) -> ChaCha8Rng {
-        let mut hash = blake3::Hasher::new();
-        hash.update(&self.seed.to_le_bytes()).update(self.full_name(name).as_bytes());
-        ChaCha8Rng::from_seed(*hash.finalize().as_bytes())
-    }
-
-    fn full_name(&self, name: &str) -> String {
-        if self.prefix.is_empty() { name.to_string() } else { format!("{}.{name}", self.prefix) }
-    }
-
-    fn add(&mut self, name: &str, is_vector: bool, value: Matrix) -> ParameterId {
-        let name = self.full_name(name);
-        assert!(self.parameters.iter().all(|entry| entry.name != name), "one parameter of the name {name}");
-        self.parameters.0.push(ParameterEntry { name, is_vector, parameter: Parameter::new(value) });
-        ParameterId(self.parameters.0.len() - 1)
-    }
-}
-
-/// What a layer sees during a forward pass beside its input.
-pub struct Pass<'a> {
-    /// All parameters: `&pass[id]` is one.
-    pub parameters: &'a Parameters,
-    /// Where the stories of the batch begin.
-    pub offsets: &'a Offsets,
-}
-
-impl Index<ParameterId> for Pass<'_> {
-    type Output = Parameter;
-
-    fn index(&self, id: ParameterId) -> &Parameter {
-        &self.parameters[id]
+        &self.entry(id).parameter
     }
 }

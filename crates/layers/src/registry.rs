@@ -1,44 +1,55 @@
-//! The kinds that a config can name.
+//! The kinds and rules that a config can name.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use schemars::Schema;
-use toml::{Table, Value};
+use toml::Table;
 
-use crate::blocks::{standard_attention, standard_mlp, take_kind};
-use crate::schema::options_schema;
+use crate::block::{MakeBlock, ResolveSlot};
+use crate::linear::Depth;
+use crate::options::{known_names, without_defaults};
+use crate::rules::{DecayRule, InitRule, LearningRateRule, RuleSet, Target, WrittenRules};
+use crate::schema::{OptionKeys, options_schema};
 use crate::{
-    About, Block, BlockKind, BlockShape, BlockSpec, Builder, Linear, LinearKind, LinearShape, LinearSpec, OptionError,
-    Place, deserialize, kinds, known_names,
+    About, Block, BlockKind, BlockPlan, BlockShape, BlockSpec, Cost, Linear, LinearKind, LinearShape, LinearSpec,
+    OptionError, Place, Plan, blocks, deserialize, kinds, to_table,
 };
 
-/// The registered kinds, by name.
+/// The registered kinds and rules, by name.
+#[derive(Clone)]
 pub struct Registry {
     kinds: BTreeMap<&'static str, Kind>,
+    rules: Arc<RuleSet>,
 }
 
-enum Kind {
-    Linear(Arc<dyn ErasedLinear>),
-    Block(Arc<dyn ErasedBlock>),
+#[derive(Clone)]
+pub(crate) enum Kind {
+    Linear(Arc<RegisteredLinear>),
+    Block(Arc<RegisteredBlock>),
 }
 
-/// Two kinds of one name.
+/// Two kinds, or two rules of one sort, of one name.
 #[derive(Debug, thiserror::Error)]
-#[error("a layer kind `{0}` is already registered; names must be unique")]
-pub struct DuplicateKind(&'static str);
+#[error("`{0}` is already registered; names must be unique")]
+pub struct DuplicateKind(pub &'static str);
 
 impl Registry {
-    /// No kinds.
+    /// No kinds but the standard blocks with their default, `dense`, and the built-in rules: for tests of one's own kinds.
     pub fn empty() -> Self {
-        Self { kinds: BTreeMap::new() }
+        let mut registry = Self { kinds: BTreeMap::new(), rules: Arc::new(RuleSet::builtin()) };
+        registry.register(kinds::Dense).expect("unique names");
+        registry.register_block(blocks::StandardAttention).expect("unique names");
+        registry.register_block(blocks::StandardMlp).expect("unique names");
+        registry
     }
 
-    /// The kinds that lrx brings.
+    /// The kinds and rules that lrx brings.
     pub fn builtin() -> Self {
         let mut registry = Self::empty();
-        registry.register(kinds::Dense).expect("unique names");
         registry.register(kinds::LowRank).expect("unique names");
+        registry.register_block(blocks::GatedMlp).expect("unique names");
+        registry.register_block(blocks::LatentAttention).expect("unique names");
         registry
     }
 
@@ -46,16 +57,42 @@ impl Registry {
     ///
     /// # Errors
     /// When a kind of that name is registered.
-    pub fn register(&mut self, kind: impl LinearKind) -> Result<(), DuplicateKind> {
-        self.add(kind.about().name, Kind::Linear(Arc::new(kind)))
+    pub fn register<K: LinearKind>(&mut self, kind: K) -> Result<(), DuplicateKind> {
+        let about = kind.about();
+        self.add(about.name, Kind::Linear(Arc::new(RegisteredLinear::new(about, kind))))
     }
 
     /// Adds a block kind.
     ///
     /// # Errors
     /// When a kind of that name is registered.
-    pub fn register_block(&mut self, kind: impl BlockKind) -> Result<(), DuplicateKind> {
-        self.add(kind.about().name, Kind::Block(Arc::new(kind)))
+    pub fn register_block<K: BlockKind>(&mut self, kind: K) -> Result<(), DuplicateKind> {
+        let about = kind.about();
+        self.add(about.name, Kind::Block(Arc::new(RegisteredBlock::new(about, kind))))
+    }
+
+    /// Adds a rule of how parameters start.
+    ///
+    /// # Errors
+    /// When an init rule of that name is registered.
+    pub fn register_init(&mut self, rule: impl InitRule) -> Result<(), DuplicateKind> {
+        Arc::make_mut(&mut self.rules).add_init(rule)
+    }
+
+    /// Adds a rule of how fast parameters learn.
+    ///
+    /// # Errors
+    /// When a learning-rate rule of that name is registered.
+    pub fn register_learning_rate(&mut self, rule: impl LearningRateRule) -> Result<(), DuplicateKind> {
+        Arc::make_mut(&mut self.rules).add_learning_rate(rule)
+    }
+
+    /// Adds a rule of how parameters decay.
+    ///
+    /// # Errors
+    /// When a decay rule of that name is registered.
+    pub fn register_decay(&mut self, rule: impl DecayRule) -> Result<(), DuplicateKind> {
+        Arc::make_mut(&mut self.rules).add_decay(rule)
     }
 
     fn add(&mut self, name: &'static str, kind: Kind) -> Result<(), DuplicateKind> {
@@ -69,29 +106,88 @@ impl Registry {
     /// All kinds, by name; `None` for a linear kind, else the block that it stands in for.
     pub fn iter(&self) -> impl Iterator<Item = (About, Option<Place>)> {
         self.kinds.values().map(|kind| match kind {
-            Kind::Linear(kind) => (kind.about(), None),
-            Kind::Block(kind) => (kind.about(), Some(kind.place())),
+            Kind::Linear(kind) => (kind.about, None),
+            Kind::Block(kind) => (kind.about, Some(kind.place)),
         })
     }
 
-    /// How the kind `name` presents itself, and the JSON schema of its options.
+    /// All rules.
+    pub fn rules(&self) -> &RuleSet {
+        &self.rules
+    }
+
+    /// How the kind `name` presents itself, the block that it stands in for if it is a block kind, and the JSON schema of its
+    /// options.
     ///
     /// # Errors
     /// When there is none: the known names and the nearest.
-    pub fn describe(&self, name: &str) -> Result<(About, Schema), OptionError> {
+    pub fn describe(&self, name: &str) -> Result<(About, Option<Place>, &Schema), OptionError> {
         match self.find(name)? {
-            Kind::Linear(kind) => Ok((kind.about(), kind.schema())),
-            Kind::Block(kind) => Ok((kind.about(), kind.schema())),
+            Kind::Linear(kind) => Ok((kind.about, None, &kind.keys.schema)),
+            Kind::Block(kind) => Ok((kind.about, Some(kind.place), &kind.keys.schema)),
         }
     }
 
-    /// The linear kind `name` with `options` in a slot.
+    /// The slots of a block kind, as a config names them; none for a linear kind.
+    pub fn slots(&self, name: &str) -> &'static [&'static str] {
+        match self.kinds.get(name) {
+            Some(Kind::Block(kind)) => kind.slots,
+            _ => &[],
+        }
+    }
+
+    /// The linear kind `name` with `options`, and the rules among them, in a slot.
     ///
     /// # Errors
     /// An unknown kind, a block kind, or wrong options; keys are relative to the table of the options.
-    pub fn linear(&self, name: &str, options: Table, shape: LinearShape) -> Result<LinearSpec, OptionError> {
+    pub fn linear(&self, name: &str, mut options: Table, shape: LinearShape) -> Result<LinearSpec, OptionError> {
+        let rules = WrittenRules::take_from(&mut options);
+        self.linear_with(name, options, &rules, shape, Depth { layer: 0, layers: 1, ends_branch: false })
+    }
+
+    pub(crate) fn linear_with(
+        &self,
+        name: &str,
+        options: Table,
+        rules: &WrittenRules,
+        shape: LinearShape,
+        depth: Depth,
+    ) -> Result<LinearSpec, OptionError> {
+        let kind = self.find_linear(name)?;
+        let planned = (kind.resolve)(options, shape)?;
+        let declared: Arc<[_]> = planned.plan.trained.clone().into();
+        let target =
+            Target { kind: name, shape, declared: &declared, chain: planned.plan.own_chain(), only: None, depth };
+        let rules = rules.resolve(&self.rules, &target)?;
+        Ok(LinearSpec {
+            kind: kind.about.name,
+            version: kind.about.version,
+            shape,
+            cost: planned.plan.cost(),
+            rank: planned.plan.rank,
+            options: planned.options,
+            identity: planned.identity,
+            rules,
+            rule_set: self.rules.clone(),
+            depth,
+            make: planned.make,
+            declared,
+        })
+    }
+
+    pub(crate) fn block_with(
+        &self,
+        kind: &RegisteredBlock,
+        options: Table,
+        shape: BlockShape,
+        resolve: &mut ResolveSlot<'_>,
+    ) -> Result<BlockSpec, OptionError> {
+        (kind.resolve)(options, shape, resolve)
+    }
+
+    pub(crate) fn find_linear(&self, name: &str) -> Result<&RegisteredLinear, OptionError> {
         match self.find(name)? {
-            Kind::Linear(kind) => kind.clone().resolve(options, shape).map_err(|error| self.with_owner(error)),
+            Kind::Linear(kind) => Ok(kind),
             Kind::Block(_) => {
                 let message = format!("`{name}` replaces a whole block; a slot takes a kind that replaces one matrix");
                 Err(OptionError::new("kind", message))
@@ -99,38 +195,29 @@ impl Registry {
         }
     }
 
-    /// The attention or MLP of one layer, from its table in the config (see [`layer_table`](crate::layer_table)).
-    ///
-    /// # Errors
-    /// As for [`linear`](Self::linear); keys are relative to the block's table.
-    pub fn block(&self, place: Place, mut table: Table, shape: BlockShape) -> Result<BlockSpec, OptionError> {
-        let kind = take_kind(&mut table)?.unwrap_or_else(|| "dense".to_string());
-        match self.find(&kind)? {
-            Kind::Linear(_) => match place {
-                Place::Attention => standard_attention(self, &kind, table, &shape),
-                Place::Mlp => standard_mlp(self, &kind, table, &shape),
-            },
-            Kind::Block(block) if block.place() == place => block.clone().resolve(table, shape),
-            Kind::Block(_) => {
-                Err(OptionError::new("kind", format!("`{kind}` stands in for the other of the two blocks")))
+    pub(crate) fn find_block(&self, name: &str, place: Place) -> Result<&RegisteredBlock, OptionError> {
+        let known: Vec<&str> = self.iter().filter(|(_, of)| *of == Some(place)).map(|(about, _)| about.name).collect();
+        match self.kinds.get(name) {
+            Some(Kind::Block(block)) if block.place == place => Ok(block),
+            Some(Kind::Block(_)) => {
+                Err(OptionError::new("block", format!("`{name}` stands in for the other of the two blocks")))
             }
+            Some(Kind::Linear(_)) => {
+                let message = format!("`{name}` replaces one matrix: it is a `kind`, not a `block`");
+                Err(OptionError::new("block", message))
+            }
+            None => Err(OptionError::new("block", format!("unknown block \"{name}\"{}", known_names(name, &known)))),
         }
     }
 
-    /// The error about an unknown option, with the linear kind that does have it.
-    fn with_owner(&self, error: OptionError) -> OptionError {
-        let has = |kind: &Kind, option: &str| match kind {
-            Kind::Linear(kind) => !kind.schema().as_value()["properties"][option].is_null(),
-            Kind::Block(_) => false,
-        };
-        let Some(option) = error.unknown_name().filter(|name| *name == error.key) else { return error };
-        let owners = self.kinds.iter().filter(|(_, kind)| has(kind, option)).map(|(name, _)| format!("`{name}`"));
-        let owners = owners.collect::<Vec<_>>().join(", ");
-        if owners.is_empty() {
-            return error;
-        }
-        let message = format!("unknown key `{option}`: an option of {owners}, which is not the `kind` here");
-        OptionError::new(error.key, message)
+    pub(crate) fn is_block(&self, name: &str) -> bool {
+        matches!(self.kinds.get(name), Some(Kind::Block(_)))
+    }
+
+    /// The linear kinds that have an option.
+    pub(crate) fn owners(&self, option: &str) -> Vec<&'static str> {
+        let has = |kind: &Kind| matches!(kind, Kind::Linear(kind) if kind.keys.has(option));
+        self.kinds.iter().filter(|(_, kind)| has(kind)).map(|(name, _)| *name).collect()
     }
 
     fn find(&self, name: &str) -> Result<&Kind, OptionError> {
@@ -141,81 +228,73 @@ impl Registry {
     }
 }
 
-/// [`LinearKind`] without its options' type.
-trait ErasedLinear: Send + Sync {
-    fn about(&self) -> About;
-    fn schema(&self) -> Schema;
-    fn resolve(self: Arc<Self>, options: Table, shape: LinearShape) -> Result<LinearSpec, OptionError>;
+/// What a linear kind says of one layer.
+struct Planned {
+    options: Table,
+    identity: Table,
+    plan: Plan,
+    make: Arc<dyn Fn(&mut Plan) -> Box<dyn Linear> + Send + Sync>,
 }
 
-impl<K: LinearKind> ErasedLinear for K {
-    fn about(&self) -> About {
-        LinearKind::about(self)
-    }
+/// [`LinearKind`] without its options' type.
+pub(crate) struct RegisteredLinear {
+    about: About,
+    pub(crate) keys: OptionKeys,
+    resolve: Box<dyn Fn(Table, LinearShape) -> Result<Planned, OptionError> + Send + Sync>,
+}
 
-    fn schema(&self) -> Schema {
-        options_schema::<K::Options>()
-    }
-
-    fn resolve(self: Arc<Self>, options: Table, shape: LinearShape) -> Result<LinearSpec, OptionError> {
-        let name = LinearKind::about(&*self).name;
-        let options: K::Options = deserialize(options).map_err(|error| error.wanted_by(name))?;
-        self.check(&options, &shape).map_err(OptionError::about_sizes)?;
-        Ok(LinearSpec {
-            kind: name,
-            shape,
-            cost: self.cost(&options, &shape),
-            rank: self.rank(&options),
-            options: to_table(&options),
-            build: Arc::new(move |builder: &mut Builder<'_>| -> Box<dyn Linear> {
-                self.build(&options, &shape, builder)
-            }),
-        })
+impl RegisteredLinear {
+    fn new<K: LinearKind>(about: About, kind: K) -> Self {
+        let kind = Arc::new(kind);
+        let resolve = move |table: Table, shape: LinearShape| {
+            let read = |table: Table| deserialize::<K::Options>(table);
+            let options = read(table).map_err(|error| error.wanted_by(about.name))?;
+            let mut plan = Plan::default();
+            kind.layer(&options, &shape, &mut plan).map_err(OptionError::about_sizes)?;
+            let filled = to_table(&options);
+            let identity = without_defaults(&filled, |table| Some(to_table(&read(table).ok()?)));
+            let kind = kind.clone();
+            let make = move |plan: &mut Plan| kind.layer(&options, &shape, plan).expect("options that were accepted");
+            Ok(Planned { options: filled, identity, plan, make: Arc::new(make) })
+        };
+        Self { about, keys: OptionKeys::new(options_schema::<K::Options>()), resolve: Box::new(resolve) }
     }
 }
 
 /// [`BlockKind`] without its options' type.
-trait ErasedBlock: Send + Sync {
-    fn about(&self) -> About;
-    fn place(&self) -> Place;
-    fn schema(&self) -> Schema;
-    fn resolve(self: Arc<Self>, options: Table, shape: BlockShape) -> Result<BlockSpec, OptionError>;
+pub(crate) struct RegisteredBlock {
+    pub(crate) about: About,
+    pub(crate) place: Place,
+    pub(crate) slots: &'static [&'static str],
+    pub(crate) keys: OptionKeys,
+    resolve: Box<ResolveBlock>,
 }
 
-impl<K: BlockKind> ErasedBlock for K {
-    fn about(&self) -> About {
-        BlockKind::about(self)
-    }
+type ResolveBlock = dyn Fn(Table, BlockShape, &mut ResolveSlot<'_>) -> Result<BlockSpec, OptionError> + Send + Sync;
 
-    fn place(&self) -> Place {
-        BlockKind::place(self)
-    }
-
-    fn schema(&self) -> Schema {
-        options_schema::<K::Options>()
-    }
-
-    fn resolve(self: Arc<Self>, options: Table, shape: BlockShape) -> Result<BlockSpec, OptionError> {
-        let name = BlockKind::about(&*self).name;
-        let options: K::Options = deserialize(options).map_err(|error| error.wanted_by(name))?;
-        self.check(&options, &shape).map_err(OptionError::about_sizes)?;
-        let mut table = to_table(&options);
-        table.insert("kind".into(), name.into());
-        Ok(BlockSpec {
-            kind: name.to_string(),
-            rank: self.rank(&options).map(|rank| rank.to_string()).unwrap_or_default(),
-            options: table,
-            cost: self.cost(&options, &shape),
-            build: Arc::new(move |builder: &mut Builder<'_>| -> Box<dyn Block> {
-                self.build(&options, &shape, builder)
-            }),
-        })
-    }
-}
-
-fn to_table(options: &impl serde::Serialize) -> Table {
-    match Value::try_from(options) {
-        Ok(Value::Table(table)) => table,
-        other => panic!("options are a struct that TOML can hold, not {other:?}"),
+impl RegisteredBlock {
+    fn new<K: BlockKind>(about: About, kind: K) -> Self {
+        let kind = Arc::new(kind);
+        let (place, slots) = (kind.place(), kind.slots());
+        let resolve = move |table: Table, shape: BlockShape, resolve: &mut ResolveSlot<'_>| {
+            let read = |table: Table| deserialize::<K::Options>(table);
+            let options = read(table).map_err(|error| error.wanted_by(about.name))?;
+            let mut own = Plan::default();
+            let mut plan = BlockPlan::new(shape, resolve, &mut own);
+            kind.block(&options, &shape, &mut plan)?;
+            let (slots, attends) = (plan.slots, plan.attends);
+            let filled = to_table(&options);
+            let identity = without_defaults(&filled, |table| Some(to_table(&read(table).ok()?)));
+            let kind = kind.clone();
+            let make = move |plan: &mut BlockPlan<'_>| -> Box<dyn Block> {
+                kind.block(&options, &shape, plan).expect("options that were accepted")
+            };
+            let make: Arc<MakeBlock> = Arc::new(make);
+            let cost = own.cost() + slots.iter().map(|slot| slot.linear.cost).sum::<Cost>();
+            let (kind, version) = (about.name, about.version);
+            Ok(BlockSpec { kind, version, slots, options: filled, identity, cost, attends, shape, make })
+        };
+        let keys = OptionKeys::new(options_schema::<K::Options>());
+        Self { about, place, slots, keys, resolve: Box::new(resolve) }
     }
 }

@@ -6,7 +6,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
-use crate::blocks::{ATTENTION_SLOTS, MLP_SLOTS};
+use crate::rules::RuleOf;
 use crate::{About, Place, Registry};
 
 /// The schema of a kind's options, without references: it is to be taken apart.
@@ -15,33 +15,111 @@ pub(crate) fn options_schema<O: JsonSchema>() -> Schema {
     settings.into_generator().into_root_schema_for::<O>()
 }
 
+/// The options of a kind: their names, and which are lists.
+pub(crate) struct OptionKeys {
+    pub(crate) schema: Schema,
+    lists: BTreeMap<String, bool>,
+}
+
+impl OptionKeys {
+    pub(crate) fn new(schema: Schema) -> Self {
+        let options = schema.as_value()["properties"].as_object();
+        let lists = options.into_iter().flatten().map(|(key, option)| (key.clone(), may_be_list(option))).collect();
+        Self { schema, lists }
+    }
+
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.lists.contains_key(key)
+    }
+
+    /// Whether one value of the option is a list.
+    pub(crate) fn is_list(&self, key: &str) -> bool {
+        self.lists.get(key).copied().unwrap_or(false)
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.lists.keys().map(String::as_str)
+    }
+}
+
+fn may_be_list(option: &Value) -> bool {
+    let is_list = |kind: &Value| kind == "array";
+    let of_type = match &option["type"] {
+        Value::Array(types) => types.iter().any(is_list),
+        one => is_list(one),
+    };
+    let alternatives = ["anyOf", "oneOf"].into_iter().filter_map(|key| option[key].as_array()).flatten();
+    of_type || alternatives.into_iter().any(may_be_list)
+}
+
 impl Registry {
-    /// The schema of `[model.attention]` or `[model.mlp]`: the registered kinds, the options of each, the slots, and the
-    /// keys of the block itself (`own`, with the schema of one layer's value).
+    /// The schema of `[model.attention]` or `[model.mlp]`: the registered kinds, the options of each, the slots, the rules, and
+    /// which layers and slots are meant.
     ///
     /// Nothing is required: what a file leaves out may come from the one that it extends.
-    pub fn block_schema(&self, place: Place, own: &[(&str, Value)]) -> Value {
-        let in_block = self.kinds_where(|of| of.is_none_or(|of| of == place));
-        let in_slot = self.kinds_where(|of| of.is_none());
-        let slots: &[&str] = match place {
-            Place::Attention => &ATTENTION_SLOTS,
-            Place::Mlp => &MLP_SLOTS,
-        };
-        let slot = kinds_schema(&in_slot, &BTreeMap::new());
-        let slots = slots.iter().map(|name| (name.to_string(), slot.clone()));
-        let own = own.iter().map(|(name, schema)| (name.to_string(), per_layer(schema.clone())));
-        kinds_schema(&in_block, &own.chain(slots).collect())
+    pub fn block_schema(&self, place: Place) -> Value {
+        let kinds = self.kinds_where(|of| of.is_none());
+        let blocks = self.kinds_where(|of| of == Some(place));
+        let slot = kinds_schema(&kinds, &self.rules_schema());
+        let mut own = self.rules_schema();
+        for (about, options) in &blocks {
+            own.extend(options.iter().map(|(key, option)| (key.clone(), per_layer(option.clone()))));
+            own.extend(self.slots(about.name).iter().map(|name| (name.to_string(), slot.clone())));
+        }
+        let names = blocks.iter().map(|(about, _)| json!({"const": about.name, "description": about.summary}));
+        let block = json!({"description": "The block itself.", "anyOf": names.collect::<Vec<_>>()});
+        own.insert("block".into(), per_layer(block));
+        let layers = json!({
+            "description": "The layers where the kind stands, dense elsewhere: early, late, first, last, even, odd, all, or \
+                numbers from 0 such as \"0,2-3\".",
+            "type": ["string", "integer", "array"],
+        });
+        let slots = json!({
+            "description": "The slots where the kind stands, dense elsewhere.",
+            "type": ["string", "array"],
+        });
+        own.extend([("layers".to_string(), layers), ("slots".to_string(), slots)]);
+        // A block kind may be named as a kind, too: it then stands with dense matrices in its slots.
+        let either: Vec<_> =
+            kinds.into_iter().chain(blocks.into_iter().map(|(about, _)| (about, Map::new()))).collect();
+        let over = kinds_schema(&either, &own);
+        own.insert(
+            "override".into(),
+            json!({"description": "What stands in some layers and slots instead.", "type": "array", "items": over}),
+        );
+        kinds_schema(&either, &own)
     }
 
     /// The kinds that stand where `fits` says, each with the schema of its options.
     fn kinds_where(&self, fits: impl Fn(Option<Place>) -> bool) -> Vec<(About, Map<String, Value>)> {
         let fitting = self.iter().filter(|(_, place)| fits(*place));
         let with_options = fitting.map(|(about, _)| {
-            let (_, schema) = self.describe(about.name).expect("a registered kind");
+            let (_, _, schema) = self.describe(about.name).expect("a registered kind");
             let options = schema.as_value()["properties"].as_object().cloned().unwrap_or_default();
             (about, options)
         });
         with_options.collect()
+    }
+
+    fn rules_schema(&self) -> BTreeMap<String, Value> {
+        let schema = |of: RuleOf| {
+            let own = self.rules().iter().filter(move |(is, ..)| *is == of);
+            let mut any: Vec<Value> =
+                own.map(|(_, about, _)| json!({"const": about.name, "description": about.summary})).collect();
+            any.push(
+                json!({"type": "object", "description": "`rule` and its options, or rules for single parameters."}),
+            );
+            if of != RuleOf::Init {
+                any.push(json!({"type": "number", "minimum": 0, "description": "A factor."}));
+            }
+            let what = match of {
+                RuleOf::Init => "How the parameters start.",
+                RuleOf::LearningRate => "How fast the parameters learn.",
+                RuleOf::Decay => "How the parameters decay.",
+            };
+            (of.key().to_string(), per_layer(json!({"description": what, "anyOf": any})))
+        };
+        RuleOf::ALL.into_iter().map(schema).collect()
     }
 }
 

@@ -11,6 +11,7 @@ use crate::commands::generate::{GenerateArgs, generate};
 use crate::commands::layers::{LayersArgs, layers};
 use crate::commands::plan::{PlanArgs, plan};
 use crate::commands::report::{ReportArgs, report};
+use crate::commands::rules::{RulesArgs, rules};
 use crate::commands::run::{RunArgs, run};
 use crate::commands::schema::schema_of_configs;
 use crate::failure::Failure;
@@ -43,6 +44,8 @@ enum Command {
     Report(ReportArgs),
     /// The layer kinds that a config can name; with NAME, its mathematics and options
     Layers(LayersArgs),
+    /// The rules for how parameters start, learn and decay; with a name, its mathematics and options
+    Rules(RulesArgs),
     /// Text from a trained run
     Generate(GenerateArgs),
     /// How fast a training step is on this machine, where its time goes, and what the machine could do at best
@@ -68,6 +71,7 @@ pub(crate) fn main(registry: &Registry) -> ExitCode {
         Command::Plan(args) => plan(&args, registry),
         Command::Report(args) => report(&args),
         Command::Layers(args) => layers(&args, registry),
+        Command::Rules(args) => rules(&args, registry),
         Command::Generate(args) => generate(&args, registry),
         Command::Bench(args) => bench(&args, registry),
         Command::Schema => schema_of_configs(registry),

@@ -112,13 +112,22 @@ fn layer_kinds_describe_themselves() {
     let lab = Lab::new();
     let list = lab.expect(0, "layers").stdout;
     for kind in ["dense", "low-rank"] {
-        assert!(list.lines().any(|line| line.starts_with(&format!("{kind} "))), "{list}");
+        assert!(list.lines().any(|line| line.trim_start().starts_with(&format!("{kind} "))), "{list}");
     }
     let low_rank = lab.expect(0, "layers low-rank").stdout;
-    for part in ["y = B (A x) + b", "rank (required)", "init (default \"normal\")", "\"spectral\"", "Khodak"] {
+    for part in ["y = B (A x) + b", "rank (required)", "[model.attention]\n  kind = \"low-rank\""] {
         assert!(low_rank.contains(part), "{part}: {low_rank}");
     }
+    let gated = lab.expect(0, "layers gated-mlp").stdout;
+    for part in ["[model.mlp]\n  block = \"gated-mlp\"", "Slots, for any linear kind: gate, c_fc, c_proj", "\"silu\""] {
+        assert!(gated.contains(part), "{part}: {gated}");
+    }
+    let rules = lab.expect(0, "rules").stdout;
+    assert!(["spectral", "structure-aware", "frobenius"].iter().all(|rule| rules.contains(rule)), "{rules}");
+    assert!(lab.expect(0, "rules spectral").stdout.contains("Khodak"));
+    assert!(lab.expect(2, "rules spectrl").stderr.contains("did you mean `spectral`?"));
     let misspelt = lab.expect(2, "layers lowrank");
-    let message = "error: unknown layer kind \"lowrank\"; did you mean `low-rank`? (known: dense, low-rank)\n";
+    let message = "error: unknown layer kind \"lowrank\"; did you mean `low-rank`? (known: attention, dense, \
+        gated-mlp, latent-attention, low-rank, mlp)\n";
     assert_eq!((misspelt.stdout.as_str(), misspelt.stderr.as_str()), ("", message));
 }

@@ -3,13 +3,16 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use lrx_layers::{BlockShape, BlockSpec, Cost, OptionError, Place, Registry, layer_table};
+use lrx_layers::{
+    Attends, BlockShape, BlockSpec, Cost, OptionError, Place, Registry, blocks_table, deserialize, to_table,
+    without_defaults,
+};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 /// `[model]` as written. Defaults are the seed experiment's.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
     /// Features of a token.
@@ -18,18 +21,56 @@ pub struct ModelConfig {
     pub layers: usize,
     /// Attention heads; they divide `hidden`.
     pub heads: usize,
-    /// Learned positions: the longest story.
+    /// The longest story, in tokens; with learned positions, so many are learned.
     pub context: usize,
     /// Tokens in the embedding, where it shall be held fast; by default those of the tokenizer.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub vocabulary: Option<usize>,
+    /// The norm before each block and before the head.
+    pub norm: Norm,
+    /// What is added to the variance (the mean square) before the root.
+    pub norm_epsilon: f64,
+    /// How a token knows its place.
+    pub positions: Positions,
+    /// The base of rotary positions.
+    pub rotary_theta: f64,
+    /// Whether the head's matrix is the token embedding; else it has one of its own.
+    pub tied: bool,
+    /// The part of the embedding's and each block's output that is dropped in training, at random, the rest scaled up.
+    pub dropout: f64,
     /// Weights to start from.
+    #[serde(skip_serializing)]
     pub init_from: Option<String>,
     /// The attention of every layer: a layer kind and its options.
     #[schemars(skip)] // What it may hold depends on the registered kinds.
+    #[serde(skip_serializing)]
     pub attention: Table,
     /// The MLP of every layer: a layer kind and its options.
     #[schemars(skip)]
+    #[serde(skip_serializing)]
     pub mlp: Table,
+}
+
+/// The norm before each block and before the head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Norm {
+    /// (x − mean) / √(variance + ε) · weight + bias (Ba, Kiros & Hinton 2016).
+    LayerNorm,
+    /// x / √(mean of x² + ε) · weight (Zhang & Sennrich 2019).
+    RmsNorm,
+}
+
+/// How a token knows its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Positions {
+    /// A learned vector for each place is added to the token's.
+    Learned,
+    /// Queries and keys are turned by their place (Su et al. 2021).
+    Rotary,
+    /// Not at all but by the causal mask.
+    None,
 }
 
 impl Default for ModelConfig {
@@ -40,6 +81,12 @@ impl Default for ModelConfig {
             heads: 16,
             context: 2048,
             vocabulary: None,
+            norm: Norm::LayerNorm,
+            norm_epsilon: 1e-5,
+            positions: Positions::Learned,
+            rotary_theta: 10_000.0,
+            tied: true,
+            dropout: 0.0,
             init_from: None,
             attention: Table::new(),
             mlp: Table::new(),
@@ -65,14 +112,26 @@ pub struct ModelSpec {
     pub hidden: usize,
     /// Attention heads.
     pub heads: usize,
-    /// Learned positions.
+    /// The longest story.
     pub context: usize,
     /// Tokens in the embedding, where the config holds it fast.
     pub vocabulary: Option<usize>,
+    /// The norm before each block and before the head.
+    pub norm: Norm,
+    /// The norm's epsilon.
+    pub norm_epsilon: f64,
+    /// How a token knows its place.
+    pub positions: Positions,
+    /// Whether the head's matrix is the token embedding.
+    pub tied: bool,
+    /// The part that is dropped in training.
+    pub dropout: f64,
     /// Weights to start from.
     pub init_from: Option<InitFrom>,
     /// The layers, first to last.
     pub layers: Vec<LayerSpec>,
+    /// The keys of the section beside `init_from` and the layers' own.
+    scalars: Table,
 }
 
 /// One layer of the model.
@@ -82,8 +141,6 @@ pub struct LayerSpec {
     pub attention: BlockSpec,
     /// Its MLP.
     pub mlp: BlockSpec,
-    /// The sizes of both.
-    pub shape: BlockShape,
 }
 
 impl ModelConfig {
@@ -96,36 +153,30 @@ impl ModelConfig {
         registry: &Registry,
         locate: &dyn Fn(&str, &str) -> PathBuf,
     ) -> Result<ModelSpec, OptionError> {
-        let Self { hidden, layers, heads, context, vocabulary, init_from, attention, mlp } = self;
+        let scalars = to_table(&self);
+        let Self { hidden, layers, heads, context, vocabulary, norm, norm_epsilon, .. } = self;
+        let Self { positions, rotary_theta, tied, dropout, init_from, attention, mlp, .. } = self;
         check_size("hidden", hidden, 1, MOST_FEATURES)?;
         check_size("layers", layers, 1, MOST_LAYERS)?;
         check_size("heads", heads, 1, MOST_FEATURES)?;
         // A token and the one that it predicts.
         check_size("context", context, 2, MOST_ROWS)?;
         vocabulary.map_or(Ok(()), |vocabulary| check_size("vocabulary", vocabulary, 1, MOST_ROWS))?;
+        check_number("norm_epsilon", norm_epsilon, 0.0, 1.0)?;
+        check_number("rotary_theta", rotary_theta, 1.0, 1e12)?;
+        check_number("dropout", dropout, 0.0, 0.99)?;
         if hidden % heads != 0 {
             let message = format!("{heads} heads do not divide hidden = {hidden}; the head size would not be whole");
             return Err(OptionError::new("heads", message).about_sizes());
         }
-        let layers = (0..layers)
-            .map(|layer| {
-                let in_attention = |error| at_layer(error, &attention, layer).inside("attention");
-                let in_mlp = |error| at_layer(error, &mlp, layer).inside("mlp");
-                let mut own_attention = layer_table(&attention, layer, layers).map_err(|e| e.inside("attention"))?;
-                let mut own_mlp = layer_table(&mlp, layer, layers).map_err(|e| e.inside("mlp"))?;
-                let window = take_size(&mut own_attention, "window", 0).map_err(in_attention)?;
-                let inner = take_size(&mut own_mlp, "inner", 1).map_err(in_mlp)?.unwrap_or(4 * hidden);
-                let shape = BlockShape { hidden, heads, window: window.filter(|&window| window > 0), inner };
-                let block = |place, table, key| {
-                    registry.block(place, table, shape).map_err(|error: OptionError| error.also_known(&[key]))
-                };
-                Ok(LayerSpec {
-                    attention: block(Place::Attention, own_attention, "window").map_err(in_attention)?,
-                    mlp: block(Place::Mlp, own_mlp, "inner").map_err(in_mlp)?,
-                    shape,
-                })
-            })
-            .collect::<Result<_, OptionError>>()?;
+        let rotary = (positions == Positions::Rotary).then_some(rotary_theta);
+        let shape = |layer| BlockShape { hidden, heads, rotary, layer, layers };
+        let shapes: Vec<BlockShape> = (0..layers).map(shape).collect();
+        let blocks = |place: Place, table: &Table| {
+            registry.blocks(place, table, &shapes).map_err(|error| error.inside(place.key()))
+        };
+        let (attention, mlp) = (blocks(Place::Attention, &attention)?, blocks(Place::Mlp, &mlp)?);
+        let layers = attention.into_iter().zip(mlp).map(|(attention, mlp)| LayerSpec { attention, mlp }).collect();
         let init_from = init_from
             .map(|written| {
                 let path = locate("init_from", &written);
@@ -134,7 +185,20 @@ impl ModelConfig {
                 Ok(InitFrom { blake3: blake3::hash(&bytes).to_hex().to_string(), written, path })
             })
             .transpose()?;
-        Ok(ModelSpec { hidden, heads, context, vocabulary, init_from, layers })
+        Ok(ModelSpec {
+            hidden,
+            heads,
+            context,
+            vocabulary,
+            norm,
+            norm_epsilon,
+            positions,
+            tied,
+            dropout,
+            init_from,
+            layers,
+            scalars,
+        })
     }
 }
 
@@ -156,37 +220,37 @@ fn check_size(key: &str, value: usize, least: usize, most: usize) -> Result<(), 
     Err(OptionError::new(key, format!("`{key}` is {value}; expected {expected}")))
 }
 
-fn take_size(table: &mut Table, key: &str, least: usize) -> Result<Option<usize>, OptionError> {
-    let Some(value) = table.remove(key) else { return Ok(None) };
-    let Some(number) = value.as_integer().and_then(|number| usize::try_from(number).ok()) else {
-        let message = format!("`{key}` is {value}; expected a whole number of at least {least}");
-        return Err(OptionError::new(key, message));
-    };
-    check_size(key, number, least, MOST_ROWS)?;
-    Ok(Some(number))
-}
-
-/// The error about a layer's value, pointing to that layer's where `written` has a list of them.
-fn at_layer(mut error: OptionError, written: &Table, layer: usize) -> OptionError {
-    let mut keys = error.key.split('.');
-    let first = keys.next().and_then(|key| written.get(key));
-    let value = keys.try_fold(first, |value, key| Some(value?.as_table()?.get(key))).flatten();
-    if value.is_some_and(Value::is_array) && !error.is_about_the_key() {
-        error.key = format!("{}.{layer}", error.key);
+fn check_number(key: &str, value: f64, least: f64, most: f64) -> Result<(), OptionError> {
+    if (least..=most).contains(&value) {
+        return Ok(());
     }
-    error
+    Err(OptionError::new(key, format!("`{key}` is {value}; expected a number from {least} to {most}")))
 }
 
 impl ModelSpec {
-    /// Numbers trained in the two embeddings, tokens and positions. The head is tied to the former.
+    /// Numbers trained in the embeddings of tokens and positions, and in the head where it is not tied to the former.
     pub fn embedding_parameters(&self, vocabulary: usize) -> usize {
-        (vocabulary + self.context) * self.hidden
+        let positions = if self.positions == Positions::Learned { self.context } else { 0 };
+        let tables = if self.tied { 1 } else { 2 };
+        (tables * vocabulary + positions) * self.hidden
     }
 
     /// Numbers trained outside the embeddings.
     pub fn body_parameters(&self) -> usize {
-        let norms = (2 * self.layers.len() + 1) * 2 * self.hidden;
-        self.body_cost().parameters + norms
+        self.body_cost().parameters + self.norm_parameters()
+    }
+
+    /// Numbers outside the embeddings that the trained model needs.
+    pub fn deploy_body_parameters(&self) -> usize {
+        self.body_cost().deploy_parameters + self.norm_parameters()
+    }
+
+    fn norm_parameters(&self) -> usize {
+        let of_each = match self.norm {
+            Norm::LayerNorm => 2,
+            Norm::RmsNorm => 1,
+        };
+        (2 * self.layers.len() + 1) * of_each * self.hidden
     }
 
     /// Floating-point operations a token in the forward pass: 2 for each multiply-add of the products with the
@@ -195,88 +259,107 @@ impl ModelSpec {
         self.body_cost().flops + 2 * vocabulary * self.hidden
     }
 
+    /// [`flops_per_token`](Self::flops_per_token) of the trained model.
+    pub fn deploy_flops_per_token(&self, vocabulary: usize) -> usize {
+        self.body_cost().deploy_flops + 2 * vocabulary * self.hidden
+    }
+
     /// Floating-point operations of the products of attention itself (scores, and weights times values) in the forward
     /// pass over stories of these lengths: only what the causal mask and the window leave.
     pub fn attention_flops(&self, story_lengths: impl Iterator<Item = usize> + Clone) -> usize {
         let seen = |length: usize, window: Option<usize>| -> usize {
             (1..=length).map(|position| position.min(window.unwrap_or(length))).sum()
         };
-        let pairs =
-            |layer: &LayerSpec| story_lengths.clone().map(|length| seen(length, layer.shape.window)).sum::<usize>();
-        self.layers.iter().map(|layer| 4 * self.hidden * pairs(layer)).sum()
+        let blocks = self.layers.iter().flat_map(|layer| [&layer.attention, &layer.mlp]);
+        let attends = blocks.filter_map(|block| block.attends);
+        attends
+            .map(|Attends { flops, window }| {
+                flops * story_lengths.clone().map(|length| seen(length, window)).sum::<usize>()
+            })
+            .sum()
+    }
+
+    /// The widest that a token's features become inside the layers' blocks, layer by layer.
+    pub fn inner_features(&self) -> impl Iterator<Item = usize> + '_ {
+        let widest = |layer: &LayerSpec| layer.mlp.slots.iter().map(|slot| slot.linear.shape.outputs).max();
+        self.layers.iter().map(move |layer| widest(layer).unwrap_or(4 * self.hidden))
     }
 
     fn body_cost(&self) -> Cost {
-        self.layers.iter().map(|layer| layer.attention.cost + layer.mlp.cost).sum()
+        let costs: Cost = self.layers.iter().map(|layer| layer.attention.cost + layer.mlp.cost).sum();
+        // What several layers share was counted with each of them.
+        let slots = self.layers.iter().flat_map(|layer| layer.attention.slots.iter().chain(&layer.mlp.slots));
+        let shared = slots
+            .flat_map(|slot| slot.linear.declared.iter())
+            .filter_map(|d| Some((d.shared.clone()?, d.size.count())));
+        let (mut known, mut twice) = (std::collections::BTreeSet::new(), 0);
+        for (name, count) in shared {
+            if !known.insert(name) {
+                twice += count;
+            }
+        }
+        Cost {
+            parameters: costs.parameters - twice,
+            deploy_parameters: costs.deploy_parameters.saturating_sub(twice),
+            ..costs
+        }
     }
 
     /// One kind for all layers, or each layer's in order, as the tables show it.
-    pub fn kind_cell(&self, block: impl Fn(&LayerSpec) -> &BlockSpec) -> String {
-        let kinds: Vec<&str> = self.layers.iter().map(|layer| block(layer).kind.as_str()).collect();
-        if kinds.windows(2).all(|pair| pair[0] == pair[1]) { kinds[0].to_string() } else { kinds.join(", ") }
+    pub fn kind_cell(&self, place: Place) -> String {
+        let kinds: Vec<String> = self.blocks(place).map(|block| block.kind_cell(place)).collect();
+        one_or_each(&kinds, ", ")
     }
 
     /// The rank of each layer, separated by spaces; empty where no layer has one.
-    pub fn rank_cell(&self, block: impl Fn(&LayerSpec) -> &BlockSpec) -> String {
-        let ranks: Vec<&str> = self.layers.iter().map(|layer| block(layer).rank.as_str()).collect();
-        if ranks.iter().all(|rank| rank.is_empty()) {
+    pub fn rank_cell(&self, place: Place) -> String {
+        let ranks: Vec<String> = self.blocks(place).map(BlockSpec::rank_cell).collect();
+        if ranks.iter().all(String::is_empty) {
             return String::new();
         }
         ranks.iter().map(|rank| if rank.is_empty() { "-" } else { rank }).collect::<Vec<_>>().join(" ")
     }
 
+    /// The attention, or the MLP, of each layer.
+    pub fn blocks(&self, place: Place) -> impl Iterator<Item = &BlockSpec> {
+        self.layers.iter().map(move |layer| match place {
+            Place::Attention => &layer.attention,
+            Place::Mlp => &layer.mlp,
+        })
+    }
+
     /// The section with every default filled in: `init_from` by the path as written and its content's hash.
     pub fn resolved(&self) -> Table {
-        let number = |number: usize| Value::Integer(number as i64);
-        let mut table = Table::new();
-        table.insert("hidden".into(), number(self.hidden));
-        table.insert("layers".into(), number(self.layers.len()));
-        table.insert("heads".into(), number(self.heads));
-        table.insert("context".into(), number(self.context));
-        if let Some(vocabulary) = self.vocabulary {
-            table.insert("vocabulary".into(), number(vocabulary));
-        }
+        let mut table = self.scalars.clone();
         if let Some(InitFrom { written, blake3, .. }) = &self.init_from {
             let file = [("file", written), ("blake3", blake3)];
             let file = file.into_iter().map(|(key, value)| (key.to_string(), Value::String(value.clone()))).collect();
             table.insert("init_from".into(), Value::Table(file));
         }
-        let layers = |own: &dyn Fn(&LayerSpec) -> Table| {
-            let own: Vec<Table> = self.layers.iter().map(own).collect();
-            Value::Table(merge_layers(&own))
-        };
-        let attention = |layer: &LayerSpec| {
-            let mut own = layer.attention.options.clone();
-            own.insert("window".into(), number(layer.shape.window.unwrap_or(0)));
-            own
-        };
-        let mlp = |layer: &LayerSpec| {
-            let mut own = layer.mlp.options.clone();
-            own.insert("inner".into(), number(layer.shape.inner));
-            own
-        };
-        table.insert("attention".into(), layers(&attention));
-        table.insert("mlp".into(), layers(&mlp));
+        for place in [Place::Attention, Place::Mlp] {
+            let blocks: Vec<BlockSpec> = self.blocks(place).cloned().collect();
+            table.insert(place.key().into(), Value::Table(blocks_table(place, &blocks)));
+        }
+        table
+    }
+
+    /// What the model's numbers depend on, the seed apart: what is not at its default, kinds and rules with their versions,
+    /// and the weights it starts from by their content.
+    pub fn identity(&self) -> Table {
+        let fill = |table: Table| Some(to_table(&deserialize::<ModelConfig>(table).ok()?));
+        let mut table = without_defaults(&self.scalars, fill);
+        if let Some(InitFrom { blake3, .. }) = &self.init_from {
+            table.insert("init_from".into(), blake3.clone().into());
+        }
+        for place in [Place::Attention, Place::Mlp] {
+            let blocks = self.blocks(place).map(|block| Value::Table(block.identity())).collect();
+            table.insert(place.key().into(), Value::Array(blocks));
+        }
         table
     }
 }
 
-/// The inverse of [`layer_table`]: a value that all layers share stands once, others become lists, with an empty text
-/// for layers without it.
-fn merge_layers(layers: &[Table]) -> Table {
-    let mut merged = Table::new();
-    for key in layers.iter().flat_map(Table::keys) {
-        let own: Vec<Option<&Value>> = layers.iter().map(|table| table.get(key)).collect();
-        let value = if own.iter().all(|value| *value == own[0]) {
-            own[0].cloned().expect("a key of some layer")
-        } else if own.iter().all(|value| matches!(value, Some(Value::Table(_)))) {
-            let tables: Vec<Table> = own.iter().filter_map(|value| value.and_then(Value::as_table).cloned()).collect();
-            Value::Table(merge_layers(&tables))
-        } else {
-            let none = || Value::String(String::new());
-            Value::Array(own.into_iter().map(|value| value.cloned().unwrap_or_else(none)).collect())
-        };
-        merged.insert(key.clone(), value);
-    }
-    merged
+/// What all share, or each.
+fn one_or_each(cells: &[String], between: &str) -> String {
+    if cells.windows(2).all(|pair| pair[0] == pair[1]) { cells[0].clone() } else { cells.join(between) }
 }

@@ -3,7 +3,7 @@
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::{Continuation, GptNeo};
+use crate::{Continuation, Model};
 
 /// How the next token is drawn.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +22,7 @@ pub struct Sampling {
 /// # Panics
 /// When the prompt is empty.
 pub fn generate(
-    model: &GptNeo,
+    model: &Model,
     prompt: &[u32],
     count: usize,
     end_of_text: Option<u32>,

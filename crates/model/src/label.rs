@@ -1,18 +1,19 @@
 //! The seed's notation for a configuration: `MedSA-FullMLP-4L`.
 
-use crate::config::{LayerSpec, ModelSpec};
-use lrx_layers::BlockSpec;
+use lrx_layers::{BlockSpec, Place};
+
+use crate::config::ModelSpec;
 
 impl ModelSpec {
     /// [`label`](Self::label) where it is the seed's notation: all layers and slots of a block dense, or all low-rank with
     /// one rank for the slots of a layer.
     pub fn notation(&self) -> Option<String> {
-        let applies = |block: fn(&LayerSpec) -> &BlockSpec| {
-            let kind = self.kind_cell(block);
-            let has_one_rank = |layer: &LayerSpec| block(layer).rank.parse::<usize>().is_ok();
-            kind == "dense" || (kind == "low-rank" && self.layers.iter().all(has_one_rank))
+        let applies = |place: Place| {
+            let kind = self.kind_cell(place);
+            let has_one_rank = |block: &BlockSpec| block.rank_cell().parse::<usize>().is_ok();
+            kind == "dense" || (kind == "low-rank" && self.blocks(place).all(has_one_rank))
         };
-        (applies(|layer| &layer.attention) && applies(|layer| &layer.mlp)).then(|| self.label())
+        (applies(Place::Attention) && applies(Place::Mlp)).then(|| self.label())
     }
 
     /// `<attention>SA-<mlp>MLP-<layers>L`, each part named as the seed did:
@@ -25,22 +26,23 @@ impl ModelSpec {
     /// `Mixed` where layers or slots are of different kinds, and else the kind and its ranks: `R8`, `R8-16-8-8`,
     /// `DiagonalLowRank8`.
     pub fn label(&self) -> String {
-        let (hidden, inner) = (self.hidden, self.layers[0].shape.inner);
-        let attention = part(self, |layer| &layer.attention, hidden, hidden);
-        let mlp = part(self, |layer| &layer.mlp, hidden, inner);
+        let inner = self.inner_features().next().unwrap_or(4 * self.hidden);
+        let hidden = self.hidden;
+        let attention = part(self, Place::Attention, hidden, hidden);
+        let mlp = part(self, Place::Mlp, hidden, inner);
         format!("{attention}SA-{mlp}MLP-{}L", self.layers.len())
     }
 }
 
-fn part(spec: &ModelSpec, block: impl Fn(&LayerSpec) -> &BlockSpec, inputs: usize, outputs: usize) -> String {
-    let kind = spec.kind_cell(&block);
+fn part(spec: &ModelSpec, place: Place, inputs: usize, outputs: usize) -> String {
+    let kind = spec.kind_cell(place);
     if kind == "dense" {
         return "Full".to_string();
     }
     if kind.contains(' ') {
         return "Mixed".to_string();
     }
-    let ranks: Vec<&str> = spec.layers.iter().map(|layer| block(layer).rank.as_str()).collect();
+    let ranks: Vec<String> = spec.blocks(place).map(|block| block.rank_cell()).collect();
     let whole: Option<Vec<usize>> = ranks.iter().map(|rank| rank.parse().ok()).collect();
     let same = ranks.windows(2).all(|pair| pair[0] == pair[1]);
     let ranks = if same { ranks[0].to_string() } else { ranks.join("-") };

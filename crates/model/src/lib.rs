@@ -1,17 +1,16 @@
-//! GPT-Neo assembled from registered layers: the `[model]` section, parameter accounting, weights and generation.
+//! A decoder assembled from registered layers: the `[model]` section, parameter accounting, weights and generation.
 
 mod config;
 mod generate;
-mod gpt_neo;
-mod identity;
 mod label;
+mod model;
 mod spectrum;
 mod tensor_file;
 mod weights;
 
-pub use config::{InitFrom, LayerSpec, ModelConfig, ModelSpec};
+pub use config::{InitFrom, LayerSpec, ModelConfig, ModelSpec, Norm, Positions};
 pub use generate::{Sampling, generate};
-pub use gpt_neo::{Continuation, GptNeo};
+pub use model::{Continuation, Model, When};
 pub use spectrum::{EffectiveRank, effective_ranks};
-pub use tensor_file::{NamedTensor, TensorFile, TensorFileError, write_tensors};
-pub use weights::{load_weights, named_tensor, save_weights, stored_shape};
+pub use tensor_file::{NamedTensor, Numbers, TensorFile, TensorFileError, write_tensors};
+pub use weights::{load_state, load_weights, model_tensors, save_weights, stored_shape};

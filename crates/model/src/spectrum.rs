@@ -4,7 +4,9 @@ use faer::Mat;
 use lrx_tensor::Matrix;
 use rayon::prelude::*;
 
-use crate::GptNeo;
+use lrx_layers::Progress;
+
+use crate::Model;
 
 /// How much of its rank one matrix uses, from its singular values σ.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,7 +15,7 @@ pub struct EffectiveRank {
     pub matrix: String,
     /// The layer, from 0.
     pub layer: usize,
-    /// `q`, `k`, `v`, `out`, `c_fc` or `c_proj`.
+    /// The slot as a config names it: `q`, `c_fc`, …
     pub slot: &'static str,
     /// Features out.
     pub rows: usize,
@@ -27,22 +29,25 @@ pub struct EffectiveRank {
     pub stable_rank: f64,
 }
 
-/// The effective ranks of all matrices of a model; for a layer that is no single matrix, of its dense equivalent.
-pub fn effective_ranks(model: &GptNeo) -> Vec<EffectiveRank> {
+/// The effective ranks of all matrices of a model; for a layer that is no single matrix, of its dense equivalent. Layers that
+/// have none are left out.
+pub fn effective_ranks(model: &Model, progress: Progress) -> Vec<EffectiveRank> {
     let matrices: Vec<_> = model
-        .matrices()
-        .into_iter()
-        .map(|(layer, place, slot, matrix)| (layer, place, slot, in_f64(&matrix)))
+        .linears()
+        .filter_map(|(layer, linear)| {
+            let matrix = linear.linear().dense_equivalent(model.parameters(), progress)?;
+            Some((layer, linear.prefix().to_string(), linear.key(), in_f64(&matrix)))
+        })
         .collect();
-    let rank = |(layer, place, slot, matrix): &(usize, &str, &'static str, Mat<f64>)| {
-        let sigma = matrix.singular_values().expect("a singular value decomposition of finite numbers");
+    let rank = |(layer, matrix, slot, values): &(usize, String, &'static str, Mat<f64>)| {
+        let sigma = values.singular_values().expect("a singular value decomposition of finite numbers");
         let (entropy_rank, stable_rank) = of_singular_values(&sigma);
         EffectiveRank {
-            matrix: format!("transformer.h.{layer}.{place}.{slot}"),
+            matrix: matrix.clone(),
             layer: *layer,
-            slot: if *place == "mlp" { slot } else { slot.trim_end_matches("_proj") },
-            rows: matrix.nrows(),
-            columns: matrix.ncols(),
+            slot,
+            rows: values.nrows(),
+            columns: values.ncols(),
             max_rank: sigma.iter().filter(|s| **s > 1e-6 * sigma[0]).count(),
             entropy_rank,
             stable_rank,

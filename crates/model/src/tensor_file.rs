@@ -1,4 +1,4 @@
-//! Named f32 tensors in a safetensors file, written whole or not at all, with a checksum of all that it says.
+//! Named tensors in a safetensors file, written whole or not at all, with a checksum of all that it says.
 
 use std::collections::HashMap;
 use std::io::{self, BufWriter, Write};
@@ -32,7 +32,40 @@ pub struct NamedTensor<'a> {
     /// Its dimensions.
     pub shape: Vec<usize>,
     /// Its numbers, row-major.
-    pub values: &'a [f32],
+    pub numbers: Numbers<'a>,
+}
+
+/// The numbers of a tensor.
+#[derive(Clone, Copy, Debug)]
+pub enum Numbers<'a> {
+    /// f32.
+    Real(&'a [f32]),
+    /// Whole numbers below 2³¹, as i32, which every reader of the format knows.
+    Whole(&'a [u32]),
+}
+
+impl Numbers<'_> {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Numbers::Real(values) => bytemuck::cast_slice(values),
+            Numbers::Whole(values) => bytemuck::cast_slice(values),
+        }
+    }
+
+    fn dtype(&self) -> Dtype {
+        match self {
+            Numbers::Real(_) => Dtype::F32,
+            Numbers::Whole(_) => Dtype::I32,
+        }
+    }
+}
+
+/// The numbers of a tensor that has been read.
+enum Read {
+    Real(Vec<f32>),
+    Whole(Vec<u32>),
+    /// Of a type that no parameter has: constant buffers of other programs.
+    Other(Dtype),
 }
 
 /// What lrx keeps in a file beside the tensors, in one entry of its metadata.
@@ -52,9 +85,11 @@ const SEAL: &str = "lrx";
 /// When the file cannot be written; what stood at `path` before is then untouched.
 pub fn write_tensors(path: &Path, tensors: &[NamedTensor<'_>], note: Option<String>) -> Result<(), TensorFileError> {
     let error = |message: &dyn std::fmt::Display| TensorFileError::new(path, format!("cannot write: {message}"));
-    let parts = tensors.iter().map(|t| (t.name.as_str(), t.shape.as_slice(), bytemuck::cast_slice(t.values)));
+    let parts = tensors.iter().map(|t| (t.name.as_str(), t.shape.as_slice(), t.numbers.bytes()));
     let seal = Seal { blake3: checksum(note.as_deref(), parts.collect()), note };
-    let seal = HashMap::from([(SEAL.to_string(), serde_json::to_string(&seal).expect("text"))]);
+    let seal = serde_json::to_string(&seal).expect("text");
+    // Readers that load into PyTorch ask for the format.
+    let seal = HashMap::from([(SEAL.to_string(), seal), ("format".to_string(), "pt".to_string())]);
     let header = header(tensors, seal).map_err(|e| error(&e))?;
     // The library's own way to a file neither flushes it to the disk nor lets others read it.
     let write = || -> io::Result<()> {
@@ -62,7 +97,7 @@ pub fn write_tensors(path: &Path, tensors: &[NamedTensor<'_>], note: Option<Stri
         file.write_all(&(header.len() as u64).to_le_bytes())?;
         file.write_all(&header)?;
         for tensor in by_name(tensors) {
-            file.write_all(bytemuck::cast_slice(tensor.values))?;
+            file.write_all(tensor.numbers.bytes())?;
         }
         let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.as_file().sync_all()?;
@@ -82,12 +117,15 @@ fn header(tensors: &[NamedTensor<'_>], metadata: HashMap<String, String>) -> Res
     let mut end = 0;
     let entries = by_name(tensors).into_iter().map(|tensor| {
         let start = end;
-        end += size_of_val(tensor.values);
-        let info = TensorInfo { dtype: Dtype::F32, shape: tensor.shape.clone(), data_offsets: (start, end) };
+        end += tensor.numbers.bytes().len();
+        let info =
+            TensorInfo { dtype: tensor.numbers.dtype(), shape: tensor.shape.clone(), data_offsets: (start, end) };
         (tensor.name.clone(), info)
     });
     let metadata = Metadata::new(Some(metadata), entries.collect())?;
-    let mut header = serde_json::to_vec(&metadata).expect("names and numbers");
+    // Through a value, whose keys are sorted: the same file for the same tensors.
+    let header = serde_json::to_value(&metadata).expect("names and numbers");
+    let mut header = serde_json::to_vec(&header).expect("names and numbers");
     header.resize(header.len().next_multiple_of(8), b' ');
     Ok(header)
 }
@@ -116,7 +154,7 @@ fn damaged(path: &Path) -> TensorFileError {
 /// A tensor file in memory.
 pub struct TensorFile {
     file: String,
-    tensors: HashMap<String, (Vec<usize>, Vec<f32>)>,
+    tensors: HashMap<String, (Vec<usize>, Read)>,
     note: Option<String>,
 }
 
@@ -154,11 +192,12 @@ impl TensorFile {
         let note = seal.and_then(|seal| seal.note);
         let mut tensors = HashMap::new();
         for (name, view) in content.iter() {
-            if view.dtype() != Dtype::F32 {
-                let message = format!("`{name}` holds {:?} numbers; expected F32", view.dtype());
-                return Err(TensorFileError::new(path, message));
-            }
-            let values = view.data().as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
+            let words = || view.data().as_chunks::<4>().0.iter();
+            let values = match view.dtype() {
+                Dtype::F32 => Read::Real(words().map(|&bytes| f32::from_le_bytes(bytes)).collect()),
+                Dtype::I32 => Read::Whole(words().map(|&bytes| u32::from_le_bytes(bytes)).collect()),
+                other => Read::Other(other),
+            };
             tensors.insert(name.to_string(), (view.shape().to_vec(), values));
         }
         Ok(Self { file: path.display().to_string(), tensors, note })
@@ -171,7 +210,7 @@ impl TensorFile {
 
     /// How many numbers the tensors that have not been taken hold.
     pub fn numbers(&self) -> usize {
-        self.tensors.values().map(|(_, values)| values.len()).sum()
+        self.tensors.values().map(|(shape, _)| shape.iter().product::<usize>()).sum()
     }
 
     /// The names of the tensors that have not been taken.
@@ -179,12 +218,40 @@ impl TensorFile {
         self.tensors.keys().map(String::as_str)
     }
 
-    /// Takes the tensor `name` out.
+    /// Takes the real numbers of the tensor `name` out.
     ///
     /// # Errors
-    /// When it is not there (with the nearest name that is), or has another shape.
+    /// When it is not there (with the nearest name that is), or has another shape, or numbers of another type.
     pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, TensorFileError> {
-        let error = |message| TensorFileError { file: self.file.clone(), message };
+        match self.take_any(name, shape)? {
+            Read::Real(values) => Ok(values),
+            Read::Whole(_) => Err(self.wrong_type(name, Dtype::I32, Dtype::F32)),
+            Read::Other(dtype) => Err(self.wrong_type(name, dtype, Dtype::F32)),
+        }
+    }
+
+    /// Takes the whole numbers of the tensor `name` out.
+    ///
+    /// # Errors
+    /// As for [`take`](Self::take).
+    pub fn take_whole(&mut self, name: &str, shape: &[usize]) -> Result<Vec<u32>, TensorFileError> {
+        match self.take_any(name, shape)? {
+            Read::Whole(values) => Ok(values),
+            Read::Real(_) => Err(self.wrong_type(name, Dtype::F32, Dtype::I32)),
+            Read::Other(dtype) => Err(self.wrong_type(name, dtype, Dtype::I32)),
+        }
+    }
+
+    /// The real numbers of the tensor `name`, if it is there and has some.
+    pub fn peek(&self, name: &str) -> Option<&[f32]> {
+        match self.tensors.get(name) {
+            Some((_, Read::Real(values))) => Some(values),
+            _ => None,
+        }
+    }
+
+    fn take_any(&mut self, name: &str, shape: &[usize]) -> Result<Read, TensorFileError> {
+        let error = |message| self.error(message);
         match self.tensors.get(name) {
             None => {
                 let nearest = lrx_layers::nearest(name, self.names());
@@ -196,5 +263,13 @@ impl TensorFile {
             }
             Some(_) => Ok(self.tensors.remove(name).expect("present").1),
         }
+    }
+
+    pub(crate) fn error(&self, message: String) -> TensorFileError {
+        TensorFileError { file: self.file.clone(), message }
+    }
+
+    fn wrong_type(&self, name: &str, is: Dtype, expected: Dtype) -> TensorFileError {
+        self.error(format!("`{name}` holds {is:?} numbers; expected {expected:?}"))
     }
 }

@@ -1,45 +1,119 @@
 //! A model's weights under GPT-Neo's own names.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
-use lrx_layers::{ParameterEntry, Parameters};
+use lrx_layers::{Fixed, ParameterEntry, Parameters};
+use lrx_tensor::{dims, matrix, values};
+use serde::{Deserialize, Serialize};
 
-use crate::tensor_file::{NamedTensor, TensorFile, TensorFileError, write_tensors};
+use crate::Model;
+use crate::tensor_file::{NamedTensor, Numbers, TensorFile, TensorFileError, write_tensors};
 
-/// Writes `parameters` to `path`, whole or not at all.
+/// What a weights file tells beside its tensors.
+#[derive(Default, Serialize, Deserialize)]
+struct Note {
+    /// What layers have become during training.
+    structures: BTreeMap<String, String>,
+}
+
+/// Writes the weights of `model` to `path`, whole or not at all.
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn save_weights(parameters: &Parameters, path: &Path) -> Result<(), TensorFileError> {
-    let tensors: Vec<NamedTensor<'_>> = parameters.iter().map(named_tensor).collect();
-    write_tensors(path, &tensors, None)
+pub fn save_weights(model: &Model, path: &Path) -> Result<(), TensorFileError> {
+    let structures = model.structures();
+    let note = (!structures.is_empty()).then(|| serde_json::to_string(&Note { structures }).expect("text"));
+    write_tensors(path, &model_tensors(model), note)
 }
 
-/// A parameter as its file has it.
-pub fn named_tensor(entry: &ParameterEntry) -> NamedTensor<'_> {
-    NamedTensor { name: entry.name.clone(), shape: stored_shape(entry), values: entry.parameter.values() }
+/// All numbers of a model, trained or fixed, as its file has them.
+pub fn model_tensors(model: &Model) -> Vec<NamedTensor<'_>> {
+    let trained = model.parameters().iter().map(|entry| NamedTensor {
+        name: entry.name.clone(),
+        shape: stored_shape(entry),
+        numbers: Numbers::Real(entry.parameter.values()),
+    });
+    let fixed = model.parameters().fixed().map(|entry| {
+        let (shape, numbers) = match &entry.content {
+            Fixed::Matrix(matrix) => (dims_of(matrix), Numbers::Real(values(matrix))),
+            Fixed::Integers(integers) => (vec![integers.len()], Numbers::Whole(integers)),
+        };
+        NamedTensor { name: entry.name.clone(), shape, numbers }
+    });
+    trained.chain(fixed).collect()
 }
 
 /// Sets every parameter to what the file at `path` holds under its name.
 ///
 /// # Errors
 /// When the file cannot be read, lacks a parameter, has one of another shape, or holds weights that the model has no
-/// place for. GPT-Neo's constant buffers and a stored copy of the tied head are passed over. On an error the parameters
-/// are as they were.
-pub fn load_weights(parameters: &mut Parameters, path: &Path) -> Result<(), TensorFileError> {
+/// place for. GPT-Neo's constant buffers and a stored copy of a tied head are passed over; a head that differs from the
+/// embedding is not. On an error the model is as it was.
+pub fn load_weights(model: &mut Model, path: &Path) -> Result<(), TensorFileError> {
     let mut file = TensorFile::read(path)?;
-    let new =
-        parameters.iter().map(|entry| file.take(&entry.name, &stored_shape(entry))).collect::<Result<Vec<_>, _>>()?;
-    let mut unknown: Vec<&str> = file.names().filter(|name| !is_redundant(name)).collect();
-    unknown.sort_unstable();
-    if let Some(name) = unknown.first() {
-        let more = if unknown.len() > 1 { format!(" (and {} more)", unknown.len() - 1) } else { String::new() };
-        return Err(TensorFileError::new(path, format!("the model has no place for `{name}`{more}")));
+    // Another program's file has no note of ours.
+    let note: Note = file.note().and_then(|note| serde_json::from_str(note).ok()).unwrap_or_default();
+    let no_place = |name: &str, more: usize| {
+        let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+        TensorFileError::new(path, format!("the model has no place for `{name}`{more}"))
+    };
+    let tied = model.spec().tied;
+    let differs = tied && file.peek(HEAD).is_some_and(|head| file.peek(EMBEDDING) != Some(head));
+    if differs {
+        let message = format!(
+            "`{HEAD}` differs from `{EMBEDDING}`, but the head of this model is tied to its embedding; \
+            set `tied = false` in [model] to use both"
+        );
+        return Err(TensorFileError::new(path, message));
     }
-    for (entry, values) in parameters.iter_mut().zip(new) {
+    load_state(model, &mut file, &note.structures, |_, file| {
+        let mut unknown: Vec<&str> = file.names().filter(|name| !is_redundant(name, tied)).collect();
+        unknown.sort_unstable();
+        unknown.first().map_or(Ok(()), |name| Err(no_place(name, unknown.len() - 1)))
+    })
+}
+
+/// Brings a model to the structures and numbers of a file; `accept` sees what the file holds besides, and may refuse it.
+///
+/// # Errors
+/// What does not fit, or what `accept` says. The model is then as it was.
+pub fn load_state<T>(
+    model: &mut Model,
+    file: &mut TensorFile,
+    structures: &BTreeMap<String, String>,
+    accept: impl FnOnce(&Parameters, &mut TensorFile) -> Result<T, TensorFileError>,
+) -> Result<T, TensorFileError> {
+    // A model of another structure is made apart, and takes the place of this one when all fits.
+    let mut other = (*structures != model.structures()).then(|| model.again());
+    if let Some(other) = &mut other {
+        other.restore(structures).map_err(|message| file.error(message))?;
+    }
+    let target = other.as_ref().unwrap_or(model).parameters();
+    let trained =
+        target.iter().map(|entry| file.take(&entry.name, &stored_shape(entry))).collect::<Result<Vec<_>, _>>()?;
+    let fixed = target
+        .fixed()
+        .map(|entry| match &entry.content {
+            Fixed::Matrix(old) => {
+                let (rows, columns) = dims(old);
+                Ok(Fixed::Matrix(matrix(file.take(&entry.name, &[rows, columns])?, rows, columns)))
+            }
+            Fixed::Integers(old) => Ok(Fixed::Integers(Arc::from(file.take_whole(&entry.name, &[old.len()])?))),
+        })
+        .collect::<Result<Vec<_>, TensorFileError>>()?;
+    let accepted = accept(target, file)?;
+    if let Some(other) = other {
+        *model = other;
+    }
+    for (entry, values) in model.parameters_mut().iter_mut().zip(trained) {
         entry.parameter.values_mut().copy_from_slice(&values);
     }
-    Ok(())
+    for (entry, content) in model.parameters_mut().fixed_mut().zip(fixed) {
+        entry.content = content;
+    }
+    Ok(accepted)
 }
 
 /// The dimensions of a parameter in a file.
@@ -48,6 +122,14 @@ pub fn stored_shape(entry: &ParameterEntry) -> Vec<usize> {
     if entry.is_vector { vec![columns] } else { vec![rows, columns] }
 }
 
-fn is_redundant(name: &str) -> bool {
-    name == "lm_head.weight" || name.ends_with(".attn.attention.bias") || name.ends_with(".attn.attention.masked_bias")
+fn dims_of(matrix: &lrx_tensor::Matrix) -> Vec<usize> {
+    let (rows, columns) = dims(matrix);
+    vec![rows, columns]
+}
+
+const HEAD: &str = "lm_head.weight";
+const EMBEDDING: &str = "transformer.wte.weight";
+
+fn is_redundant(name: &str, tied: bool) -> bool {
+    (tied && name == HEAD) || name.ends_with(".attn.attention.bias") || name.ends_with(".attn.attention.masked_bias")
 }

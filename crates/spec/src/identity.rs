@@ -255,8 +255,10 @@ mod tests {
         for (one, other) in [("a = 0", "a = 0.0"), ("a = -0.0", "a = 0"), ("a = 3\nb = [1]", "b = [1.0]\na = 3e0")] {
             assert!(of(one) == of(other), "{one} and {other}");
         }
-        let different = ["", "a = 1", "a = '1'", "a = 1.5", "a = [1]", "a = [1, 1]", "a = [[1], 1]", "a = true", "a = {}"];
-        let more = ["a = { a = 1 }", "b = 1", "a = ''", "a = []", "a = 9223372036854775807", "a = 1e300", "a = 'b'\nb = ''"];
+        let different =
+            ["", "a = 1", "a = '1'", "a = 1.5", "a = [1]", "a = [1, 1]", "a = [[1], 1]", "a = true", "a = {}"];
+        let more =
+            ["a = { a = 1 }", "b = 1", "a = ''", "a = []", "a = 9223372036854775807", "a = 1e300", "a = 'b'\nb = ''"];
         let hashes: std::collections::HashSet<Identity> = different.iter().chain(&more).map(|text| of(text)).collect();
         assert_eq!(hashes.len(), different.len() + more.len());
     }

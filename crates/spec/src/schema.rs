@@ -15,12 +15,8 @@ use crate::experiment::Top;
 /// Nothing is required in it: what a file leaves out may come from the one that it extends, or has a default.
 pub fn schema(registry: &Registry) -> Value {
     let mut model = of::<ModelConfig>();
-    let count =
-        |least: usize, description: &str| json!({"type": "integer", "minimum": least, "description": description});
-    let window = count(0, "Positions that a token sees, itself included; 0 for all.");
-    let inner = count(1, "Features between c_fc and c_proj. Default 4 · hidden.");
-    model["properties"]["attention"] = registry.block_schema(Place::Attention, &[("window", window)]);
-    model["properties"]["mlp"] = registry.block_schema(Place::Mlp, &[("inner", inner)]);
+    model["properties"]["attention"] = registry.block_schema(Place::Attention);
+    model["properties"]["mlp"] = registry.block_schema(Place::Mlp);
 
     let mut config = of::<Top>();
     config["properties"]["name"]["pattern"] = json!(r"^[^\W-][\w.-]*$");
@@ -29,7 +25,7 @@ pub fn schema(registry: &Registry) -> Value {
     config["description"] = json!("One file is one experiment. `lrx plan` lists the runs that it describes.");
     let sections = [
         ("data", of::<DataConfig>(), "The stories, their tokenizer, and what is held out."),
-        ("model", model, "A GPT-Neo with a layer kind in each place."),
+        ("model", model, "The model: GPT-Neo unless said otherwise, with a layer kind in each place."),
         ("train", of::<TrainConfig>(), "AdamW: batches, length, learning rate, and how often is measured."),
     ];
     for (section, mut schema, description) in sections {

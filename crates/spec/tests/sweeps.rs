@@ -3,13 +3,14 @@
 mod common;
 
 use common::{Folder, experiment, labels};
+use lrx_layers::Place;
 use lrx_spec::{ErrorKind, Experiment};
 
 /// The kinds and sizes of the runs' models.
 fn models(experiment: &Experiment) -> Vec<(String, String, usize)> {
     let kinds = |run: &lrx_spec::RunSpec| {
         let model = &run.model;
-        (model.kind_cell(|layer| &layer.attention), model.rank_cell(|layer| &layer.attention), model.hidden)
+        (model.kind_cell(Place::Attention), model.rank_cell(Place::Attention), model.hidden)
     };
     experiment.runs.iter().map(kinds).collect()
 }
@@ -27,7 +28,13 @@ fn a_dense_baseline_stands_beside_each_combination_of_what_is_not_a_block_s() {
     assert_eq!(models[..4], [dense(64), dense(64), dense(32), dense(32)]);
     assert_eq!((models.len(), models[4..].iter().filter(|(kind, ..)| kind == "low-rank").count()), (12, 8));
     // The block's own keys stay, those of the kind go.
-    assert!(experiment.runs.iter().all(|run| run.model.layers.iter().all(|layer| layer.shape.window == Some(8))));
+    assert!(
+        experiment.runs.iter().all(|run| run
+            .model
+            .layers
+            .iter()
+            .all(|layer| layer.attention.attends.unwrap().window == Some(8)))
+    );
     let rates: Vec<f64> = experiment.runs[..4].iter().map(|run| run.train.learning_rate).collect();
     assert_eq!(rates, [1e-3, 2e-3, 1e-3, 2e-3]);
 }

@@ -1,11 +1,13 @@
 //! Checkpoints: everything that the rest of a run depends on, in one file that is written whole or not at all and carries
 //! a checksum. The one before it is kept until the next.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use lrx_layers::Parameters;
-use lrx_model::{NamedTensor, TensorFile, TensorFileError, named_tensor, stored_shape, write_tensors};
+use lrx_model::{
+    Model, NamedTensor, Numbers, TensorFile, TensorFileError, load_state, model_tensors, stored_shape, write_tensors,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::AdamW;
@@ -34,6 +36,11 @@ pub(crate) struct Position {
     pub train_seconds: f64,
     pub wall_seconds: f64,
     pub peak_rss_mb: Option<f64>,
+    /// What layers have become, and the update at which parameters came that were not there from the beginning.
+    #[serde(default)]
+    pub structures: BTreeMap<String, String>,
+    #[serde(default)]
+    pub born: BTreeMap<String, u64>,
 }
 
 const FIRST: &str = "adamw.first.";
@@ -55,15 +62,19 @@ pub fn remove_checkpoints(folder: &Path) -> io::Result<()> {
 /// Writes a checkpoint into `folder`.
 pub(crate) fn save(
     folder: &Path,
-    position: &Position,
-    parameters: &Parameters,
+    position: &mut Position,
+    model: &Model,
     optimizer: &AdamW,
 ) -> Result<(), TensorFileError> {
-    let mut tensors: Vec<NamedTensor<'_>> = parameters.iter().map(named_tensor).collect();
+    let parameters = model.parameters();
+    position.structures = model.structures();
+    let late = parameters.iter().filter(|entry| entry.born > 0);
+    position.born = late.map(|entry| (entry.name.clone(), entry.born)).collect();
+    let mut tensors = model_tensors(model);
     for (prefix, moments) in [(FIRST, &optimizer.first), (SECOND, &optimizer.second)] {
         for (entry, values) in parameters.iter().zip(moments) {
             let name = format!("{prefix}{}", entry.name);
-            tensors.push(NamedTensor { name, shape: stored_shape(entry), values });
+            tensors.push(NamedTensor { name, shape: stored_shape(entry), numbers: Numbers::Real(values) });
         }
     }
     let note = serde_json::to_string(position).expect("numbers and strings");
@@ -76,15 +87,15 @@ pub(crate) fn save(
     write_tensors(&newest, &tensors, Some(note))
 }
 
-/// Reads a checkpoint of the run `run_id` into `parameters` and `optimizer`, if `accept` has nothing against where it
+/// Reads a checkpoint of the run `run_id` into `model` and `optimizer`, if `accept` has nothing against where it
 /// stands.
 ///
 /// # Errors
-/// When the file is damaged or of another run, or `accept` says so; `parameters` and `optimizer` are then as they were.
+/// When the file is damaged or of another run, or `accept` says so; `model` and `optimizer` are then as they were.
 pub(crate) fn load<T>(
     path: &Path,
     run_id: &str,
-    parameters: &mut Parameters,
+    model: &mut Model,
     optimizer: &mut AdamW,
     accept: impl FnOnce(&Position) -> Result<T, String>,
 ) -> Result<(Position, T), TensorFileError> {
@@ -95,14 +106,16 @@ pub(crate) fn load<T>(
     if position.run_id != run_id {
         return Err(error(format!("a checkpoint of the run {}, not of {run_id}", position.run_id)));
     }
-    let mut take = |prefix: &str| -> Result<Vec<Vec<f32>>, TensorFileError> {
-        parameters.iter().map(|entry| file.take(&format!("{prefix}{}", entry.name), &stored_shape(entry))).collect()
-    };
-    let (weights, first, second) = (take("")?, take(FIRST)?, take(SECOND)?);
-    let accepted = accept(&position).map_err(error)?;
-    for (entry, values) in parameters.iter_mut().zip(weights) {
-        entry.parameter.values_mut().copy_from_slice(&values);
+    let (moments, accepted) = load_state(model, &mut file, &position.structures, |parameters, file| {
+        let mut take = |prefix: &str| -> Result<Vec<Vec<f32>>, TensorFileError> {
+            parameters.iter().map(|entry| file.take(&format!("{prefix}{}", entry.name), &stored_shape(entry))).collect()
+        };
+        let moments = (take(FIRST)?, take(SECOND)?);
+        Ok((moments, accept(&position).map_err(error)?))
+    })?;
+    (optimizer.first, optimizer.second) = moments;
+    for entry in model.parameters_mut().iter_mut() {
+        entry.born = position.born.get(&entry.name).copied().unwrap_or(0);
     }
-    (optimizer.first, optimizer.second) = (first, second);
     Ok((position, accepted))
 }

@@ -32,18 +32,18 @@ impl AdamW {
 
     /// One step on every parameter. `norm` is the gradients' [`gradient_norm`](Self::gradient_norm).
     pub fn step(&mut self, parameters: &mut Parameters, update: &Update, norm: f64) {
-        let &Update { number: step, learning_rate, weight_decay, clip_norm } = update;
+        let &Update { number: step, learning_rate, weight_decay, clip_norm, .. } = update;
         // PyTorch's clip_grad_norm_ adds the same 1e-6.
         let scale = if clip_norm > 0.0 { (clip_norm / (norm + 1e-6)).min(1.0) } else { 1.0 };
         let moments = self.first.iter_mut().zip(&mut self.second);
         for (entry, (first, second)) in parameters.iter_mut().zip(moments) {
             let settings = adamw::Step {
-                learning_rate: learning_rate as f32,
+                learning_rate: (learning_rate * entry.learning_rate) as f32,
                 beta1: BETA1,
                 beta2: BETA2,
                 epsilon: EPSILON,
-                weight_decay: if entry.is_vector { 0.0 } else { weight_decay as f32 },
-                step,
+                weight_decay: (weight_decay * entry.decay) as f32,
+                step: step - entry.born,
                 gradient_scale: scale as f32,
             };
             adamw::update(&mut entry.parameter, first, second, &settings);

@@ -1,7 +1,7 @@
 //! One update of the weights.
 
 use lrx_data::Batch;
-use lrx_model::GptNeo;
+use lrx_model::{Model, When};
 use lrx_tensor::{Offsets, Tape};
 
 use crate::AdamW;
@@ -11,6 +11,8 @@ use crate::AdamW;
 pub struct Update {
     /// 1 for the first.
     pub number: u64,
+    /// Updates in all.
+    pub steps: u64,
     /// The learning rate at this update.
     pub learning_rate: f64,
     /// Decoupled weight decay; vectors have none.
@@ -37,11 +39,13 @@ impl Stepped {
 }
 
 /// Forward and backward pass over `batch` on a new recording `tape`, clipping, AdamW.
-pub fn step(model: &mut GptNeo, optimizer: &mut AdamW, batch: &Batch, update: &Update, tape: &Tape) -> Stepped {
+pub fn step(model: &mut Model, optimizer: &mut AdamW, batch: &Batch, update: &Update, tape: &Tape) -> Stepped {
     let offsets: Offsets = batch.offsets.as_slice().into();
-    let loss = model.loss(&batch.inputs, &batch.targets, &offsets, tape);
+    let when = When::training(update.number - 1, update.steps);
+    let loss = model.loss(&batch.inputs, &batch.targets, &offsets, when, tape);
     let loss_value = f64::from(loss.value());
     Tape::backward(loss);
+    model.add_gradients(when.progress, update.weight_decay);
     let grad_norm = AdamW::gradient_norm(model.parameters());
     let stepped = Stepped { loss: loss_value, grad_norm };
     if stepped.not_finite().is_none() {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use lrx_data::{Sampler, Stories};
-use lrx_model::{GptNeo, TensorFileError, save_weights};
+use lrx_model::{Model, TensorFileError, When, save_weights};
 use lrx_records::{CurveRow, Split};
 use lrx_tensor::Tape;
 use lrx_tensor::allocator::KeepFreedMemory;
@@ -127,7 +127,7 @@ pub enum TrainError {
 ///
 /// # Errors
 /// When files in the run's folder cannot be written.
-pub fn train(job: &Job<'_>, model: &mut GptNeo, observer: &mut dyn Observer) -> Result<(Outcome, Report), TrainError> {
+pub fn train(job: &Job<'_>, model: &mut Model, observer: &mut dyn Observer) -> Result<(Outcome, Report), TrainError> {
     let spec = job.spec;
     let steps = spec.length().steps(job.sampler);
     let _keep_memory_of_steps = KeepFreedMemory::new();
@@ -144,6 +144,7 @@ pub fn train(job: &Job<'_>, model: &mut GptNeo, observer: &mut dyn Observer) -> 
         let learning_rate = spec.learning_rate * spec.schedule.factor(position.step, steps, spec.warmup_steps);
         let update = Update {
             number: position.step as u64 + 1,
+            steps: steps as u64,
             learning_rate,
             weight_decay: spec.weight_decay,
             clip_norm: spec.clip_norm,
@@ -180,7 +181,7 @@ pub fn train(job: &Job<'_>, model: &mut GptNeo, observer: &mut dyn Observer) -> 
             log(row(Split::Train, loss, &position), &mut position)?;
         }
         if last || position.step.is_multiple_of(spec.eval_every) {
-            let loss = evaluate(model, job.valid);
+            let loss = evaluate(model, job.valid, When::evaluation(position.step as u64, steps as u64));
             position.eval_loss_bits = Some(loss.to_bits());
             clock.read(&mut position);
             log(row(Split::Eval, loss, &position), &mut position)?;
@@ -196,7 +197,7 @@ pub fn train(job: &Job<'_>, model: &mut GptNeo, observer: &mut dyn Observer) -> 
             // The rows that the checkpoint knows of reach the disk before it does.
             curve.sync().map_err(|source| curve_error(job, source))?;
             (position.curve_rows, position.curve_blake3) = (curve.rows(), curve.blake3());
-            match checkpoint::save(job.folder, &position, model.parameters(), &optimizer) {
+            match checkpoint::save(job.folder, &mut position, model, &optimizer) {
                 // A disk that is full now may have room again when the next is due; the run need not end for that.
                 Err(error) if order == Order::GoOn => observer.warned(&format!("no checkpoint now: {error}")),
                 saved => saved?,
@@ -212,7 +213,7 @@ pub fn train(job: &Job<'_>, model: &mut GptNeo, observer: &mut dyn Observer) -> 
         return Ok((Outcome::Abandoned, report(&position, steps)));
     }
     curve.finish().map_err(|source| curve_error(job, source))?;
-    save_weights(model.parameters(), &job.folder.join(WEIGHTS_FILE))?;
+    save_weights(model, &job.folder.join(WEIGHTS_FILE))?;
     clock.read(&mut position);
     Ok((Outcome::Finished, report(&position, steps)))
 }
@@ -220,7 +221,7 @@ pub fn train(job: &Job<'_>, model: &mut GptNeo, observer: &mut dyn Observer) -> 
 /// From the newest good checkpoint if there is one, else from the beginning.
 fn start(
     job: &Job<'_>,
-    model: &mut GptNeo,
+    model: &mut Model,
     optimizer: &mut AdamW,
     observer: &mut dyn Observer,
 ) -> Result<(Position, CurveWriter), TrainError> {
@@ -230,7 +231,7 @@ fn start(
             CurveWriter::reopen(&curve, position.curve_rows, &position.curve_blake3)
                 .map_err(|error| format!("the curve {} does not belong to it: {error}", curve.display()))
         };
-        match checkpoint::load(&path, job.run_id, model.parameters_mut(), optimizer, reopen) {
+        match checkpoint::load(&path, job.run_id, model, optimizer, reopen) {
             Ok(start) => return Ok(start),
             Err(error) => observer.warned(&format!("a checkpoint cannot be used: {error}")),
         }

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use lrx::layers::{About, Builder, Cost, Linear, LinearKind, LinearShape, OptionError, ParameterId, Parameters, Pass};
+use lrx::layers::{About, Linear, LinearKind, LinearShape, OptionError, ParameterId, Parameters, Pass, Plan, Progress};
 use lrx::tensor::{Activation, Matrix, matrix, ops, values};
 
 /// The kind, as the registry knows it.
@@ -32,6 +32,7 @@ impl LinearKind for DiagonalLowRank {
     fn about(&self) -> About {
         About {
             name: "diagonal-low-rank",
+            version: 1,
             summary: "a diagonal plus a product of two thin matrices",
             description: "y = g ∘ x + B (A x) + b, for square matrices. Parameters: n + 2 · rank · n.\n\
                 A and B start as N(0, 0.02²), g at `diagonal`.",
@@ -39,30 +40,18 @@ impl LinearKind for DiagonalLowRank {
         }
     }
 
-    fn check(&self, _: &Options, shape: &LinearShape) -> Result<(), OptionError> {
-        if shape.inputs == shape.outputs {
-            return Ok(());
-        }
-        Err(OptionError::new("", format!("a diagonal needs a square matrix, this slot is {shape}")))
-    }
-
-    fn cost(&self, options: &Options, shape: &LinearShape) -> Cost {
-        Cost::of_matrices(shape.inputs + 2 * options.rank.get() * shape.inputs, shape)
-    }
-
-    fn rank(&self, options: &Options) -> Option<usize> {
-        Some(options.rank.get())
-    }
-
-    fn build(&self, options: &Options, shape: &LinearShape, builder: &mut Builder<'_>) -> Box<dyn Linear> {
+    fn layer(&self, options: &Options, shape: &LinearShape, plan: &mut Plan) -> Result<Box<dyn Linear>, OptionError> {
         let (n, rank) = (shape.inputs, options.rank.get());
-        let (down, up) = (builder.normal("down.weight", rank * n, 0.02), builder.normal("up.weight", n * rank, 0.02));
-        Box::new(Layer {
-            diagonal: builder.vector("diagonal", vec![options.diagonal; n]),
-            down: builder.matrix("down.weight", rank, n, down),
-            up: builder.matrix("up.weight", n, rank, up),
-            bias: builder.bias(shape),
-        })
+        if shape.outputs != n {
+            return Err(OptionError::new("", format!("a diagonal needs a square matrix, this slot is {shape}")));
+        }
+        plan.rank(rank);
+        Ok(Box::new(Layer {
+            diagonal: plan.scale("diagonal", n, options.diagonal),
+            down: plan.matrix("down.weight", rank, n),
+            up: plan.matrix("up.weight", n, rank),
+            bias: plan.bias(shape),
+        }))
     }
 }
 
@@ -73,16 +62,11 @@ impl Linear for Layer {
         ops::add(ops::scale_columns(x, &pass[self.diagonal]), low_rank)
     }
 
-    fn dense_equivalent(&self, parameters: &Parameters) -> Matrix {
-        let (up, down) = (&parameters[self.up], &parameters[self.down]);
-        let (n, rank) = up.dims();
-        let mut dense = vec![0.0; n * n];
-        for (i, row) in dense.chunks_exact_mut(n).enumerate() {
-            for (j, w) in row.iter_mut().enumerate() {
-                *w = (0..rank).map(|r| up.values()[i * rank + r] * down.values()[r * n + j]).sum();
-            }
-            row[i] += values(parameters[self.diagonal].value())[i];
-        }
-        matrix(dense, n, n)
+    fn dense_equivalent(&self, parameters: &Parameters, _: Progress) -> Option<Matrix> {
+        let product = parameters[self.up].value().product(parameters[self.down].value());
+        let (mut dense, diagonal) = (values(&product).to_vec(), parameters[self.diagonal].values());
+        let n = diagonal.len();
+        dense.iter_mut().step_by(n + 1).zip(diagonal).for_each(|(w, g)| *w += g);
+        Some(matrix(dense, n, n))
     }
 }

@@ -1,81 +1,112 @@
-//! GPT-Neo's causal self-attention.
+//! Causal self-attention.
 
-use std::sync::Arc;
+use std::num::NonZeroUsize;
 
-use lrx_tensor::{Activation, Matrix, activation, ops, values};
-use toml::Table;
+use lrx_tensor::Activation;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::fused::{add_linear, linear_each};
-use super::{Slot, Slots, resolve_slots};
-use crate::{
-    Block, BlockShape, BlockSpec, Builder, Linear, LinearShape, OptionError, Parameters, Pass, Past, Registry,
-};
+use super::attend::Attend;
+use super::fused::{linear_each, linear_onto};
+use crate::{About, Block, BlockKind, BlockPlan, BlockShape, LinearShape, OptionError, Pass, Place, Slot};
 
-/// `out(attention(q(x), k(x), v(x)))`; q, k and v have no bias, out has one; scores are not divided by √head size.
-struct Attention {
-    q: Box<dyn Linear>,
-    k: Box<dyn Linear>,
-    v: Box<dyn Linear>,
-    out: Box<dyn Linear>,
-    shape: ops::AttentionShape,
+/// `out(attention(q(x), k(x), v(x)))`
+pub struct StandardAttention;
+
+/// The options of `attention`. The defaults are GPT-Neo's.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AttentionOptions {
+    /// How many tokens one sees at most, itself included; 0: all before it.
+    #[serde(default)]
+    pub window: usize,
+    /// Heads of keys and values, each for as many heads of queries (Ainslie et al. 2023); unless given, as many as queries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kv_heads: Option<NonZeroUsize>,
+    /// Whether scores are divided by √head size, as in most models but GPT-Neo.
+    #[serde(default)]
+    pub scaled: bool,
+    /// Which matrices have a bias.
+    #[serde(default)]
+    pub bias: AttentionBias,
 }
 
-impl Attention {
-    fn attended(&self, pass: &Pass<'_>, x: Activation) -> Activation {
-        let [q, k, v] = linear_each([&*self.q, &*self.k, &*self.v], pass, x);
-        ops::attention(q, k, v, pass.offsets, &self.shape)
+/// Which matrices of attention have a bias.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttentionBias {
+    /// The output's only, as in GPT-Neo.
+    #[default]
+    Out,
+    /// All, as in GPT-2.
+    All,
+    /// None, as in Llama.
+    None,
+}
+
+struct Attention {
+    q: Slot,
+    k: Slot,
+    v: Slot,
+    out: Slot,
+    attend: Attend,
+}
+
+impl BlockKind for StandardAttention {
+    type Options = AttentionOptions;
+
+    fn about(&self) -> About {
+        About {
+            name: "attention",
+            version: 1,
+            summary: "causal self-attention with a matrix each for queries, keys, values and output",
+            description: "out(softmax(q kᵀ) v), head by head, each token over itself and those before it.\n\
+                As it stands, GPT-Neo's: only `out` has a bias, and scores are not divided by √head size. GPT-2's has \
+                scaled = true and bias = \"all\"; Llama's scaled = true, bias = \"none\", and often fewer kv_heads, in a model \
+                with positions = \"rotary\".",
+            example: "scaled = true\nkv_heads = 1",
+        }
+    }
+
+    fn place(&self) -> Place {
+        Place::Attention
+    }
+
+    fn slots(&self) -> &'static [&'static str] {
+        &["q", "k", "v", "out"]
+    }
+
+    fn block(
+        &self,
+        options: &AttentionOptions,
+        shape: &BlockShape,
+        plan: &mut BlockPlan<'_>,
+    ) -> Result<Box<dyn Block>, OptionError> {
+        let attend = Attend::new(shape, options.kv_heads, options.scaled, options.window)?;
+        let (hidden, kv) = (shape.hidden, attend.kv_features());
+        let (inner, last) = match options.bias {
+            AttentionBias::Out => (false, true),
+            AttentionBias::All => (true, true),
+            AttentionBias::None => (false, false),
+        };
+        plan.attends(attend.cost());
+        Ok(Box::new(Attention {
+            q: plan.slot("q", "q_proj", LinearShape { inputs: hidden, outputs: hidden, bias: inner })?,
+            k: plan.slot("k", "k_proj", LinearShape { inputs: hidden, outputs: kv, bias: inner })?,
+            v: plan.slot("v", "v_proj", LinearShape { inputs: hidden, outputs: kv, bias: inner })?,
+            out: plan.last_slot("out", "out_proj", LinearShape { inputs: hidden, outputs: hidden, bias: last })?,
+            attend,
+        }))
     }
 }
 
 impl Block for Attention {
-    fn forward(&self, pass: &Pass<'_>, x: Activation) -> Activation {
-        self.out.forward(pass, self.attended(pass, x))
+    fn forward(&self, pass: &Pass<'_>, x: Activation, residual: Option<Activation>) -> Activation {
+        let [q, k, v] = linear_each([&self.q, &self.k, &self.v], pass, x);
+        linear_onto(&self.out, pass, self.attend.forward(pass, q, k, v), residual)
     }
 
-    fn forward_onto(&self, pass: &Pass<'_>, residual: Activation, x: Activation) -> Activation {
-        let y = self.attended(pass, x);
-        add_linear(&*self.out, pass, residual, y)
+    fn continues(&self) -> bool {
+        true
     }
-
-    fn extend(&self, pass: &Pass<'_>, x: Activation, past: &mut Past) -> Option<Activation> {
-        let [q, k, v] = linear_each([&*self.q, &*self.k, &*self.v], pass, x);
-        past.keys.extend_from_slice(values(&k));
-        past.values.extend_from_slice(values(&v));
-        let (q, tape) = q.split_tape();
-        let y = ops::attention_continued(&q, &past.keys, &past.values, &self.shape);
-        Some(self.out.forward(pass, activation(y, &tape)))
-    }
-
-    fn matrices(&self, parameters: &Parameters) -> Vec<(&'static str, Matrix)> {
-        let slots = [("q_proj", &self.q), ("k_proj", &self.k), ("v_proj", &self.v), ("out_proj", &self.out)];
-        slots.map(|(name, linear)| (name, linear.dense_equivalent(parameters))).into()
-    }
-}
-
-/// The slots of the standard attention, as a config names them.
-pub(crate) const ATTENTION_SLOTS: [&str; 4] = ["q", "k", "v", "out"];
-
-/// Standard attention whose four matrices are of a linear kind.
-pub(crate) fn standard_attention(
-    registry: &Registry,
-    kind: &str,
-    options: Table,
-    shape: &BlockShape,
-) -> Result<BlockSpec, OptionError> {
-    let &BlockShape { hidden, heads, window, .. } = shape;
-    let [q, k, v, out] = ATTENTION_SLOTS;
-    let slot = |key, weights, bias| {
-        let shape = LinearShape { inputs: hidden, outputs: hidden, bias };
-        Slot { key, weights, shape }
-    };
-    let slots =
-        [slot(q, "q_proj", false), slot(k, "k_proj", false), slot(v, "v_proj", false), slot(out, "out_proj", true)];
-    let Slots { specs, kind, rank, options, cost } = resolve_slots(registry, kind, options, &slots)?;
-    let build = move |builder: &mut Builder<'_>| -> Box<dyn Block> {
-        let mut layers = specs.iter().zip(&slots).map(|(spec, slot)| spec.build(&mut builder.scope(slot.weights)));
-        let mut next = || layers.next().expect("four slots");
-        let shape = ops::AttentionShape { window, ..ops::AttentionShape::new(heads) };
-        Box::new(Attention { q: next(), k: next(), v: next(), out: next(), shape })
-    };
-    Ok(BlockSpec { kind, rank, options, cost, build: Arc::new(build) })
 }

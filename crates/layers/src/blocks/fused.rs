@@ -2,14 +2,14 @@
 
 use lrx_tensor::{Activation, ops};
 
-use crate::{Linear, Pass};
+use crate::{Pass, Slot};
 
-/// `layer.forward(pass, x)` for each of the layers: their first matrices are applied to x at once.
-pub(super) fn linear_each<const N: usize>(layers: [&dyn Linear; N], pass: &Pass<'_>, x: Activation) -> [Activation; N] {
-    let chains = layers.map(|layer| layer.chain().filter(|chain| chain.bias.is_none()));
+/// `slot.forward(pass, x)` for each of the slots: their first matrices are applied to x at once.
+pub(super) fn linear_each<const N: usize>(slots: [&Slot; N], pass: &Pass<'_>, x: Activation) -> [Activation; N] {
+    let chains = slots.map(|slot| slot.chain(pass).filter(|chain| chain.bias.is_none()));
     let firsts: Vec<_> = chains.iter().flatten().map(|chain| chain.first(pass)).collect();
     if firsts.len() < N {
-        return layers.map(|layer| layer.forward(pass, x.clone()));
+        return slots.map(|slot| slot.forward(pass, x.clone()));
     }
     let mut ys = ops::linear_each(x, &firsts).into_iter();
     chains.map(|chain| {
@@ -18,9 +18,14 @@ pub(super) fn linear_each<const N: usize>(layers: [&dyn Linear; N], pass: &Pass<
     })
 }
 
-/// `residual + layer.forward(pass, x)`: the bias is added with the residual.
-pub(super) fn add_linear(layer: &dyn Linear, pass: &Pass<'_>, residual: Activation, x: Activation) -> Activation {
-    let Some(chain) = layer.chain() else { return ops::add(residual, layer.forward(pass, x)) };
-    let y = chain.after_first(pass, ops::linear(x, chain.first(pass), None));
-    ops::add_with_bias(residual, y, chain.bias(pass))
+/// `slot.forward(pass, x)`, added to `residual` where there is one: the bias is added with it.
+pub(super) fn linear_onto(slot: &Slot, pass: &Pass<'_>, x: Activation, residual: Option<Activation>) -> Activation {
+    match (residual, slot.chain(pass)) {
+        (Some(residual), Some(chain)) => {
+            let y = chain.after_first(pass, ops::linear(x, chain.first(pass), None));
+            ops::add_with_bias(residual, y, chain.bias(pass))
+        }
+        (Some(residual), None) => ops::add(residual, slot.forward(pass, x)),
+        (None, _) => slot.forward(pass, x),
+    }
 }

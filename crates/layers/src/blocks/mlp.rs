@@ -1,66 +1,98 @@
-//! GPT-Neo's MLP.
+//! The MLP of two matrices.
 
-use std::sync::Arc;
+use std::num::NonZeroUsize;
 
-use lrx_tensor::{Activation, Matrix, ops};
-use toml::Table;
+use lrx_tensor::{Activation, ops};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{Slot, Slots, resolve_slots};
-use crate::{
-    Block, BlockShape, BlockSpec, Builder, Linear, LinearShape, OptionError, Parameters, Pass, Past, Registry,
-};
+use super::ActivationName;
+use super::fused::linear_onto;
+use crate::{About, Block, BlockKind, BlockPlan, BlockShape, LinearShape, OptionError, Pass, Place, Slot};
 
-/// `c_proj(gelu(c_fc(x)))`, both with bias.
+/// `c_proj(activation(c_fc(x)))`
+pub struct StandardMlp;
+
+/// The options of `mlp`. The defaults are GPT-Neo's.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MlpOptions {
+    /// Features between the two matrices; 4 · hidden unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inner: Option<NonZeroUsize>,
+    /// The function between the two matrices.
+    #[serde(default = "gelu_tanh")]
+    pub activation: ActivationName,
+    /// Whether the matrices have a bias.
+    #[serde(default = "yes")]
+    pub bias: bool,
+}
+
+fn gelu_tanh() -> ActivationName {
+    ActivationName::GeluTanh
+}
+
+fn yes() -> bool {
+    true
+}
+
 struct Mlp {
-    c_fc: Box<dyn Linear>,
-    c_proj: Box<dyn Linear>,
+    c_fc: Slot,
+    c_proj: Slot,
+    activation: ops::Nonlinearity,
+}
+
+impl BlockKind for StandardMlp {
+    type Options = MlpOptions;
+
+    fn about(&self) -> About {
+        About {
+            name: "mlp",
+            version: 1,
+            summary: "two matrices with an activation between them",
+            description: "c_proj(activation(c_fc(x))), c_fc: hidden → inner, c_proj: inner → hidden.",
+            example: "inner = 12\nactivation = \"silu\"",
+        }
+    }
+
+    fn place(&self) -> Place {
+        Place::Mlp
+    }
+
+    fn slots(&self) -> &'static [&'static str] {
+        &["c_fc", "c_proj"]
+    }
+
+    fn block(
+        &self,
+        options: &MlpOptions,
+        shape: &BlockShape,
+        plan: &mut BlockPlan<'_>,
+    ) -> Result<Box<dyn Block>, OptionError> {
+        let (hidden, bias) = (shape.hidden, options.bias);
+        let inner = options.inner.map_or(4 * hidden, NonZeroUsize::get);
+        let c_fc = plan.slot("c_fc", "c_fc", LinearShape { inputs: hidden, outputs: inner, bias })?;
+        let c_proj = plan.last_slot("c_proj", "c_proj", LinearShape { inputs: inner, outputs: hidden, bias })?;
+        Ok(Box::new(Mlp { c_fc, c_proj, activation: options.activation.into() }))
+    }
 }
 
 impl Block for Mlp {
-    fn forward(&self, pass: &Pass<'_>, x: Activation) -> Activation {
-        self.c_proj.forward(pass, ops::gelu(self.c_fc.forward(pass, x)))
+    fn forward(&self, pass: &Pass<'_>, x: Activation, residual: Option<Activation>) -> Activation {
+        match (residual, self.c_fc.chain(pass), self.c_proj.chain(pass)) {
+            (Some(residual), Some(c_fc), Some(c_proj)) => {
+                let h = c_fc.after_first(pass, ops::linear(x, c_fc.first(pass), None));
+                let h = ops::nonlinear_linear(h, c_fc.bias(pass), c_proj.first(pass), self.activation);
+                ops::add_with_bias(residual, c_proj.after_first(pass, h), c_proj.bias(pass))
+            }
+            (residual, ..) => {
+                let h = ops::nonlinear(self.c_fc.forward(pass, x), self.activation);
+                linear_onto(&self.c_proj, pass, h, residual)
+            }
+        }
     }
 
-    fn forward_onto(&self, pass: &Pass<'_>, residual: Activation, x: Activation) -> Activation {
-        let (Some(c_fc), Some(c_proj)) = (self.c_fc.chain(), self.c_proj.chain()) else {
-            return ops::add(residual, self.forward(pass, x));
-        };
-        let h = c_fc.after_first(pass, ops::linear(x, c_fc.first(pass), None));
-        let y = c_proj.after_first(pass, ops::gelu_linear(h, c_fc.bias(pass), c_proj.first(pass)));
-        ops::add_with_bias(residual, y, c_proj.bias(pass))
+    fn continues(&self) -> bool {
+        true // Token by token anyway.
     }
-
-    fn extend(&self, pass: &Pass<'_>, x: Activation, _: &mut Past) -> Option<Activation> {
-        Some(self.forward(pass, x)) // Token by token anyway.
-    }
-
-    fn matrices(&self, parameters: &Parameters) -> Vec<(&'static str, Matrix)> {
-        [("c_fc", &self.c_fc), ("c_proj", &self.c_proj)]
-            .map(|(name, linear)| (name, linear.dense_equivalent(parameters)))
-            .into()
-    }
-}
-
-/// The slots of the standard MLP, as a config names them.
-pub(crate) const MLP_SLOTS: [&str; 2] = ["c_fc", "c_proj"];
-
-/// The standard MLP whose two matrices are of a linear kind.
-pub(crate) fn standard_mlp(
-    registry: &Registry,
-    kind: &str,
-    options: Table,
-    shape: &BlockShape,
-) -> Result<BlockSpec, OptionError> {
-    let &BlockShape { hidden, inner, .. } = shape;
-    let [c_fc, c_proj] = MLP_SLOTS;
-    let slots = [
-        Slot { key: c_fc, weights: c_fc, shape: LinearShape { inputs: hidden, outputs: inner, bias: true } },
-        Slot { key: c_proj, weights: c_proj, shape: LinearShape { inputs: inner, outputs: hidden, bias: true } },
-    ];
-    let Slots { specs, kind, rank, options, cost } = resolve_slots(registry, kind, options, &slots)?;
-    let build = move |builder: &mut Builder<'_>| -> Box<dyn Block> {
-        let [c_fc, c_proj] = [0, 1].map(|i| specs[i].build(&mut builder.scope(slots[i].weights)));
-        Box::new(Mlp { c_fc, c_proj })
-    };
-    Ok(BlockSpec { kind, rank, options, cost, build: Arc::new(build) })
 }

@@ -4,8 +4,9 @@ use lrx_tensor::{Activation, Matrix, ops};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::GPT_NEO_STD;
-use crate::{About, Builder, Chain, Cost, Linear, LinearKind, LinearShape, ParameterId, Parameters, Pass};
+use crate::{
+    About, Chain, Linear, LinearKind, LinearShape, OptionError, ParameterId, Parameters, Pass, Plan, Progress,
+};
 
 /// `y = W x + b`
 pub struct Dense;
@@ -26,6 +27,7 @@ impl LinearKind for Dense {
     fn about(&self) -> About {
         About {
             name: "dense",
+            version: 1,
             summary: "an ordinary matrix",
             description: "y = W x + b, W: outputs × inputs.\n\
                 Parameters: outputs · inputs. Initial W: N(0, 0.02²), b: 0, as in GPT-Neo.",
@@ -33,14 +35,10 @@ impl LinearKind for Dense {
         }
     }
 
-    fn cost(&self, _: &DenseOptions, shape: &LinearShape) -> Cost {
-        Cost::of_matrices(shape.outputs * shape.inputs, shape)
-    }
-
-    fn build(&self, _: &DenseOptions, shape: &LinearShape, builder: &mut Builder<'_>) -> Box<dyn Linear> {
-        let (rows, columns) = (shape.outputs, shape.inputs);
-        let weight = builder.normal("weight", rows * columns, GPT_NEO_STD);
-        Box::new(DenseLayer { weight: builder.matrix("weight", rows, columns, weight), bias: builder.bias(shape) })
+    fn layer(&self, _: &DenseOptions, shape: &LinearShape, plan: &mut Plan) -> Result<Box<dyn Linear>, OptionError> {
+        let weight = plan.matrix("weight", shape.outputs, shape.inputs);
+        plan.chain(&[weight]);
+        Ok(Box::new(DenseLayer { weight, bias: plan.bias(shape) }))
     }
 }
 
@@ -49,8 +47,8 @@ impl Linear for DenseLayer {
         ops::linear(x, &pass[self.weight], self.bias.map(|bias| &pass[bias]))
     }
 
-    fn dense_equivalent(&self, parameters: &Parameters) -> Matrix {
-        parameters[self.weight].value().clone()
+    fn dense_equivalent(&self, parameters: &Parameters, _: Progress) -> Option<Matrix> {
+        Some(parameters[self.weight].value().clone())
     }
 
     fn chain(&self) -> Option<Chain> {

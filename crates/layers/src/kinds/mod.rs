@@ -5,7 +5,4 @@ mod dense;
 mod low_rank;
 
 pub use dense::{Dense, DenseOptions};
-pub use low_rank::{LowRank, LowRankInit, LowRankOptions};
-
-/// The standard deviation of GPT-Neo's initial matrices.
-const GPT_NEO_STD: f32 = 0.02;
+pub use low_rank::{LowRank, LowRankOptions};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use lrx_data::Batch;
 use lrx_layers::Registry;
-use lrx_model::GptNeo;
+use lrx_model::Model;
 use lrx_records::{BenchRow, csv_header, csv_line};
 use lrx_spec::{Experiment, RunSpec, load_builtin, load_experiments};
 use lrx_tensor::allocator::{self, KeepFreedMemory};
@@ -183,7 +183,7 @@ fn measure(
     let rate_before = limits::matrix_product_rate();
     allocator::give_back();
     let keep = KeepFreedMemory::new();
-    let mut model = GptNeo::new(&run.model, vocabulary, run.seed);
+    let mut model = Model::new(&run.model, vocabulary, run.seed);
     let mut optimizer = AdamW::new(model.parameters());
     let mut times = Vec::new();
     let mut phases = Vec::new();
@@ -196,6 +196,7 @@ fn measure(
         let tape = Tape::recording().timed();
         let update = Update {
             number: i as u64 + 1,
+            steps: batches.len() as u64,
             learning_rate: run.train.learning_rate,
             weight_decay: run.train.weight_decay,
             clip_norm: run.train.clip_norm,

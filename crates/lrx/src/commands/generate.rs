@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use lrx_data::Vocabulary;
 use lrx_layers::{OptionError, Registry, deserialize};
-use lrx_model::{GptNeo, ModelConfig, ModelSpec, Sampling, load_weights};
+use lrx_model::{Model, ModelConfig, ModelSpec, Sampling, load_weights};
 use lrx_train::WEIGHTS_FILE;
 use toml::{Table, Value};
 
@@ -61,8 +61,8 @@ pub(crate) fn generate(args: &GenerateArgs, registry: &Registry) -> Result<ExitC
     let text = std::fs::read_to_string(&resolved).map_err(|error| Failure::Usage(about(&resolved)(error)))?;
     let spec =
         model_spec(&text, registry).map_err(|error| Failure::Usage(format!("{}: {error}", resolved.display())))?;
-    let mut model = GptNeo::new(&spec, vocabulary.size(), 0);
-    load_weights(model.parameters_mut(), &weights).map_err(|error| Failure::Usage(error.to_string()))?;
+    let mut model = Model::new(&spec, vocabulary.size(), 0);
+    load_weights(&mut model, &weights).map_err(|error| Failure::Usage(error.to_string()))?;
 
     let prompt = vocabulary.encode(&args.prompt).map_err(|error| Failure::Usage(error.to_string()))?;
     if prompt.is_empty() {

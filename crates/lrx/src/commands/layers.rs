@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use lrx_layers::{About, Place, Registry};
-use serde_json::Value;
+use lrx_layers::{Place, Registry};
 
+use super::about::print_about;
 use crate::failure::Failure;
 use crate::terminal::say;
 
@@ -26,51 +26,35 @@ pub(crate) fn layers(args: &LayersArgs, registry: &Registry) -> Result<ExitCode,
 
 fn list(registry: &Registry) {
     let width = registry.iter().map(|(about, _)| about.name.len()).max().unwrap_or(0);
-    for (about, place) in registry.iter() {
-        let replaces = match place {
-            None => "a matrix",
-            Some(Place::Attention) => "the attention",
-            Some(Place::Mlp) => "the MLP",
-        };
-        say!("{:width$}  {}; stands in for {replaces}", about.name, about.summary);
-    }
-    say!("\nUse one in a config as kind = \"NAME\" in [model.attention] or [model.mlp]; lrx layers NAME tells more.");
+    let print = |title: &str, place: Option<Place>| {
+        say!("{title}");
+        for (about, _) in registry.iter().filter(|(_, of)| *of == place) {
+            say!("  {:width$}  {}", about.name, about.summary);
+        }
+    };
+    print("Linear kinds, for every slot: kind = \"NAME\"", None);
+    print("\nBlocks for [model.attention]: block = \"NAME\"", Some(Place::Attention));
+    print("\nBlocks for [model.mlp]: block = \"NAME\"", Some(Place::Mlp));
+    say!("\nlrx layers NAME tells more; lrx rules has the rules for how their parameters start, learn and decay.");
 }
 
 fn describe(name: &str, registry: &Registry) -> Result<(), Failure> {
-    let (About { name, summary, description, example }, schema) =
-        registry.describe(name).map_err(|error| Failure::Usage(error.message))?;
-    say!("{name}: {summary}\n\n{description}\n\nOptions:");
-    let schema = schema.as_value();
-    let options = schema["properties"].as_object();
-    if options.is_none_or(|options| options.is_empty()) {
-        say!("  none");
+    let (about, place, schema) = registry.describe(name).map_err(|error| Failure::Usage(error.message))?;
+    print_about(&about, schema);
+    let slots = registry.slots(name);
+    if !slots.is_empty() {
+        say!("\nSlots, for any linear kind: {}", slots.join(", "));
     }
-    for (key, option) in options.into_iter().flatten() {
-        let default = match option.get("default") {
-            Some(default) => format!("default {default}"),
-            None => "required".to_string(),
-        };
-        let text = option["description"].as_str().unwrap_or("").replace('\n', " ");
-        say!("  {key} ({default})  {text}");
-        let definition = option["$ref"].as_str().and_then(|reference| schema.pointer(reference.strip_prefix('#')?));
-        for (value, text) in variants(definition.unwrap_or(option)) {
-            say!("    {value}  {}", text.replace('\n', " "));
-        }
-    }
-    let place = registry.iter().find(|(about, _)| about.name == name).and_then(|(_, place)| place);
-    let section = match place {
-        None | Some(Place::Attention) => "model.attention",
-        Some(Place::Mlp) => "model.mlp",
+    let (table, key) = match place {
+        Some(place) => (place.key(), "block"),
+        None => ("attention", "kind"),
     };
-    say!("\nIn a config:\n  [{section}]\n  kind = \"{name}\"");
-    example.lines().for_each(|line| say!("  {line}"));
-    say!("\nEach option may be a list with a value for every layer.");
+    say!("\nIn a config:\n  [model.{table}]\n  {key} = \"{name}\"");
+    about.example.lines().for_each(|line| say!("  {line}"));
+    if place.is_none() {
+        say!("  layers = \"late\"        # here only, dense elsewhere: early, late, first, last, even, odd, \"0,2-3\"");
+        say!("  slots = [\"q\", \"k\"]     # and in these slots only");
+    }
+    say!("\nAn option may be a list with a value for every layer.");
     Ok(())
-}
-
-/// The values of an option that has only so many, with their descriptions.
-fn variants(schema: &Value) -> Vec<(String, &str)> {
-    let variants = schema["oneOf"].as_array().into_iter().flatten();
-    variants.map(|variant| (variant["const"].to_string(), variant["description"].as_str().unwrap_or(""))).collect()
 }

@@ -1,5 +1,6 @@
 //! One file a command: its arguments, and what it does.
 
+mod about;
 pub(crate) mod bench;
 pub(crate) mod common;
 pub(crate) mod completions;
@@ -7,5 +8,6 @@ pub(crate) mod generate;
 pub(crate) mod layers;
 pub(crate) mod plan;
 pub(crate) mod report;
+pub(crate) mod rules;
 pub(crate) mod run;
 pub(crate) mod schema;

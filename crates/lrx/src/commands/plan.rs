@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use indicatif::HumanDuration;
 use lrx_data::{BatchSize, Corpus, Sampler, SamplerConfig};
-use lrx_layers::Registry;
+use lrx_layers::{Place, Registry};
 use lrx_records::{RunRecord, Status, csv_text};
 use lrx_spec::{DataState, RunSpec};
 use lrx_tensor::limits;
@@ -89,10 +89,10 @@ pub(crate) fn record(run: &RunSpec, vocabulary: usize, corpus: Option<&Corpus>) 
         status: Status::Planned,
         layers: Some(model.layers.len() as u64),
         hidden: Some(model.hidden as u64),
-        attention: model.kind_cell(|layer| &layer.attention),
-        attention_ranks: model.rank_cell(|layer| &layer.attention).into(),
-        mlp: model.kind_cell(|layer| &layer.mlp),
-        mlp_ranks: model.rank_cell(|layer| &layer.mlp).into(),
+        attention: model.kind_cell(Place::Attention),
+        attention_ranks: model.rank_cell(Place::Attention).into(),
+        mlp: model.kind_cell(Place::Mlp),
+        mlp_ranks: model.rank_cell(Place::Mlp).into(),
         params: Some((embedding + body) as u64),
         params_embedding: Some(embedding as u64),
         params_body: Some(body as u64),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use lrx_data::{Corpus, Sampler};
-use lrx_model::{GptNeo, ModelSpec, load_weights};
+use lrx_model::{Model, ModelSpec, load_weights};
 use lrx_records::RunRecord;
 use lrx_train::TrainSpec;
 
@@ -43,7 +43,7 @@ impl Task {
     ///
     /// # Errors
     /// When the weights that it starts from cannot be used.
-    pub(crate) fn initial_model(&self) -> Result<GptNeo, String> {
+    pub(crate) fn initial_model(&self) -> Result<Model, String> {
         initial_model(&self.model, self.corpus.vocabulary.size(), self.seed)
     }
 }
@@ -52,10 +52,10 @@ impl Task {
 ///
 /// # Errors
 /// When the weights that it starts from cannot be used.
-pub(crate) fn initial_model(spec: &ModelSpec, vocabulary: usize, seed: u64) -> Result<GptNeo, String> {
-    let mut model = GptNeo::new(spec, vocabulary, seed);
+pub(crate) fn initial_model(spec: &ModelSpec, vocabulary: usize, seed: u64) -> Result<Model, String> {
+    let mut model = Model::new(spec, vocabulary, seed);
     if let Some(file) = &spec.init_from {
-        load_weights(model.parameters_mut(), &file.path).map_err(|error| error.to_string())?;
+        load_weights(&mut model, &file.path).map_err(|error| error.to_string())?;
     }
     Ok(model)
 }

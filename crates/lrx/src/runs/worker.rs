@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use lrx_layers::Progress;
 use lrx_model::{effective_ranks, load_weights};
 use lrx_records::{Moment, RankRow, RunRecord, Status};
 use lrx_train::{Job, Order, Outcome, Report, WEIGHTS_FILE, remove_checkpoints, train};
@@ -118,15 +119,17 @@ pub(super) fn complete(task: &Task, record: &RunRecord) -> Result<(), String> {
         return Ok(());
     }
     let mut model = task.initial_model()?;
-    load_weights(model.parameters_mut(), &weights).map_err(|error| error.to_string())?;
+    load_weights(&mut model, &weights).map_err(|error| error.to_string())?;
     write_ranks(task, &model)?;
     seal(&folder, record)
 }
 
 /// The effective ranks of the matrices before the first step and after the last.
-fn write_ranks(task: &Task, trained: &lrx_model::GptNeo) -> Result<(), String> {
-    let moments =
-        [(Moment::Initial, effective_ranks(&task.initial_model()?)), (Moment::Final, effective_ranks(trained))];
+fn write_ranks(task: &Task, trained: &lrx_model::Model) -> Result<(), String> {
+    let moments = [
+        (Moment::Initial, effective_ranks(&task.initial_model()?, Progress { step: 0, steps: 1 })),
+        (Moment::Final, effective_ranks(trained, Progress::DONE)),
+    ];
     let rows: Vec<RankRow> = moments
         .into_iter()
         .flat_map(|(moment, ranks)| ranks.into_iter().map(move |rank| rank_row(&task.run_id, moment, rank)))

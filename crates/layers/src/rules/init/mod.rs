@@ -1,0 +1,30 @@
+//! How parameters start: one rule a file.
+
+mod normal;
+mod orthogonal;
+mod spectral;
+mod structure_aware;
+mod variance_matched;
+mod zero_last;
+
+pub use normal::{Normal, NormalOptions};
+pub use orthogonal::{Orthogonal, OrthogonalOptions};
+pub use spectral::{Spectral, SpectralOptions};
+pub use structure_aware::{StructureAware, StructureAwareOptions};
+pub use variance_matched::{VarianceMatched, VarianceMatchedOptions};
+pub use zero_last::{ZeroLast, ZeroLastOf, ZeroLastOptions};
+
+use crate::OptionError;
+use crate::plan::GPT_NEO_STD;
+
+fn gpt_neo_std() -> f32 {
+    GPT_NEO_STD
+}
+
+/// Whether a standard deviation, or another scale, is one.
+fn check_scale(key: &str, value: f32) -> Result<(), OptionError> {
+    if value >= 0.0 && value.is_finite() {
+        return Ok(());
+    }
+    Err(OptionError::new(key, format!("`{key}` is {value}; expected a number of at least 0")))
+}
