@@ -1,6 +1,7 @@
-//! Files that appear whole or not at all, whatever ends the process on the way.
+//! Files that appear whole or not at all, whatever ends the process on the way; and files that are files when they are read.
 
-use std::io::{self, Write};
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use tempfile::Builder;
@@ -35,6 +36,57 @@ pub fn without_path(error: io::Error) -> io::Error {
     }
 }
 
+/// Opens a file for reading, if it is one. Opening a pipe waits for whoever writes to it, perhaps for ever, and a device
+/// such as `/dev/zero` never ends.
+///
+/// # Errors
+/// Those of opening; and where `path` is a folder, a pipe, a socket or a device, which the error says.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    check_regular(&fs::metadata(path)?)?;
+    let file = File::open(path)?;
+    // Something else may have taken its place in between.
+    check_regular(&file.metadata()?)?;
+    Ok(file)
+}
+
+/// The content of a file of at most `most` bytes.
+///
+/// # Errors
+/// Those of [`open_regular`] and of reading, and where the file is longer.
+pub fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let file = open_regular(path)?;
+    let length = file.metadata()?.len();
+    let mut bytes = Vec::with_capacity(usize::try_from(length.min(most)).unwrap_or_default());
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(io::Error::other(format!("has {length} bytes; expected at most {most}")));
+    }
+    Ok(bytes)
+}
+
+/// An error that says what it is, if it is no file.
+fn check_regular(metadata: &Metadata) -> io::Result<()> {
+    let kind = metadata.file_type();
+    if kind.is_file() {
+        return Ok(());
+    }
+    #[cfg(unix)]
+    let special = {
+        use std::os::unix::fs::FileTypeExt;
+        if kind.is_fifo() {
+            "a pipe"
+        } else if kind.is_socket() {
+            "a socket"
+        } else {
+            "a device"
+        }
+    };
+    #[cfg(not(unix))]
+    let special = "something else";
+    let found = if kind.is_dir() { "a folder" } else { special };
+    Err(io::Error::other(format!("not a file but {found}")))
+}
+
 /// The folder that `path` lies in.
 pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
@@ -56,9 +108,41 @@ pub fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
+
+    #[test]
+    fn only_files_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::write(&path, "abc").unwrap();
+        assert_eq!(read_regular(&path, 3).unwrap(), b"abc");
+        assert_eq!(read_regular(&path, 2).unwrap_err().to_string(), "has 3 bytes; expected at most 2");
+        assert_eq!(read_regular(folder.path(), 9).unwrap_err().to_string(), "not a file but a folder");
+        assert_eq!(open_regular(&folder.path().join("b")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn pipes_sockets_and_devices_are_told_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let socket = folder.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        // Linked to, they are what they were.
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&pipe, &link).unwrap();
+        for (path, what) in [
+            (pipe.as_path(), "a pipe"),
+            (&link, "a pipe"),
+            (&socket, "a socket"),
+            (Path::new("/dev/zero"), "a device"),
+            (Path::new("/dev/null"), "a device"),
+        ] {
+            assert_eq!(open_regular(path).unwrap_err().to_string(), format!("not a file but {what}"));
+            assert_eq!(read_regular(path, 9).unwrap_err().to_string(), format!("not a file but {what}"));
+        }
+    }
 
     #[test]
     fn a_file_is_replaced_as_a_whole_and_for_all_readers() {
