@@ -7,75 +7,80 @@
 //! number of sections        8 bytes
 //! BLAKE3 of all the above   32 bytes
 //! ```
-//! A file that is cut short, damaged, or made from something else than what is asked for counts as absent. A new one is
-//! written beside its place and renamed into it, so that whoever reads or writes at the same time sees one or the other.
+//! A file that is cut short, damaged, made from something else than what is asked for, or holds what no builder writes
+//! counts as absent. A new one is written beside its place and renamed into it, so that whoever reads or writes at the same
+//! time sees one or the other.
+//!
+//! An entry is read into memory before it is checked: what is mapped instead changes under the reader's feet where another
+//! process writes to the file, and ends the process where it is cut short.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufWriter, Read, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lrx_files::{NamedTempFile, temporary_in, without_path};
+use lrx_files::{NamedTempFile, open_regular, temporary_in, without_path};
 
 use crate::error::DataError;
+use crate::progress::{Progress, check_stopped};
 
 pub(crate) const MAGIC: &[u8] = b"lrx-data cache1\n";
 const HASH: usize = blake3::OUT_LEN;
+/// Bytes that are read between two looks at whether to stop.
+const READ_AT_ONCE: u64 = 1 << 24;
 
-/// The content of a file, in memory or mapped into it.
-pub type Bytes = Box<dyn AsRef<[u8]> + Send + Sync>;
-
-/// How a file is made readable as a slice of bytes.
-pub type MapFile = dyn Fn(&File) -> io::Result<Bytes>;
-
-/// Where tokenised stories and trained tokenizers are kept, and how they are read.
-#[derive(Clone, Copy)]
+/// Where tokenised stories and trained tokenizers are kept.
+#[derive(Debug, Clone, Copy)]
 pub struct Cache<'a> {
     /// The folder; made if it is not there. Any file in it may be deleted at any time.
     pub dir: &'a Path,
-    /// Maps a file of the cache into memory. Mapping takes `unsafe`, which this crate leaves to its caller; the
-    /// crate keeps its part of the bargain and never writes to a file once it has its name.
-    /// [`read_into_memory`] will do where the data is small.
-    pub map: &'a MapFile,
-}
-
-/// A [`MapFile`] that reads the whole file.
-///
-/// # Errors
-/// Those of reading.
-pub fn read_into_memory(mut file: &File) -> io::Result<Bytes> {
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    Ok(Box::new(bytes))
 }
 
 impl Cache<'_> {
-    /// Opens the entry of `key`, or writes it with `build` first.
-    pub(crate) fn open_or_build(
+    /// What `parse` makes of the entry of `key`. Where there is none, or `parse` makes nothing of it, it is written with
+    /// `build` first.
+    pub(crate) fn open_or_build<T>(
         &self,
         kind: &str,
         key: &str,
+        progress: &dyn Progress,
+        parse: impl Fn(&Entry) -> Option<T>,
         build: impl FnOnce(&mut Writer) -> Result<(), DataError>,
-    ) -> Result<Entry, DataError> {
+    ) -> Result<T, DataError> {
         let hash = blake3::hash(key.as_bytes()).to_hex();
         let path = self.dir.join(format!("{}.{kind}", &hash[..32]));
-        if let Some(entry) = self.open(&path, key) {
-            return Ok(entry);
+        let open = || Ok::<_, DataError>(read(&path, key, progress)?.and_then(|entry| parse(&entry)));
+        if let Some(parsed) = open()? {
+            return Ok(parsed);
         }
         let mut writer = Writer::create(self.dir, key)?;
         build(&mut writer)?;
         writer.finish(&path)?;
-        self.open(&path, key)
+        open()?
             .ok_or_else(|| DataError::new(format!("{}: cannot be read back just after it was written", path.display())))
     }
+}
 
-    /// The entry of `key` if `path` holds it, whole and undamaged.
-    fn open(&self, path: &Path, key: &str) -> Option<Entry> {
-        let bytes = (self.map)(&File::open(path).ok()?).ok()?;
-        let sections = check((*bytes).as_ref(), key)?;
-        Some(Entry { bytes: Arc::new(bytes), sections })
+/// The entry of `key` if `path` holds it, whole and undamaged.
+fn read(path: &Path, key: &str, progress: &dyn Progress) -> Result<Option<Entry>, DataError> {
+    let Ok(file) = open_regular(path) else { return Ok(None) };
+    let length = file.metadata().map_or(0, |metadata| metadata.len());
+    let mut bytes = Vec::new();
+    if bytes.try_reserve_exact(usize::try_from(length).unwrap_or(usize::MAX)).is_err() {
+        return Ok(None);
     }
+    // No more than it had: another process may go on writing to it.
+    let mut file = file.take(length);
+    loop {
+        check_stopped(progress)?;
+        match file.by_ref().take(READ_AT_ONCE).read_to_end(&mut bytes) {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(_) => return Ok(None),
+        }
+    }
+    Ok(Entry::from_bytes(bytes, key))
 }
 
 /// Where the sections of `bytes` lie, if they are a whole and undamaged entry of `key`.
@@ -101,30 +106,26 @@ pub(crate) fn check(bytes: &[u8], key: &str) -> Option<Vec<Range<usize>>> {
 /// An open file of the cache.
 #[derive(Clone)]
 pub(crate) struct Entry {
-    bytes: Arc<Bytes>,
+    bytes: Arc<Vec<u8>>,
+    /// The first is that of the key.
     sections: Vec<Range<usize>>,
 }
 
 impl Entry {
-    /// What [`Writer`] wrote between the `n`-th and the next [`end_section`](Writer::end_section).
-    ///
-    /// # Panics
-    /// If there is no such section: a checked entry of a key has those that its builder wrote.
-    pub(crate) fn section(&self, n: usize) -> &[u8] {
-        &(**self.bytes).as_ref()[self.range(n)]
+    /// The entry of `key` if `bytes` are one, whole and undamaged.
+    pub(crate) fn from_bytes(bytes: Vec<u8>, key: &str) -> Option<Self> {
+        check(&bytes, key).map(|sections| Self { bytes: Arc::new(bytes), sections })
     }
 
-    /// Where in the file that section lies.
-    ///
-    /// # Panics
-    /// As [`section`](Self::section).
-    pub(crate) fn range(&self, n: usize) -> Range<usize> {
-        self.sections[n + 1].clone()
+    /// What [`Writer`] wrote up to each [`end_section`](Writer::end_section), if that was `N` times: where it lies in
+    /// [`bytes`](Self::bytes).
+    pub(crate) fn sections<const N: usize>(&self) -> Option<[Range<usize>; N]> {
+        self.sections[1..].to_vec().try_into().ok()
     }
 
     /// The whole file.
-    pub(crate) fn bytes(&self) -> Arc<Bytes> {
-        Arc::clone(&self.bytes)
+    pub(crate) fn bytes(&self) -> &Arc<Vec<u8>> {
+        &self.bytes
     }
 }
 
@@ -184,18 +185,28 @@ fn cannot_write(path: &Path, error: io::Error) -> DataError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::progress::NoProgress;
 
-    fn open(dir: &Path, key: &str) -> (Entry, bool) {
+    /// The texts of three sections.
+    fn parse(entry: &Entry) -> Option<[String; 3]> {
+        Some(entry.sections::<3>()?.map(|section| String::from_utf8(entry.bytes()[section].to_vec()).unwrap()))
+    }
+
+    fn build(key: &str, writer: &mut Writer) -> Result<(), DataError> {
+        writer.write(b"one")?;
+        writer.write(key.as_bytes())?;
+        writer.end_section();
+        writer.end_section();
+        writer.write(b"three")?;
+        writer.end_section();
+        Ok(())
+    }
+
+    fn open(dir: &Path, key: &str) -> ([String; 3], bool) {
         let mut built = false;
-        let entry = Cache { dir, map: &read_into_memory }.open_or_build("test", key, |writer| {
+        let entry = Cache { dir }.open_or_build("test", key, &NoProgress, parse, |writer| {
             built = true;
-            writer.write(b"one")?;
-            writer.write(key.as_bytes())?;
-            writer.end_section();
-            writer.end_section();
-            writer.write(b"three")?;
-            writer.end_section();
-            Ok(())
+            build(key, writer)
         });
         (entry.unwrap(), built)
     }
@@ -214,7 +225,7 @@ mod tests {
         for built in [true, false] {
             let (entry, was_built) = open(&nested, "key");
             assert_eq!(was_built, built);
-            assert_eq!([entry.section(0), entry.section(1), entry.section(2)], [&b"onekey"[..], b"", b"three"]);
+            assert_eq!(entry, ["onekey", "", "three"]);
         }
         assert!(open(&nested, "other").1);
         assert!(!open(&nested, "key").1);
@@ -249,14 +260,54 @@ mod tests {
         fs::copy(other.unwrap(), &path).unwrap();
         let (entry, built) = open(dir.path(), "key");
         assert!(built);
-        assert_eq!(entry.section(0), b"onekey");
+        assert_eq!(entry[0], "onekey");
+    }
+
+    #[test]
+    fn what_nothing_can_be_made_of_is_built_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |content: &'static [u8]| {
+            Cache { dir: dir.path() }.open_or_build(
+                "test",
+                "key",
+                &NoProgress,
+                |_| Some(()),
+                |writer| {
+                    writer.write(content)?;
+                    writer.end_section();
+                    Ok(())
+                },
+            )
+        };
+        write(b"one section").unwrap();
+        assert!(open(dir.path(), "key").1);
+        assert!(!open(dir.path(), "key").1);
+        let nothing = |_: &Entry| None::<()>;
+        let cache = Cache { dir: dir.path() };
+        let error =
+            cache.open_or_build("test", "key", &NoProgress, nothing, |writer| build("key", writer)).unwrap_err();
+        assert!(error.to_string().contains("cannot be read back"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_is_no_entry() {
+        let dir = tempfile::tempdir().unwrap();
+        open(dir.path(), "key");
+        let path = only_file(dir.path());
+        fs::remove_file(&path).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        assert!(open(dir.path(), "key").1);
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        assert!(open(dir.path(), "key").1);
     }
 
     #[test]
     fn a_failed_build_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let cache = Cache { dir: dir.path(), map: &read_into_memory };
-        let failed = cache.open_or_build("test", "key", |_| Err(DataError::new("no")));
+        let cache = Cache { dir: dir.path() };
+        let failed = cache.open_or_build("test", "key", &NoProgress, parse, |_| Err(DataError::new("no")));
         assert_eq!(failed.err(), Some(DataError::new("no")));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }

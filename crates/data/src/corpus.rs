@@ -4,20 +4,18 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 
-use crate::cache::Cache;
+use crate::cache::{Cache, Entry};
 use crate::config::VocabularyKind;
 use crate::error::DataError;
+use crate::fingerprint::Fingerprint;
 use crate::progress::Progress;
-use crate::source::{Source, SourceIdentity};
+use crate::source::{DIVIDE, Source, SourceIdentity};
 use crate::spec::{DataSpec, TokenizerSpec, TrainSpec, ValidSpec};
 use crate::split::Split;
-use crate::store::tokenize;
-use crate::stories::Stories;
-use crate::tokenizer::{self, Tokenizer};
+use crate::store::{TOO_MANY, Tokenized, tokenize};
+use crate::stories::{Cut, Stories};
+use crate::tokenizer::{self, TRAINER, Tokenizer};
 use crate::vocabulary::Vocabulary;
-
-/// To be raised whenever a tokenizer trained for the same key changes.
-const BPE_FORMAT: u32 = 1;
 
 /// Stories ready for training.
 #[derive(Debug, Clone)]
@@ -30,63 +28,160 @@ pub struct Corpus {
     pub vocabulary: Vocabulary,
     /// How many stories of both parts were left out because they have fewer than two tokens.
     pub skipped: usize,
+    /// How many rows of both files held no story.
+    pub empty_rows: u64,
+    /// Of the texts of each part.
+    train_texts: blake3::Hash,
+    valid_texts: blake3::Hash,
+}
+
+impl Corpus {
+    /// What tells the texts that are trained on and evaluated on from others, in short: `d` and ten hexadecimal digits. It
+    /// is the same whatever file and format they came from and whatever tokens they have; the order counts, as do the parts.
+    pub fn data_hash(&self) -> String {
+        let mut fingerprint = Fingerprint::new('d');
+        fingerprint.add(self.train_texts.as_bytes());
+        fingerprint.add(self.valid_texts.as_bytes());
+        fingerprint.finish()
+    }
+
+    /// What tells evaluations from others with which their losses cannot be compared, in short: `e` and ten hexadecimal
+    /// digits. It depends on the texts that are evaluated on, on the vocabulary, and on the number of tokens that each story
+    /// has in a context of `context`: contexts that cut nothing have the same.
+    pub fn eval_data(&self, context: usize) -> String {
+        let mut fingerprint = Fingerprint::new('e');
+        fingerprint.add(self.valid_texts.as_bytes());
+        fingerprint.add(self.vocabulary.hash().as_bytes());
+        (0..self.valid.len()).for_each(|i| fingerprint.add_number(self.valid.story_tokens(i, context) as u64));
+        fingerprint.finish()
+    }
+
+    /// What the owner of the data should know: how much is neither trained on nor evaluated in a context of `context`
+    /// tokens, and why. A sentence each; none where all is used.
+    pub fn notes(&self, context: usize) -> Vec<String> {
+        let mut notes = Vec::new();
+        for (part, name) in [(&self.train, "to train on"), (&self.valid, "to evaluate on")] {
+            let cut = part.cut(context);
+            if cut.stories_cut > 0 {
+                notes.push(cut_note(cut, name, context));
+            }
+        }
+        if self.skipped > 0 {
+            let (stories, are) = plural(self.skipped as u64, "story", "stories");
+            notes.push(format!("{stories} of fewer than two tokens {are} left out: there is nothing to predict"));
+        }
+        if self.empty_rows > 0 {
+            let (rows, are) = plural(self.empty_rows, "row", "rows");
+            notes.push(format!("{rows} without a story (null, or empty) {are} passed over"));
+        }
+        notes
+    }
+}
+
+fn cut_note(cut: Cut, name: &str, context: usize) -> String {
+    let percent = 100.0 * cut.share();
+    let percent = if percent < 1.0 { "less than 1".to_owned() } else { format!("{percent:.0}") };
+    let (tokens, are) = plural(cut.tokens_cut, "target", "targets");
+    // That much is lost where a file is not divided into stories at all.
+    let hint = if cut.share() > 0.5 { format!("; {DIVIDE}") } else { String::new() };
+    format!(
+        "{} of {} {name} {} longer than the context of {context}: {tokens} of {} {are} cut off ({percent} %){hint}",
+        thousands(cut.stories_cut),
+        plural(cut.stories, "story", "stories").0,
+        if cut.stories_cut == 1 { "is" } else { "are" },
+        thousands(cut.targets),
+    )
+}
+
+/// `1 story` and `is`, `1,234 stories` and `are`.
+fn plural(count: u64, one: &str, many: &str) -> (String, &'static str) {
+    let (name, are) = if count == 1 { (one, "is") } else { (many, "are") };
+    (format!("{} {name}", thousands(count)), are)
+}
+
+/// `1,234`
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// Tokenises the data of `spec`, or takes it from the cache.
 ///
 /// # Errors
 /// If a file cannot be read, is not in its format (the message names the file and the line or byte) or holds no story,
-/// if it was changed since the spec was resolved, if the tokenizer cannot be used, or the cache cannot be written.
+/// if it was changed since the spec was resolved, if the tokenizer cannot be used, if the cache cannot be written, or if
+/// `progress` wants the work to stop ([`DataError::is_stopped`]).
 pub fn prepare(spec: &DataSpec, cache: &Cache, progress: &dyn Progress) -> Result<Corpus, DataError> {
-    let train = match &spec.train {
+    let source = match &spec.train {
         TrainSpec::File(file) => Source::File { file, limit: spec.stories },
         TrainSpec::Synthetic => Source::Synthetic { seed: spec.seed, stories: spec.stories },
     };
     let tokenizer = match &spec.tokenizer {
         TokenizerSpec::File(file) => Tokenizer::read(file)?,
-        TokenizerSpec::TrainBpe(size) => trained_tokenizer(spec, &train, *size, cache, progress)?,
+        TokenizerSpec::TrainBpe(size) => trained_tokenizer(spec, &source, *size, cache, progress)?,
     };
     let tokenize = |source| tokenize(source, &tokenizer, spec.end_of_text, cache, progress);
-    let trained_on = tokenize(&train)?;
+    let trained_on = tokenize(&source)?;
     let held_out = match &spec.valid {
         ValidSpec::File(file) => Some(tokenize(&Source::File { file, limit: 0 })?),
         ValidSpec::Fraction(_) => None,
     };
     let used: Vec<&[u32]> = [Some(&trained_on), held_out.as_ref()].into_iter().flatten().map(|t| &t.used[..]).collect();
     let facts = &trained_on.facts;
+    facts.notes.iter().for_each(|note| progress.warn(&format!("{}: {note}", tokenizer.name())));
     let vocabulary = match spec.vocabulary {
         VocabularyKind::Full => Vocabulary::full(tokenizer, facts),
         VocabularyKind::Compact => Vocabulary::compact(tokenizer, facts, &used),
     };
     let all = trained_on.store.len() as u32;
-    let split = split(spec, &train, all)?;
+    let split = split(spec, &source, all)?;
     let given = split.train.len() + split.valid.len() + held_out.as_ref().map_or(0, |held_out| held_out.store.len());
-    let stories = |store, positions| Stories::new(store, positions, vocabulary.numbers());
-    let valid = match held_out {
-        Some(held_out) => {
-            let positions = (0..held_out.store.len() as u32).collect();
-            stories(held_out.store, positions)
-        }
-        None => stories(trained_on.store.clone(), split.valid),
+    let stories = |of: &Tokenized, positions| Stories::new(of.store.clone(), positions, vocabulary.numbers());
+    let (valid_of, valid_positions) = match &held_out {
+        Some(held_out) => (held_out, (0..held_out.store.len() as u32).collect()),
+        None => (&trained_on, split.valid),
     };
-    let train_stories = stories(trained_on.store, split.train);
-    for (part, name) in [(&train_stories, "train on"), (&valid, "evaluate on")] {
+    let (train, valid) = (stories(&trained_on, split.train), stories(valid_of, valid_positions));
+    for (part, name) in [(&train, "train on"), (&valid, "evaluate on")] {
         if part.is_empty() {
-            return Err(train.error(&format!(": no story to {name} has two tokens")));
+            return Err(source.error(&format!(": no story to {name} has two tokens")));
         }
     }
-    let skipped = given - train_stories.len() - valid.len();
-    Ok(Corpus { train: train_stories, valid, vocabulary, skipped })
+    Ok(Corpus {
+        skipped: given - train.len() - valid.len(),
+        empty_rows: trained_on.empty_rows + held_out.as_ref().map_or(0, |held_out| held_out.empty_rows),
+        train_texts: texts(&trained_on, &train),
+        valid_texts: texts(valid_of, &valid),
+        train,
+        valid,
+        vocabulary,
+    })
+}
+
+/// What tells the texts of some stories, in their order, from others.
+fn texts(of: &Tokenized, stories: &Stories) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new();
+    for position in stories.positions() {
+        hasher.update(of.digest(*position as usize));
+    }
+    hasher.finalize()
 }
 
 /// Which of the `stories` of the training source are trained on, and which held out.
-fn split(spec: &DataSpec, train: &Source, stories: u32) -> Result<Split, DataError> {
+fn split(spec: &DataSpec, source: &Source, stories: u32) -> Result<Split, DataError> {
     match spec.valid {
         ValidSpec::File(_) => Ok(Split { train: (0..stories).collect(), valid: Vec::new() }),
         ValidSpec::Fraction(fraction) => {
             Split::new(stories, fraction, spec.shuffle.then_some(spec.seed)).ok_or_else(|| match stories {
-                0 => train.error(" holds no story"),
-                _ => train.error(": a single story is too few to hold one out"),
+                0 => source.error(" holds no story"),
+                _ => source.error(": a single story is too few to hold one out"),
             })
         }
     }
@@ -114,12 +209,20 @@ fn trained_tokenizer(
         ValidSpec::File(_) => None,
         ValidSpec::Fraction(fraction) => Some((fraction, spec.shuffle.then_some(spec.seed))),
     };
-    let key = BpeKey { format: BPE_FORMAT, source: source.identity(), size, held_out };
+    let key = BpeKey { format: TRAINER, source: source.identity(), size, held_out };
     let key = serde_json::to_string(&key).expect("a key is plain data");
-    let entry = cache.open_or_build("tokenizer", &key, |writer| {
-        let stories = source.open()?.try_fold(0, |count, story| story.map(|_| count + 1))?;
+    let parse = |entry: &Entry| {
+        let [json] = entry.sections()?;
+        let json = String::from_utf8(entry.bytes()[json].to_vec()).ok()?;
+        let tokenizer = Tokenizer::new("the trained tokenizer".to_owned(), json);
+        // One is soon parsed beside what tokenising takes, and it is needed for that.
+        tokenizer.facts().is_ok().then_some(tokenizer)
+    };
+    cache.open_or_build("tokenizer", &key, progress, parse, |writer| {
+        let stories = source.open(progress)?.try_fold(0_u64, |count, story| story.map(|_| count + 1))?;
+        let stories = u32::try_from(stories).map_err(|_| source.error(TOO_MANY))?;
         let held_out: HashSet<u32> = split(spec, source, stories)?.valid.into_iter().collect();
-        let mut reader = source.open()?;
+        let mut reader = source.open(progress)?;
         let (total, unit) = reader.total();
         progress.start("train the tokenizer", total, unit);
         let mut position = 0;
@@ -129,15 +232,13 @@ fn trained_tokenizer(
             position = reader.done();
             Some((!held_out.contains(&index)).then_some(story))
         });
-        let json = tokenizer::train(size, kept.flatten());
+        let json = tokenizer::train(size, kept.flatten(), progress);
         progress.advance(reader.done() - position);
         progress.finish();
+        let json = json?;
         reader.verify()?;
-        writer.write(json?.as_bytes())?;
+        writer.write(json.as_bytes())?;
         writer.end_section();
         Ok(())
-    })?;
-    let json = String::from_utf8(entry.section(0).to_vec());
-    let json = json.map_err(|_| DataError::new("the cached tokenizer is not as it should be"))?;
-    Ok(Tokenizer::new("the trained tokenizer".to_owned(), json))
+    })
 }

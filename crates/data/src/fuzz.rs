@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use crate::cache;
 use crate::source::{Format, read_all};
+use crate::{cache, store};
 
 /// The stories of a text file.
 ///
@@ -24,6 +24,18 @@ pub fn stories_of_lines(bytes: &[u8]) -> Result<Vec<String>, String> {
 /// Where the sections of a cache file lie, if it is one of `key`.
 pub fn cache_sections(bytes: &[u8], key: &str) -> Option<Vec<Range<usize>>> {
     cache::check(bytes, key)
+}
+
+/// The ids of all stories of a cache file of `key`, each below the size of the vocabulary, if it holds any.
+pub fn cached_stories(bytes: &[u8], key: &str) -> Option<(Vec<Vec<u32>>, usize)> {
+    let tokenized = store::parse(&cache::Entry::from_bytes(bytes.to_vec(), key)?)?;
+    let ids = |i| {
+        let mut ids = Vec::new();
+        tokenized.store.append(i, usize::MAX, |id| id, &mut ids);
+        assert!(!tokenized.digest(i).is_empty());
+        ids
+    };
+    Some(((0..tokenized.store.len()).map(ids).collect(), tokenized.facts.size))
 }
 
 /// `body` between the beginning and the checksum of a cache file.

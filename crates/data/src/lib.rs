@@ -1,7 +1,7 @@
 //! Data for training small language models: from stories to batches of token ids.
 //!
 //! ```text
-//! source (text, JSON lines, synthetic) → tokenizer → token store (cached, memory-mapped) → batches
+//! source (text, JSON lines, synthetic) → tokenizer → token store (cached) → batches
 //! ```
 //!
 //! 1. [`DataConfig`] is `[data]` of a config as written; [`DataConfig::resolve`] checks it, fills in every default and
@@ -14,7 +14,7 @@
 //! stories are the same on every machine, with every number of threads.
 //!
 //! ```
-//! use lrx_data::{BatchSize, Cache, DataConfig, NoProgress, Sampler, SamplerConfig, prepare, read_into_memory};
+//! use lrx_data::{BatchSize, Cache, DataConfig, NoProgress, Sampler, SamplerConfig, prepare};
 //!
 //! let config = DataConfig {
 //!     stories: 200,
@@ -23,7 +23,7 @@
 //! };
 //! let spec = config.resolve(&|_key, written| written.into())?;
 //! let dir = tempfile::tempdir()?;
-//! let cache = Cache { dir: dir.path(), map: &read_into_memory };
+//! let cache = Cache { dir: dir.path() };
 //! let corpus = prepare(&spec, &cache, &NoProgress)?;
 //! assert_eq!((corpus.train.len(), corpus.valid.len()), (198, 2));
 //!
@@ -40,9 +40,12 @@ mod batch;
 mod cache;
 mod config;
 mod corpus;
+mod encoding;
 mod error;
+mod fingerprint;
 #[doc(hidden)]
 pub mod fuzz;
+mod identity;
 mod progress;
 mod random;
 mod sampler;
@@ -56,12 +59,13 @@ mod tokenizer;
 mod vocabulary;
 
 pub use batch::{Batch, evaluation_batches};
-pub use cache::{Bytes, Cache, MapFile, read_into_memory};
+pub use cache::Cache;
 pub use config::{DataConfig, TokenizerConfig, VocabularyKind};
 pub use corpus::{Corpus, prepare};
 pub use error::DataError;
+pub use identity::DataIdentity;
 pub use progress::{NoProgress, Progress, Unit};
 pub use sampler::{BatchSize, Sampler, SamplerConfig};
-pub use spec::{DataIdentity, DataSpec};
-pub use stories::Stories;
+pub use spec::DataSpec;
+pub use stories::{Cut, Stories};
 pub use vocabulary::Vocabulary;

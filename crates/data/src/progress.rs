@@ -1,4 +1,6 @@
-//! How long-running preparation tells how far it is.
+//! How long-running preparation tells how far it is, and hears that it is to stop.
+
+use crate::error::DataError;
 
 /// What a [`Progress`] counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +22,17 @@ pub trait Progress: Sync {
     fn advance(&self, count: u64);
     /// The piece of work is done.
     fn finish(&self);
+    /// Something was found that its owner should know of, though the work goes on: one sentence.
+    fn warn(&self, _message: &str) {}
+    /// Whether the work is to end at once, unfinished. Asked many times a second from any thread, so it should be cheap.
+    fn stopped(&self) -> bool {
+        false
+    }
+}
+
+/// The error of work that is to stop, if this is to.
+pub(crate) fn check_stopped(progress: &dyn Progress) -> Result<(), DataError> {
+    if progress.stopped() { Err(DataError::stopped()) } else { Ok(()) }
 }
 
 /// Tells nobody.

@@ -1,23 +1,24 @@
 //! `[data]` resolved: checked, every default filled in, each file known by its content.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use lrx_files::open_regular;
 use serde::{Serialize, Serializer};
 
 use crate::config::{DataConfig, TokenizerConfig, VocabularyKind};
 use crate::error::DataError;
+use crate::identity::DataIdentity;
 use crate::synthetic;
 
 /// How many synthetic stories there are unless `stories` says otherwise.
-const SYNTHETIC_STORIES: usize = 20_000;
+pub(crate) const SYNTHETIC_STORIES: usize = 20_000;
 /// The smallest byte-level BPE: the 256 bytes and the end-of-text token.
 const SMALLEST_BPE: usize = 257;
 /// Far above any tokenizer in use; the trainer makes room for so many tokens beforehand.
 const LARGEST_BPE: usize = 1_000_000;
 /// The part of the training stories that is held out unless the config says otherwise.
-const VALID_FRACTION: f64 = 0.01;
+pub(crate) const VALID_FRACTION: f64 = 0.01;
 
 /// What data a run uses: checked, every default filled in, and each file known by its content.
 ///
@@ -145,10 +146,7 @@ impl FileSpec {
 }
 
 fn content_hash(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("not a file"));
-    }
+    let mut file = open_regular(path)?;
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; 1 << 20];
     loop {
@@ -172,11 +170,13 @@ impl DataSpec {
 
     /// What tells this data from other data, whatever its files are called: for the identity of a run.
     pub fn identity(&self) -> DataIdentity<'_> {
-        DataIdentity(self.record(false))
+        DataIdentity::new(self)
     }
 
-    fn record(&self, named: bool) -> Record<'_> {
-        let file = |file| FileRecord::new(file, named);
+    fn record(&self) -> Record<'_> {
+        fn file(spec: &FileSpec) -> FileRecord<'_> {
+            FileRecord { file: &spec.written, blake3: &spec.blake3 }
+        }
         let (valid, valid_fraction) = match &self.valid {
             ValidSpec::File(spec) => (Some(file(spec)), None),
             ValidSpec::Fraction(fraction) => (None, Some(*fraction)),
@@ -205,13 +205,9 @@ impl DataSpec {
 
 impl Serialize for DataSpec {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.record(true).serialize(serializer)
+        self.record().serialize(serializer)
     }
 }
-
-/// What of a [`DataSpec`] makes the data what it is: as it serialises, without the names of files.
-#[derive(Debug, Clone, Serialize)]
-pub struct DataIdentity<'a>(Record<'a>);
 
 #[derive(Debug, Clone, Serialize)]
 struct Record<'a> {
@@ -244,15 +240,8 @@ enum TokenizerRecord<'a> {
 
 #[derive(Debug, Clone, Serialize)]
 struct FileRecord<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<&'a str>,
+    file: &'a str,
     blake3: &'a str,
-}
-
-impl<'a> FileRecord<'a> {
-    fn new(spec: &'a FileSpec, named: bool) -> Self {
-        Self { file: named.then_some(&spec.written), blake3: &spec.blake3 }
-    }
 }
 
 #[cfg(test)]
@@ -279,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_named_as_written_and_identified_by_content() {
+    fn files_are_named_as_written_beside_their_content() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("a.txt"), "").unwrap();
         std::fs::write(dir.path().join("b.txt"), "").unwrap();
@@ -288,16 +277,12 @@ mod tests {
             config.resolve(&|_, written| dir.path().join(written)).unwrap()
         };
         let json = |spec: &DataSpec| serde_json::to_value(spec).unwrap();
-        let identity = |spec: &DataSpec| serde_json::to_value(spec.identity()).unwrap();
         let (a, b) = (resolve("a.txt"), resolve("b.txt"));
         assert_eq!(json(&a)["train"]["file"], "a.txt");
         // From BLAKE3's published test vectors: no input.
         let hash = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
         assert_ne!(json(&a), json(&b));
-        assert_eq!(identity(&a), identity(&b));
-        assert_eq!(identity(&a)["train"]["blake3"], hash);
-        std::fs::write(dir.path().join("b.txt"), "y").unwrap();
-        assert_ne!(identity(&a), identity(&resolve("b.txt")));
+        assert_eq!(json(&a)["train"]["blake3"], hash);
     }
 
     #[test]

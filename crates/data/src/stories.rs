@@ -18,7 +18,7 @@ pub struct Stories {
 }
 
 impl Stories {
-    /// The stories at `positions` of the store.
+    /// The stories at `positions` of the store that have a target.
     pub(crate) fn new(store: Store, positions: Vec<u32>, renumbered: Option<Arc<[u32]>>) -> Self {
         let positions = positions.into_iter().filter(|position| store.tokens(*position as usize) >= 2).collect();
         Self { store, positions, renumbered }
@@ -29,6 +29,11 @@ impl Stories {
         let store = Store::from_ids(stories);
         let positions = (0..).take(store.len()).collect();
         Self::new(store, positions, None)
+    }
+
+    /// Where in the store the stories are.
+    pub(crate) fn positions(&self) -> &[u32] {
+        &self.positions
     }
 
     /// The number of stories.
@@ -76,9 +81,43 @@ impl Stories {
         (0..self.len()).map(|i| self.story_tokens(i, context) as u64).sum()
     }
 
+    /// What is lost of the stories in a context of so many tokens.
+    pub fn cut(&self, context: usize) -> Cut {
+        let mut cut = Cut { stories: self.len() as u64, targets: self.targets(usize::MAX), ..Cut::default() };
+        for position in self.positions.iter() {
+            let beyond = self.store.tokens(*position as usize).saturating_sub(context);
+            cut.stories_cut += u64::from(beyond > 0);
+            cut.tokens_cut += beyond as u64;
+        }
+        cut
+    }
+
     /// The number of tokens to be predicted in all stories: of each story all but the first of its `context` tokens.
     pub fn targets(&self, context: usize) -> u64 {
         (0..self.len()).map(|i| self.story_tokens(i, context).saturating_sub(1) as u64).sum()
+    }
+}
+
+/// What a context takes from stories, counted exactly.
+///
+/// A story of `n` tokens has `n - 1` targets. In a context of `c` tokens it keeps `c - 1` of them at most, so that each token
+/// beyond the context is a target less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cut {
+    /// The stories.
+    pub stories: u64,
+    /// Those that are longer than the context.
+    pub stories_cut: u64,
+    /// The targets of all stories if none were cut.
+    pub targets: u64,
+    /// Tokens beyond the context: targets that are neither trained on nor evaluated.
+    pub tokens_cut: u64,
+}
+
+impl Cut {
+    /// The part of the targets that is lost, from 0 to 1.
+    pub fn share(&self) -> f64 {
+        self.tokens_cut as f64 / self.targets.max(1) as f64
     }
 }
 
@@ -101,6 +140,18 @@ mod tests {
         assert_eq!(stories.get(1, usize::MAX), [70_000, 5]);
         assert_eq!((stories.tokens(9), stories.targets(9)), (5, 3));
         assert_eq!((stories.tokens(2), stories.targets(2)), (4, 2));
+    }
+
+    #[test]
+    fn what_a_context_takes_is_counted() {
+        let stories = Stories::from_ids([&[1, 2, 3, 4][..], &[4], &[5, 6], &[7, 8, 9]]);
+        for (context, stories_cut, tokens_cut) in [(9, 0, 0), (4, 0, 0), (3, 1, 1), (2, 2, 3)] {
+            let cut = stories.cut(context);
+            assert_eq!(cut, Cut { stories: 3, stories_cut, targets: 6, tokens_cut });
+            assert_eq!(cut.targets - cut.tokens_cut, stories.targets(context));
+            assert_eq!(cut.share(), tokens_cut as f64 / 6.0);
+        }
+        assert_eq!(Stories::from_ids([[0; 0]]).cut(2).share(), 0.0);
     }
 
     #[test]

@@ -1,20 +1,22 @@
 //! The tokens that a model knows, and the text behind them.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use lrx_files::write_whole;
+use lrx_files::{read_regular, write_whole};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::error::DataError;
-use crate::tokenizer::{Facts, Tokenizer};
+use crate::fingerprint::Fingerprint;
+use crate::tokenizer::{Facts, MOST_TOKENS, Tokenizer};
 
 /// What a saved vocabulary calls its format.
 const FORMAT: &str = "lrx-vocabulary-1";
 /// The number of a token that is not in the vocabulary.
 const ABSENT: u32 = u32::MAX;
+/// A saved vocabulary has no more bytes.
+const MOST_BYTES: u64 = 1 << 30;
 
 /// The tokens that a model knows: text to ids and back. Cheap to clone.
 ///
@@ -65,8 +67,8 @@ struct Saved {
 impl Vocabulary {
     /// All tokens of the tokenizer.
     pub(crate) fn full(tokenizer: Tokenizer, facts: &Facts) -> Self {
-        let Facts { size, end_of_text, .. } = *facts;
-        Self { tokenizer: Arc::new(tokenizer), size, end_of_text, compact: None }
+        let Facts { size, end_of_text, .. } = facts;
+        Self { tokenizer: Arc::new(tokenizer), size: *size, end_of_text: *end_of_text, compact: None }
     }
 
     /// The tokens that are used or belong to the alphabet of the tokenizer.
@@ -97,6 +99,16 @@ impl Vocabulary {
         }
     }
 
+    /// What tells this vocabulary from others, in short: `v` and ten hexadecimal digits.
+    pub fn hash(&self) -> String {
+        let mut fingerprint = Fingerprint::new('v');
+        fingerprint.add(self.tokenizer.hash().as_bytes());
+        for id in self.compact.iter().flat_map(|compact| compact.full.iter()) {
+            fingerprint.add(&id.to_le_bytes());
+        }
+        fingerprint.finish()
+    }
+
     /// The ids of a text, with no token added. What a compact vocabulary lacks is written with smaller tokens, at
     /// worst with bytes.
     ///
@@ -105,7 +117,10 @@ impl Vocabulary {
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, DataError> {
         let ids = self.tokenizer.encode(text)?;
         let Some(compact) = &self.compact else {
-            return Ok(ids);
+            return match ids.iter().find(|id| **id as usize >= self.size) {
+                None => Ok(ids),
+                Some(id) => Err(DataError::new(format!("token {id} is not in a vocabulary of {}", self.size))),
+            };
         };
         let mut numbers = Vec::with_capacity(ids.len());
         for id in ids {
@@ -160,11 +175,14 @@ impl Vocabulary {
     /// If the file cannot be read or is not a saved vocabulary.
     pub fn load(path: &Path) -> Result<Self, DataError> {
         let error = |message: &dyn std::fmt::Display| DataError::new(format!("{}: {message}", path.display()));
-        let text = fs::read_to_string(path).map_err(|cause| error(&cause))?;
+        let text = read_regular(path, MOST_BYTES).map_err(|cause| error(&cause))?;
         let saved: Saved =
-            serde_json::from_str(&text).map_err(|cause| error(&format_args!("not a vocabulary: {cause}")))?;
+            serde_json::from_slice(&text).map_err(|cause| error(&format_args!("not a vocabulary: {cause}")))?;
         if saved.format != FORMAT {
             return Err(error(&format_args!("format \"{}\" where \"{FORMAT}\" is expected", saved.format)));
+        }
+        if !(1..=MOST_TOKENS).contains(&saved.size) || saved.end_of_text.is_some_and(|id| id as usize >= saved.size) {
+            return Err(error(&format_args!("not a vocabulary: it cannot have {} tokens", saved.size)));
         }
         let whole = |ids: &[u32]| ids.iter().all(|id| (*id as usize) < saved.size) && ids.is_sorted_by(|a, b| a < b);
         if !saved.compact.as_deref().is_none_or(whole) {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use common::{corpus, ids, resolve, texts};
-use lrx_data::{Cache, Progress, Unit, Vocabulary, prepare, read_into_memory, synthetic};
+use lrx_data::{Cache, Progress, Unit, Vocabulary, prepare, synthetic};
 
 /// A file of `count` numbered stories.
 fn write_stories(path: &Path, count: usize) {
@@ -169,7 +169,7 @@ fn work_is_done_once_and_told_about() {
     let bytes = fs::metadata(dir.path().join("a.txt")).unwrap().len();
     let work = |config: &str| {
         let notes = Notes::default();
-        let cache = Cache { dir: &dir.path().join("cache"), map: &read_into_memory };
+        let cache = Cache { dir: &dir.path().join("cache") };
         prepare(&resolve(dir.path(), config).unwrap(), &cache, &notes).unwrap();
         notes.0.into_inner().unwrap()
     };
@@ -278,8 +278,102 @@ fn a_file_that_changes_after_it_was_resolved_is_an_error() {
     write_stories(&dir.path().join("a.txt"), 9);
     let spec = resolve(dir.path(), "train = 'a.txt'\nstories = 3").unwrap();
     write_stories(&dir.path().join("a.txt"), 8);
-    let cache = Cache { dir: &dir.path().join("cache"), map: &read_into_memory };
+    let cache = Cache { dir: &dir.path().join("cache") };
     let error = prepare(&spec, &cache, &lrx_data::NoProgress).unwrap_err();
     assert_eq!(error.key(), Some("train"));
     assert!(error.to_string().contains("was changed while it was being used"), "{error}");
+}
+
+#[test]
+fn what_is_left_out_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = "shuffle = false\nvalid = 'b.txt'\ntokenizer = { train_bpe = 257 }\n";
+    fs::write(dir.path().join("b.txt"), "abcdef").unwrap();
+    fs::write(
+        dir.path().join("a.jsonl"),
+        "{\"text\": null}\n{\"text\": \"abcdefghij\"}\n{\"text\": \"\", \"story\": \"abc\"}\n\n{\"text\": \"c\"}\nnull\n",
+    )
+    .unwrap();
+    let config = format!("train = 'a.jsonl'\n{config}");
+    // From the cache as at first.
+    for _ in 0..2 {
+        let corpus = corpus(dir.path(), &config).unwrap();
+        assert_eq!(texts(&corpus, &corpus.train), ["abcdefghij", "abc"]);
+        assert_eq!((corpus.skipped, corpus.empty_rows), (1, 2));
+        let always = [
+            "1 story of fewer than two tokens is left out: there is nothing to predict",
+            "2 rows without a story (null, or empty) are passed over",
+        ];
+        assert_eq!(corpus.notes(10), always);
+        let cut = corpus.notes(4);
+        assert_eq!(
+            cut[..2],
+            [
+                "1 of 2 stories to train on is longer than the context of 4: 6 targets of 11 are cut off (55 %); \
+                 stories are divided by <|endoftext|>",
+                "1 of 1 story to evaluate on is longer than the context of 4: 2 targets of 5 are cut off (40 %)",
+            ]
+        );
+        assert_eq!(cut[2..], always);
+        assert_eq!(corpus.train.cut(4).tokens_cut, 6);
+    }
+}
+
+/// What the columns `data`, `vocabulary` and `eval_data` tell apart.
+#[test]
+fn hashes_tell_texts_and_vocabularies_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let stories: Vec<String> = (0..20).map(|i| format!("Story {i} is about a dog.")).collect();
+    let dir = dir.path();
+    fs::write(dir.join("a.txt"), stories.join("<|endoftext|>")).unwrap();
+    fs::write(dir.join("crlf.txt"), stories.join("\r\n<|endoftext|>\r\n")).unwrap();
+    let lines: Vec<String> = stories.iter().map(|story| format!("{{\"text\": \"{story}\"}}\n")).collect();
+    fs::write(dir.join("a.jsonl"), lines.concat()).unwrap();
+    fs::write(dir.join("other.txt"), stories.join("<|endoftext|>").replace("dog", "cat")).unwrap();
+    let hashes = |train: &str, more: &str| {
+        let config = format!("train = '{train}'\nvalid_fraction = 0.2\n{more}");
+        let corpus = corpus(dir, &config).unwrap();
+        let hashes = [corpus.data_hash(), corpus.vocabulary.hash(), corpus.eval_data(99)];
+        for (hash, letter) in hashes.iter().zip(['d', 'v', 'e']) {
+            assert!(hash.len() == 11 && hash.starts_with(letter) && hash[1..].chars().all(|c| c.is_ascii_hexdigit()));
+        }
+        hashes
+    };
+    let bpe = "tokenizer = { train_bpe = 300 }\n";
+    let base = hashes("a.txt", bpe);
+    // The same stories, whatever file they came from.
+    assert_eq!(hashes("crlf.txt", bpe), base);
+    assert_eq!(hashes("a.jsonl", bpe), base);
+    let differ = |other: [String; 3]| [0, 1, 2].map(|i| other[i] != base[i]);
+    assert_eq!(differ(hashes("other.txt", bpe)), [true, true, true]);
+    assert_eq!(differ(hashes("a.txt", "tokenizer = { train_bpe = 262 }")), [false, true, true]);
+    assert_eq!(differ(hashes("a.txt", &format!("{bpe}vocabulary = 'compact'"))), [false, true, true]);
+    assert_eq!(differ(hashes("a.txt", &format!("{bpe}end_of_text = true"))), [false, false, true]);
+    assert!(differ(hashes("a.txt", &format!("{bpe}stories = 19")))[0]);
+    assert!(differ(hashes("a.txt", &format!("{bpe}seed = 1")))[0]);
+    // A context that cuts nothing is no other evaluation.
+    let corpus = corpus(dir, &format!("train = 'a.txt'\nvalid_fraction = 0.2\n{bpe}")).unwrap();
+    let longest = (0..corpus.valid.len()).map(|i| corpus.valid.story_tokens(i, usize::MAX)).max().unwrap();
+    assert_eq!(corpus.eval_data(longest), corpus.eval_data(usize::MAX));
+    assert_ne!(corpus.eval_data(longest - 1), corpus.eval_data(longest));
+}
+
+/// A cache file may be anything, and may change while it is read: what was read before stays what it was.
+#[test]
+fn what_others_do_to_the_cache_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    write_stories(&dir.path().join("a.txt"), 200);
+    let config = "train = 'a.txt'\ntokenizer = { train_bpe = 300 }\nvocabulary = 'compact'";
+    let corpus = corpus(dir.path(), config).unwrap();
+    let expected = ids(&corpus.train);
+    for file in fs::read_dir(dir.path().join("cache")).unwrap() {
+        let path = file.unwrap().path();
+        let length = fs::metadata(&path).unwrap().len() as usize;
+        // In place, as `cp` and editors do it.
+        fs::File::options().write(true).open(&path).unwrap().set_len(10).unwrap();
+        assert!(ids(&corpus.train) == expected);
+        fs::write(&path, vec![0xff; length]).unwrap();
+        assert!(ids(&corpus.train) == expected);
+    }
+    assert!(ids(&common::corpus(dir.path(), config).unwrap().train) == expected);
 }

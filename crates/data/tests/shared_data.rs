@@ -12,13 +12,13 @@ mod common;
 use std::collections::HashSet;
 
 use common::shared_data;
-use lrx_data::{Cache, Corpus, NoProgress, prepare, read_into_memory};
+use lrx_data::{Cache, Corpus, NoProgress, prepare};
 
 fn corpus(config: &str) -> Option<Corpus> {
     let data = shared_data()?;
     let cache = tempfile::tempdir().unwrap();
     let spec = common::resolve(&data, config).unwrap();
-    Some(prepare(&spec, &Cache { dir: cache.path(), map: &read_into_memory }, &NoProgress).unwrap())
+    Some(prepare(&spec, &Cache { dir: cache.path() }, &NoProgress).unwrap())
 }
 
 #[test]

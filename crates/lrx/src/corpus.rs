@@ -6,42 +6,67 @@ use std::sync::Arc;
 
 use lrx_data::{Cache, Corpus, DataSpec, prepare};
 use lrx_spec::{ConfigError, DataState, RunSpec};
-use lrx_tensor::map_file;
 
 use crate::commands::plan::sampler;
 use crate::failure::Failure;
 use crate::progress::DataProgress;
+use crate::signals::Signals;
+use crate::terminal::tell;
 
 /// Where tokenised stories are kept, inside the folder of results.
 const CACHE_FOLDER: &str = ".cache";
 
 /// Corpora by what they were made from. Runs of a sweep mostly share one.
 #[derive(Default)]
-pub(crate) struct Corpora(Vec<(Rc<DataSpec>, Arc<Corpus>)>);
+pub(crate) struct Corpora {
+    known: Vec<(Rc<DataSpec>, Arc<Corpus>)>,
+    /// What their owner was told, once each.
+    told: Vec<String>,
+    /// What ends their preparation; none where the process does not watch for signals, which then end it by themselves.
+    signals: Option<Signals>,
+}
 
 impl Corpora {
-    /// The corpus of a run.
+    /// Corpora whose preparation the first signal ends.
+    pub(crate) fn until(signals: &Signals) -> Self {
+        Self { signals: Some(signals.clone()), ..Self::default() }
+    }
+
+    /// The corpus of a run. What is left out of it is told.
     ///
     /// # Errors
-    /// What is wrong with the data, at its place in the config; or that the cache cannot be written.
+    /// What is wrong with the data, at its place in the config; that the cache cannot be written; or that a signal came.
     pub(crate) fn of(&mut self, run: &RunSpec, out: &Path) -> Result<Arc<Corpus>, Failure> {
+        let corpus = self.prepared(run, out)?;
+        for note in corpus.notes(run.model.context) {
+            if !self.told.contains(&note) {
+                tell!("note: {note}");
+                self.told.push(note);
+            }
+        }
+        Ok(corpus)
+    }
+
+    fn prepared(&mut self, run: &RunSpec, out: &Path) -> Result<Arc<Corpus>, Failure> {
         let spec = match &run.data {
             DataState::Ready(spec) => spec,
             DataState::Missing(errors) => return Err(Failure::Usage(errors.to_string())),
         };
-        if let Some((_, corpus)) = self.0.iter().find(|(known, _)| **known == **spec) {
+        if let Some((_, corpus)) = self.known.iter().find(|(known, _)| **known == **spec) {
             return Ok(corpus.clone());
         }
         let folder = out.join(CACHE_FOLDER);
-        let cache = Cache { dir: &folder, map: &map_file };
-        let corpus = prepare(spec, &cache, &DataProgress::default()).map_err(|error| {
-            // What no key is to blame for has gone wrong on this machine.
-            error.key().map_or(Failure::Failed(error.to_string()), |key| {
-                Failure::Usage(run.error_at(&format!("data.{key}"), error.to_string()).to_string())
-            })
+        let progress = DataProgress::new(self.signals.clone());
+        let corpus = prepare(spec, &Cache { dir: &folder }, &progress).map_err(|error| match error.key() {
+            Some(key) => Failure::Usage(run.error_at(&format!("data.{key}"), error.to_string()).to_string()),
+            None => match self.signals.as_ref().and_then(Signals::stop) {
+                Some(code) if error.is_stopped() => Failure::Stopped(code),
+                // What no key is to blame for has gone wrong on this machine.
+                _ => Failure::Failed(error.to_string()),
+            },
         })?;
         let corpus = Arc::new(corpus);
-        self.0.push((spec.clone(), corpus.clone()));
+        self.known.push((spec.clone(), corpus.clone()));
         Ok(corpus)
     }
 }

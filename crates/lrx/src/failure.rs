@@ -10,6 +10,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// Something that went wrong on the way: exit code 1.
     Failed(String),
+    /// A signal that came before the first run had begun: its exit code.
+    Stopped(u8),
 }
 
 impl Failure {
@@ -18,6 +20,7 @@ impl Failure {
         let (message, code) = match self {
             Self::Usage(message) => (message, 2),
             Self::Failed(message) => (message, 1),
+            Self::Stopped(code) => return ExitCode::from(*code),
         };
         let prefix = if message.starts_with("error:") { "" } else { "error: " };
         tell!("{prefix}{}", message.trim_end());

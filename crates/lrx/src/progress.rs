@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use crate::signals::Signals;
 use crate::terminal::tell;
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use lrx_data::Unit;
@@ -13,9 +14,18 @@ use lrx_train::{Observer, Report};
 /// Plain lines come at most so often, evaluations apart.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
 
-/// Shows the preparation of data.
-#[derive(Default)]
-pub(crate) struct DataProgress(Mutex<Option<ProgressBar>>);
+/// Shows the preparation of data, and ends it at a signal.
+pub(crate) struct DataProgress {
+    bar: Mutex<Option<ProgressBar>>,
+    signals: Option<Signals>,
+}
+
+impl DataProgress {
+    /// Nothing ends the preparation where `signals` are not watched.
+    pub(crate) fn new(signals: Option<Signals>) -> Self {
+        Self { bar: Mutex::default(), signals }
+    }
+}
 
 impl lrx_data::Progress for DataProgress {
     fn start(&self, what: &str, total: u64, unit: Unit) {
@@ -28,19 +38,27 @@ impl lrx_data::Progress for DataProgress {
         }
         let bar = ProgressBar::new(total).with_message(what.to_string());
         bar.set_style(ProgressStyle::with_template(template).expect("a valid template"));
-        *self.0.lock().expect("no panic while it is held") = Some(bar);
+        *self.bar.lock().expect("no panic while it is held") = Some(bar);
     }
 
     fn advance(&self, count: u64) {
-        if let Some(bar) = &*self.0.lock().expect("no panic while it is held") {
+        if let Some(bar) = &*self.bar.lock().expect("no panic while it is held") {
             bar.inc(count);
         }
     }
 
     fn finish(&self) {
-        if let Some(bar) = self.0.lock().expect("no panic while it is held").take() {
+        if let Some(bar) = self.bar.lock().expect("no panic while it is held").take() {
             bar.finish_and_clear();
         }
+    }
+
+    fn warn(&self, message: &str) {
+        tell!("warning: {message}");
+    }
+
+    fn stopped(&self) -> bool {
+        self.signals.as_ref().is_some_and(|signals| signals.stop().is_some())
     }
 }
 

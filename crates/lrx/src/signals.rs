@@ -5,9 +5,13 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::{flag, iterator};
+
+/// How long a process may go on that has nothing to keep.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// The signals that this process has got.
 #[derive(Clone, Default)]
@@ -40,6 +44,8 @@ impl Signals {
                 tell(Some("stopping with a checkpoint after this step; Ctrl-C again stops at once"));
             } else {
                 tell(None);
+                // Whoever prepares stories ends by itself and leaves nothing half done.
+                thread::sleep(GRACE);
                 std::process::exit(exit_code(signal).into());
             }
         });

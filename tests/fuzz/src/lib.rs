@@ -1,7 +1,7 @@
 //! What must not panic, hang or take memory without bound, whatever bytes it is given: one function each, and what holds
 //! of its answer.
 
-use lrx_data::fuzz::{cache_sections, sealed, stories_of_lines, stories_of_text};
+use lrx_data::fuzz::{cache_sections, cached_stories, sealed, stories_of_lines, stories_of_text};
 use lrx_model::TensorFile;
 
 /// Takes any bytes.
@@ -57,6 +57,9 @@ pub fn cache(bytes: &[u8]) {
     for bytes in [bytes, &sealed(bytes)] {
         if let Some(sections) = cache_sections(bytes, "key") {
             assert!(sections.iter().all(|section| section.start <= section.end && section.end <= bytes.len()));
+        }
+        if let Some((stories, size)) = cached_stories(bytes, "key") {
+            assert!(stories.iter().flatten().all(|id| (*id as usize) < size));
         }
     }
 }

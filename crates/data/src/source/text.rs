@@ -2,9 +2,11 @@
 
 use std::io::Read;
 
-use super::{Reader, utf8};
+use super::{Reader, normalized, utf8};
 
 const SEPARATOR: &[u8] = b"<|endoftext|>";
+/// What a user may do about stories that run together.
+pub(crate) const DIVIDE: &str = "stories are divided by <|endoftext|>";
 
 /// The next story that is not empty, without its surrounding white space.
 pub(super) fn next_story<R: Read>(reader: &mut Reader<R>) -> Result<Option<String>, String> {
@@ -14,12 +16,11 @@ pub(super) fn next_story<R: Read>(reader: &mut Reader<R>) -> Result<Option<Strin
         // The separator's last byte is rare in stories: reading up to it costs next to nothing.
         let mut more = true;
         while more && !reader.piece.ends_with(SEPARATOR) {
-            more = reader.extend_until(b'>')?;
+            more = reader.extend_until(b'>', start, DIVIDE)?;
         }
-        let story = reader.piece.strip_suffix(SEPARATOR).unwrap_or(&reader.piece);
-        let story = utf8(story, start)?.trim();
+        let story = normalized(utf8(reader.piece.strip_suffix(SEPARATOR).unwrap_or(&reader.piece), start)?);
         if !story.is_empty() {
-            return Ok(Some(story.to_owned()));
+            return Ok(Some(story));
         }
         if !more {
             return Ok(None);
@@ -37,8 +38,8 @@ mod tests {
 
     #[test]
     fn stories_are_trimmed_and_empty_ones_dropped() {
-        let text = "<|endoftext|>\n a\r\nb \n<|endoftext|>\n\n<|endoftext|> c\u{a0}<|endoftext|>\n";
-        assert_eq!(stories(text), ["a\r\nb", "c"]);
+        let text = "<|endoftext|>\n a\nb \n<|endoftext|>\n\n<|endoftext|> c\u{a0}<|endoftext|>\n";
+        assert_eq!(stories(text), ["a\nb", "c"]);
         assert_eq!(stories("only"), ["only"]);
         assert!(stories(" \n").is_empty());
         assert!(stories("").is_empty());
@@ -48,6 +49,19 @@ mod tests {
     fn only_the_whole_separator_separates() {
         let text = "a > b <|endoftext> <|endoftext| > c <<|endoftext|>> d";
         assert_eq!(stories(text), ["a > b <|endoftext> <|endoftext| > c <", "> d"]);
+    }
+
+    #[test]
+    fn line_ends_of_any_system_are_one() {
+        assert_eq!(stories("a\r\nb\r\n\r\nc\r<|endoftext|>\r\nd\re\r\n"), ["a\nb\n\nc", "d\ne"]);
+    }
+
+    #[test]
+    fn byte_order_marks_are_no_text() {
+        assert_eq!(stories("\u{feff}a<|endoftext|>\u{feff}\nb\u{feff}"), ["a", "b"]);
+        assert!(stories("\u{feff}").is_empty());
+        // Within a word it is a character like others.
+        assert_eq!(stories("a\u{feff}b"), ["a\u{feff}b"]);
     }
 
     #[test]

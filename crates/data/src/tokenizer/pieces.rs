@@ -72,13 +72,13 @@ fn byte_fallback_name(byte: u8) -> String {
 }
 
 /// GPT-2's name of a text: that of each of its bytes.
-pub(super) fn byte_level_name(text: &str) -> String {
+fn byte_level_name(text: &str) -> String {
     static CHARS: LazyLock<[char; 256]> = LazyLock::new(|| std::array::from_fn(|byte| byte_level_char(byte as u8)));
     text.bytes().map(|byte| CHARS[byte as usize]).collect()
 }
 
 /// GPT-2's name of a byte: the character of that code if it is printable, else the next one from U+0100 on.
-fn byte_level_char(byte: u8) -> char {
+pub(super) fn byte_level_char(byte: u8) -> char {
     let printable = |byte: u8| matches!(byte, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
     if printable(byte) {
         return byte.into();

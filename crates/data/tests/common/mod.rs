@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use lrx_data::{Cache, Corpus, DataConfig, DataError, DataSpec, NoProgress, Stories, prepare, read_into_memory};
+use lrx_data::{Cache, Corpus, DataConfig, DataError, DataSpec, NoProgress, Stories, prepare};
 
 /// The spec of a config whose files lie in `dir`.
 pub fn resolve(dir: &Path, config: &str) -> Result<DataSpec, DataError> {
@@ -12,7 +12,7 @@ pub fn resolve(dir: &Path, config: &str) -> Result<DataSpec, DataError> {
 
 /// The corpus of a config whose files lie in `dir`, with the cache in `dir/cache`.
 pub fn corpus(dir: &Path, config: &str) -> Result<Corpus, DataError> {
-    let cache = Cache { dir: &dir.join("cache"), map: &read_into_memory };
+    let cache = Cache { dir: &dir.join("cache") };
     prepare(&resolve(dir, config)?, &cache, &NoProgress)
 }
 

@@ -69,7 +69,7 @@ pub(crate) fn run(args: &RunArgs, registry: &Registry) -> Result<ExitCode, Failu
     let signals = Signals::watch(move |what| what.into_iter().for_each(|what| at_signal.print(what)))
         .map_err(|error| Failure::Failed(format!("cannot watch for signals: {error}")))?;
     // Everything that can be wrong with the data shows before the first hour is spent.
-    let tasks = tasks(args, &experiments)?;
+    let tasks = tasks(args, &experiments, &signals)?;
     // Jobs beyond the runs would have nothing to do.
     let jobs = args.jobs.min(tasks.len()).max(1);
     match memory::check(tasks.iter().map(|task| (task.title.as_str(), task.needed)), jobs) {
@@ -135,9 +135,9 @@ fn check_only(experiments: &[Experiment], only: &[String]) -> Result<(), Failure
 }
 
 /// Every run that is asked for, with its data ready.
-fn tasks(args: &RunArgs, experiments: &[Experiment]) -> Result<Vec<Task>, Failure> {
+fn tasks(args: &RunArgs, experiments: &[Experiment], signals: &Signals) -> Result<Vec<Task>, Failure> {
     let usage = |error: lrx_spec::ConfigError| Failure::Usage(error.to_string());
-    let mut corpora = Corpora::default();
+    let mut corpora = Corpora::until(signals);
     let mut tasks = Vec::new();
     for experiment in experiments {
         let order = order(experiment);

@@ -1,0 +1,101 @@
+//! What the command line says and does about data.
+
+mod common;
+
+use std::fs;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use common::{Lab, files, refuse, wait_until};
+
+/// A run of one step on `train`.
+fn config(train: &str, more: &str) -> String {
+    format!(
+        "[data]\ntrain = \"{train}\"\n{more}\n[model]\nhidden = 16\nlayers = 1\nheads = 2\ncontext = 16\n\
+         [train]\nsteps = 1\n"
+    )
+}
+
+#[test]
+fn the_same_bytes_in_another_format_are_another_run() {
+    let lab = Lab::new();
+    let line = |i: usize| format!("{{\"text\": \"Story {i} is about a dog and a cat.\"}}\n");
+    let lines: String = (0..30).map(line).collect();
+    for name in ["s.jsonl", "t.jsonl", "s.txt", "v.txt"] {
+        lab.write(name, &lines);
+    }
+    let id = |name: &str| {
+        lab.write("c.toml", config(name, "valid = \"v.txt\"\ntokenizer = { train_bpe = 300 }"));
+        lab.expect(0, "plan --ids c.toml").stdout
+    };
+    assert_eq!(id("s.jsonl"), id("t.jsonl"));
+    assert_ne!(id("s.jsonl"), id("s.txt"));
+}
+
+#[test]
+fn what_is_left_out_of_the_data_is_said_once() {
+    let lab = Lab::new();
+    lab.write("a.txt", "A story about a dog that is longer than its context. ".repeat(50));
+    lab.write("v.txt", "A short one.");
+    let more = "valid = \"v.txt\"\ntokenizer = { train_bpe = 257 }";
+    lab.write("c.toml", format!("seeds = [0, 1]\n{}", config("a.txt", more)));
+    for command in ["plan c.toml", "run c.toml"] {
+        let said = lab.expect(0, command).stderr;
+        let note = "note: 1 of 1 story to train on is longer than the context of 16: 2,633 targets of 2,648 are cut off \
+                    (99 %); stories are divided by <|endoftext|>\n";
+        assert_eq!(said.matches(note).count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn tokenizers_that_make_the_library_panic_are_mistakes() {
+    let lab = Lab::new();
+    lab.write("a.txt", "A story about a dog.<|endoftext|>Another.");
+    let model = r#""model": {"type": "WordLevel", "vocab": {"A": 0, "[UNK]": 1}, "unk_token": "[UNK]"}"#;
+    let more = "tokenizer = \"t.json\"";
+    for (part, said) in [
+        (r#""normalizer": {"type": "Precompiled", "precompiled_charsmap": "AAAA"}"#, "t.json is no tokenizer: "),
+        (
+            r#""pre_tokenizer": {"type": "FixedLength", "length": 0}"#,
+            "t.json cannot encode the text that begins with \"A",
+        ),
+        (r#""decoder": {"type": "Sequence", "decoders": ["#, "t.json is no tokenizer: "),
+    ] {
+        lab.write("t.json", format!("{{\"version\": \"1.0\", \"added_tokens\": [], {part}, {model}}}"));
+        lab.write("c.toml", config("a.txt", more));
+        let error = refuse(&lab, part, &["c.toml"]);
+        assert!(error.contains(said) && error.contains("--> c.toml:3:13"), "{error}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn data_that_is_no_file_is_a_mistake() {
+    let lab = Lab::new();
+    assert!(Command::new("mkfifo").arg(lab.path("pipe")).status().unwrap().success());
+    for (train, what) in [("pipe", "a pipe"), ("/dev/zero", "a device")] {
+        lab.write("c.toml", config(train, ""));
+        let error = refuse(&lab, train, &["c.toml"]);
+        assert!(error.contains(&format!("not a file but {what}")), "{error}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_the_preparation_of_stories() {
+    let lab = Lab::new();
+    // Takes a minute, if it is let.
+    lab.write("c.toml", config("synthetic", "stories = 2000000\ntokenizer = { train_bpe = 30000 }"));
+    for (signal, code) in [("-TERM", 143), ("-INT", 130)] {
+        let mut process = lab.start("run c.toml --out out");
+        let cache = lab.path("out/.cache");
+        wait_until(&mut process, "it writes to the cache", || {
+            fs::read_dir(&cache).is_ok_and(|files| files.count() > 0)
+        });
+        let began = Instant::now();
+        assert!(Command::new("kill").args([signal, &process.id().to_string()]).status().unwrap().success());
+        assert_eq!(process.wait().unwrap().code(), Some(code));
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+        assert_eq!(files(&cache), [""; 0]);
+    }
+}
