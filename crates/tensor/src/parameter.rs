@@ -3,6 +3,8 @@
 use std::cell::{RefCell, RefMut};
 use std::rc::Rc;
 
+use rayon::prelude::*;
+
 use crate::matmul::{MatMut, MatRef, Threads, matmul};
 use crate::ops::add_on_all_threads;
 use crate::tape::Tape;
@@ -40,7 +42,8 @@ impl Gradient {
     pub(crate) fn borrow_mut(&self) -> RefMut<'_, Vec<f32>> {
         self.update(|values, add| {
             if !add {
-                values.fill(0.0);
+                // An embedding's is large, and only with a tied head has somebody else set it before.
+                values.par_chunks_mut(1 << 14).for_each(|values| values.fill(0.0));
             }
         });
         RefMut::map(self.sum.borrow_mut(), |sum| &mut sum.values)

@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::{BLOCK_ROWS, add_into};
 use crate::buffer::{filled, write_copy};
+use crate::parameter::Gradient;
 use crate::{Activation, ActivationId, Node, Offsets, Parameter, Tape};
 
 /// Row i is `tokens_table[tokens[i]]`, and with positions `+ positions_table[first_position + position of i in its story]`.
@@ -56,14 +57,17 @@ pub fn embedding(
         let position_gradient = positions_table.map(Parameter::gradient_handle);
         tape.record(move |gradients| {
             let dy = gradients.take(output);
-            let mut sum = token_gradient.borrow_mut();
-            for (dy, &(token, _)) in dy.chunks_exact(features).zip(&rows) {
-                add_into(&mut sum[token * features..][..features], dy);
-            }
-            let Some(position_gradient) = position_gradient else { return };
-            let mut sum = position_gradient.borrow_mut();
-            for (dy, &(_, position)) in dy.chunks_exact(features).zip(&rows) {
-                add_into(&mut sum[position * features..][..features], dy);
+            let add = |gradient: &Gradient, indices: &[usize]| {
+                let mut sum = gradient.borrow_mut();
+                for (dy, index) in dy.chunks_exact(features).zip(indices) {
+                    add_into(&mut sum[index * features..][..features], dy);
+                }
+            };
+            // One after the other: the table may be the same.
+            let (tokens, positions): (Vec<usize>, Vec<usize>) = rows.into_iter().unzip();
+            add(&token_gradient, &tokens);
+            if let Some(gradient) = position_gradient {
+                add(&gradient, &positions);
             }
         });
     }

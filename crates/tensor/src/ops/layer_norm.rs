@@ -60,11 +60,11 @@ pub fn layer_norm(x: Activation, weight: &Parameter, bias: Option<&Parameter>, e
                     backward_row(x, w, epsilon, dy, dw, db);
                 },
             );
-            let mut dw = weight_gradient.borrow_mut();
-            partial.iter().for_each(|block| add_into(&mut dw, &block[..features]));
-            if let Some(gradient) = bias_gradient {
-                let mut db = gradient.borrow_mut();
-                partial.iter().for_each(|block| add_into(&mut db, &block[features..]));
+            // One after the other: a parameter may be both.
+            for (gradient, first) in [(Some(weight_gradient), 0), (bias_gradient, features)] {
+                let Some(gradient) = gradient else { continue };
+                let mut sum = gradient.borrow_mut();
+                partial.iter().for_each(|block| add_into(&mut sum, &block[first..][..features]));
             }
         });
     }

@@ -8,15 +8,16 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::buffer::filled;
-use crate::simd::{ARCH, sum2, vectorised};
+use crate::simd::{ARCH, LANES, sum, vectorised};
 use crate::{Activation, ActivationId, Node, Parameter, dims, values};
 
 /// Tokens side by side.
 const TILE: usize = 64;
-/// Features that are turned at once: a cache line.
+/// Features that are turned at once: a cache line of each token.
 const LINE: usize = 16;
-/// Nonzero numbers whose gradients one thread computes at a time.
+/// Nonzero numbers whose gradients one thread computes at a time, and tiles that it takes them over: those stay in the cache.
 const BLOCK: usize = 512;
+const TILES: usize = 8;
 
 /// One feature of each of the tokens.
 type Tile = [f32; TILE];
@@ -103,12 +104,14 @@ impl Places {
         let mut sums = vec![0.0; self.rows.len()];
         let places = self.rows.par_chunks(BLOCK).zip(self.columns.par_chunks(BLOCK));
         sums.par_chunks_mut(BLOCK).zip(places).for_each(|(sums, (of_rows, of_columns))| {
+            let tiles = a.chunks(TILES * rows).zip(b.chunks(TILES * columns));
             vectorised(
                 #[inline(always)]
                 || {
-                    for (a, b) in a.chunks_exact(rows).zip(b.chunks_exact(columns)) {
+                    for (a, b) in tiles {
                         for (sum, (&row, &column)) in sums.iter_mut().zip(of_rows.iter().zip(of_columns)) {
-                            *sum += sum2(&a[row as usize], &b[column as usize], |a, b| a * b);
+                            let of_row = a[row as usize..].iter().step_by(rows);
+                            *sum += dot(of_row.zip(b[column as usize..].iter().step_by(columns)));
                         }
                     }
                 },
@@ -116,6 +119,21 @@ impl Places {
         });
         sums
     }
+}
+
+/// Σ a · b over the tokens of all tiles.
+#[inline(always)]
+fn dot<'a>(tiles: impl Iterator<Item = (&'a Tile, &'a Tile)>) -> f32 {
+    let mut sums = [0.0; 2 * LANES];
+    for (a, b) in tiles {
+        let (a, b) = (a.as_chunks::<{ 2 * LANES }>().0, b.as_chunks::<{ 2 * LANES }>().0);
+        for (a, b) in a.iter().zip(b) {
+            for i in 0..2 * LANES {
+                sums[i] += a[i] * b[i];
+            }
+        }
+    }
+    sum(&sums, |x| x)
 }
 
 /// Where each of `count` indices begins in an ascending list; counted, in any.
@@ -164,22 +182,27 @@ impl WithSimd for Apply<'_> {
         const N: usize = 4;
         let Self { places, nonzeros, x, y } = self;
         let rows = places.starts.len() - 1;
-        let mut sums = [0.0; TILE];
-        for (row, range) in places.starts.windows(2).enumerate() {
-            let (columns, nonzeros) = (&places.columns[range[0]..range[1]], &nonzeros[range[0]..range[1]]);
-            for (part, sums) in S::as_mut_simd_f32s(&mut sums).0.chunks_exact_mut(N).enumerate() {
-                let mut own = [simd.splat_f32s(0.0); N];
-                for (&column, &nonzero) in columns.iter().zip(nonzeros) {
-                    let x = &S::as_simd_f32s(&x[column as usize]).0[part * N..][..N];
-                    let nonzero = simd.splat_f32s(nonzero);
-                    for n in 0..N {
-                        own[n] = simd.mul_add_f32s(x[n], nonzero, own[n]);
+        let mut sums = [[0.0; TILE]; LINE];
+        for first in (0..rows).step_by(LINE) {
+            let sums = &mut sums[..LINE.min(rows - first)];
+            for (sums, range) in sums.iter_mut().zip(places.starts[first..].windows(2)) {
+                let (columns, nonzeros) = (&places.columns[range[0]..range[1]], &nonzeros[range[0]..range[1]]);
+                for (part, sums) in S::as_mut_simd_f32s(sums).0.chunks_exact_mut(N).enumerate() {
+                    let mut own = [simd.splat_f32s(0.0); N];
+                    for (&column, &nonzero) in columns.iter().zip(nonzeros) {
+                        let x = &S::as_simd_f32s(&x[column as usize]).0[part * N..][..N];
+                        let nonzero = simd.splat_f32s(nonzero);
+                        for n in 0..N {
+                            own[n] = simd.mul_add_f32s(x[n], nonzero, own[n]);
+                        }
                     }
+                    sums.copy_from_slice(&own);
                 }
-                sums.copy_from_slice(&own);
             }
-            for (y, sum) in y[row..].iter_mut().step_by(rows).zip(sums) {
-                y.write(sum);
+            for (token, y) in y.chunks_exact_mut(rows).enumerate() {
+                for (y, sums) in y[first..].iter_mut().zip(&*sums) {
+                    y.write(sums[token]);
+                }
             }
         }
     }

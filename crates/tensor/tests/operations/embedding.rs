@@ -72,6 +72,15 @@ fn without_positions() {
 }
 
 #[test]
+fn one_parameter_in_two_roles() {
+    check(
+        [input(1, 7, 3)],
+        |[e], tape| ops::embedding(&[5, 0, 6, 1], &offsets(&[4]), e, Some(e), 0, tape),
+        |[e]| gathered(branch(&e), &[5, 0, 6, 1]) + gathered(e, &[0, 1, 2, 3]),
+    );
+}
+
+#[test]
 fn positions_that_begin_later() {
     check(
         [input(1, 7, 3), input(2, 9, 3)],

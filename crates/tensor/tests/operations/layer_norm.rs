@@ -66,6 +66,15 @@ fn gradients_are_added_to_those_of_other_uses() {
 }
 
 #[test]
+fn one_parameter_in_two_roles() {
+    check(
+        [tokens_of(1, 40, 6), input(2, 1, 6)],
+        |[x, w], tape| ops::layer_norm(x.on(tape), w, Some(w), EPSILON),
+        |[x, w]| reference([x, branch(&w), w]),
+    );
+}
+
+#[test]
 fn tokens_without_variance() {
     // Only epsilon keeps the gradients finite: they are of order 1/√ε = 316.
     let x = Input { rows: 3, columns: 5, values: [0.0, 1.0, -2.5].into_iter().flat_map(|x| [x; 5]).collect() };
