@@ -31,7 +31,7 @@ pub use head::{LOGITS_AT_ONCE, head_cross_entropy, head_logits};
 pub use layer_norm::layer_norm;
 pub use linear::{linear, linear_each};
 pub use multiply::{multiply, scale};
-pub use nonlinear::{Nonlinearity, gated, gelu, gelu_linear, nonlinear, nonlinear_linear};
+pub use nonlinear::{Nonlinearity, gated, gelu, nonlinear, nonlinear_linear};
 pub use rms_norm::rms_norm;
 pub use rotary::rotary;
 pub use scale_columns::scale_columns;

@@ -25,7 +25,7 @@ type Tile = [f32; TILE];
 /// `y = x · Sᵀ` with x: tokens × inputs, and S: outputs × inputs, zero but in the places `support`, where it has `nonzeros`
 /// (1 × as many). A place is `output · inputs + input`; they ascend.
 ///
-/// Gradients: dx = dy · S, and of the nonzero number at (output, input) Σ over tokens of dy[output] · x[input].
+/// Gradients: dx = dy · S, and of each nonzero number Σ over tokens of its output's dy · its input's x.
 ///
 /// # Panics
 /// When there are not as many nonzeros as places, or places do not ascend or are outside the matrix.

@@ -54,11 +54,6 @@ pub fn nonlinear_linear(x: Activation, bias: Option<&Parameter>, weight: &Parame
     y.put_tape(tape)
 }
 
-/// [`nonlinear_linear`] with [`Nonlinearity::GeluTanh`].
-pub fn gelu_linear(x: Activation, bias: Option<&Parameter>, weight: &Parameter) -> Activation {
-    nonlinear_linear(x, bias, weight, Nonlinearity::GeluTanh)
-}
-
 /// `f(x + b)`, b added to each row.
 fn of_sums<F: Function>(x: &[f32], b: &[f32]) -> Vec<f32> {
     let inputs = b.len();

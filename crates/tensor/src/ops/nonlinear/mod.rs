@@ -13,7 +13,7 @@ use crate::simd::vectorised;
 use crate::{Activation, ActivationId, Node, dims, values};
 use functions::{Function, of_kind};
 pub use gated::gated;
-pub use linear::{gelu_linear, nonlinear_linear};
+pub use linear::nonlinear_linear;
 
 /// Numbers that one thread works on at a time.
 const BLOCK: usize = 1 << 13;
