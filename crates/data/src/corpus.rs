@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::cache::{Cache, Entry};
 use crate::config::VocabularyKind;
+use crate::ends::Ends;
 use crate::error::DataError;
 use crate::fingerprint::Fingerprint;
 use crate::progress::Progress;
@@ -129,10 +130,11 @@ pub fn prepare(spec: &DataSpec, cache: &Cache, progress: &dyn Progress) -> Resul
     };
     let tokenize = |source| tokenize(source, &tokenizer, spec.end_of_text, cache, progress);
     let trained_on = tokenize(&source)?;
-    let held_out = match &spec.valid {
-        ValidSpec::File(file) => Some(tokenize(&Source::File { file, limit: 0 })?),
+    let valid_source = match &spec.valid {
+        ValidSpec::File(file) => Some(Source::File { file, limit: 0 }),
         ValidSpec::Fraction(_) => None,
     };
+    let held_out = valid_source.as_ref().map(tokenize).transpose()?;
     let used: Vec<&[u32]> = [Some(&trained_on), held_out.as_ref()].into_iter().flatten().map(|t| &t.used[..]).collect();
     let facts = &trained_on.facts;
     facts.notes.iter().for_each(|note| progress.warn(&format!("{}: {note}", tokenizer.name())));
@@ -148,12 +150,18 @@ pub fn prepare(spec: &DataSpec, cache: &Cache, progress: &dyn Progress) -> Resul
         Some(held_out) => (held_out, (0..held_out.store.len() as u32).collect()),
         None => (&trained_on, split.valid),
     };
-    let (train, valid) = (stories(&trained_on, split.train), stories(valid_of, valid_positions));
+    let (train, valid) = (stories(&trained_on, split.train), stories(valid_of, valid_positions.clone()));
     for (part, name) in [(&train, "train on"), (&valid, "evaluate on")] {
         if part.is_empty() {
             return Err(source.error(&format!(": no story to {name} has two tokens")));
         }
     }
+    let measured = (valid_source.as_ref().unwrap_or(&source), &valid_positions[..], drawn(spec));
+    let appended = usize::from(spec.end_of_text);
+    let ends = Ends::measure(measured, &valid_of.store, appended, vocabulary.tokenizer(), cache, progress)?;
+    let place = |position| valid_positions.binary_search(position).expect("one of those that were measured");
+    let ends = ends.only(valid.positions().iter().map(place));
+    let valid = valid.with_ends(ends);
     Ok(Corpus {
         skipped: given - train.len() - valid.len(),
         empty_rows: trained_on.empty_rows + held_out.as_ref().map_or(0, |held_out| held_out.empty_rows),
@@ -187,13 +195,20 @@ fn split(spec: &DataSpec, source: &Source, stories: u32) -> Result<Split, DataEr
     }
 }
 
+/// What stories were held out: the fraction, and the seed if they were drawn.
+fn drawn(spec: &DataSpec) -> Option<(f64, Option<u64>)> {
+    match spec.valid {
+        ValidSpec::File(_) => None,
+        ValidSpec::Fraction(fraction) => Some((fraction, spec.shuffle.then_some(spec.seed))),
+    }
+}
+
 /// What a trained tokenizer depends on.
 #[derive(Serialize)]
 struct BpeKey<'a> {
     format: u32,
     source: SourceIdentity<'a>,
     size: usize,
-    /// What stories were held out: the fraction, and the seed if they were drawn.
     held_out: Option<(f64, Option<u64>)>,
 }
 
@@ -205,11 +220,7 @@ fn trained_tokenizer(
     cache: &Cache,
     progress: &dyn Progress,
 ) -> Result<Tokenizer, DataError> {
-    let held_out = match spec.valid {
-        ValidSpec::File(_) => None,
-        ValidSpec::Fraction(fraction) => Some((fraction, spec.shuffle.then_some(spec.seed))),
-    };
-    let key = BpeKey { format: TRAINER, source: source.identity(), size, held_out };
+    let key = BpeKey { format: TRAINER, source: source.identity(), size, held_out: drawn(spec) };
     let key = serde_json::to_string(&key).expect("a key is plain data");
     let parse = |entry: &Entry| {
         let [json] = entry.sections()?;

@@ -41,6 +41,7 @@ mod cache;
 mod config;
 mod corpus;
 mod encoding;
+mod ends;
 mod error;
 mod fingerprint;
 #[doc(hidden)]

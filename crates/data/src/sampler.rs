@@ -16,6 +16,11 @@ pub enum BatchSize {
     Tokens(usize),
 }
 
+/// Stories that may be put in order to count the steps of epochs: seconds of work.
+const MOST_ORDERED: usize = 1 << 28;
+/// What an epoch costs beside its stories, in stories.
+const COST_OF_EPOCH: usize = 64;
+
 /// How a [`Sampler`] makes batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SamplerConfig {
@@ -106,7 +111,21 @@ impl Sampler {
         }
     }
 
-    /// The number of steps that `epochs` epochs take.
+    /// Whether the steps of so many epochs can be counted in reasonable time and memory. With [`BatchSize::Tokens`] each
+    /// shuffled epoch has a number of its own, so that each has to be put in order.
+    pub fn can_count(&self, epochs: usize) -> bool {
+        if self.same_length() {
+            return epochs.checked_mul(self.batches_in_epoch(0)).is_some();
+        }
+        epochs.checked_mul(self.stories.len() + COST_OF_EPOCH).is_some_and(|cost| cost <= MOST_ORDERED)
+    }
+
+    /// Whether the [`position`](Self::position) of a step can be found in reasonable time and memory.
+    pub fn can_reach(&self, step: usize) -> bool {
+        self.same_length() || self.can_count(step / self.batches_in_epoch(0) + 1)
+    }
+
+    /// The number of steps that `epochs` epochs take, if they [can be counted](Self::can_count).
     pub fn steps(&self, epochs: usize) -> usize {
         if self.same_length() {
             return epochs * self.batches_in_epoch(0);
@@ -286,6 +305,24 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_cannot_be_counted_is_said_at_once() {
+        let began = std::time::Instant::now();
+        for shuffle in [true, false] {
+            let by_stories = sampler(BatchSize::Stories(4), shuffle, 0);
+            assert!(by_stories.can_count(999_999_999) && by_stories.can_reach(usize::MAX));
+            assert_eq!(by_stories.steps(999_999_999), 26 * 999_999_999);
+            assert!(!by_stories.can_count(usize::MAX));
+        }
+        assert!(sampler(BatchSize::Tokens(17), false, 0).can_count(999_999_999));
+        let by_tokens = sampler(BatchSize::Tokens(17), true, 0);
+        assert!(by_tokens.can_count(1000) && by_tokens.can_reach(by_tokens.steps(1000)));
+        for many in [999_999_999, usize::MAX] {
+            assert!(!by_tokens.can_count(many) && !by_tokens.can_reach(many));
+        }
+        assert!(began.elapsed() < std::time::Duration::from_secs(10));
     }
 
     #[test]

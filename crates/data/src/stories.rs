@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::ends::Ends;
 use crate::store::Store;
 
 /// Some stories in a fixed order, each as the ids of the model's vocabulary. Cheap to clone: clones share the tokens.
@@ -15,13 +16,20 @@ pub struct Stories {
     positions: Arc<[u32]>,
     /// The model's id of each id in the store, where they differ.
     renumbered: Option<Arc<[u32]>>,
+    /// Where in their text the tokens end, where that was measured.
+    ends: Option<Ends>,
 }
 
 impl Stories {
     /// The stories at `positions` of the store that have a target.
     pub(crate) fn new(store: Store, positions: Vec<u32>, renumbered: Option<Arc<[u32]>>) -> Self {
         let positions = positions.into_iter().filter(|position| store.tokens(*position as usize) >= 2).collect();
-        Self { store, positions, renumbered }
+        Self { store, positions, renumbered, ends: None }
+    }
+
+    /// The same stories, with where the tokens of each end in its text.
+    pub(crate) fn with_ends(self, ends: Ends) -> Self {
+        Self { ends: Some(ends), ..self }
     }
 
     /// Stories held in memory, given by their ids.
@@ -79,6 +87,28 @@ impl Stories {
     /// The number of tokens of all stories, each `context` at most.
     pub fn tokens(&self, context: usize) -> u64 {
         (0..self.len()).map(|i| self.story_tokens(i, context) as u64).sum()
+    }
+
+    /// The bytes of text that the [targets](Self::targets) of story `i` stand for: of its first `context` tokens all but the
+    /// first. A character whose bytes are in several tokens counts with the first of these; the token that ends a text
+    /// stands for none. None where the stories were not measured: those to evaluate on are.
+    ///
+    /// # Panics
+    /// If there is no story `i`.
+    pub fn story_text_bytes(&self, i: usize, context: usize) -> Option<usize> {
+        Some(self.ends.as_ref()?.bytes(i, self.story_tokens(i, context)))
+    }
+
+    /// The bytes of text that the targets of all stories stand for.
+    pub fn text_bytes(&self, context: usize) -> Option<u64> {
+        (0..self.len()).map(|i| self.story_text_bytes(i, context).map(|bytes| bytes as u64)).sum()
+    }
+
+    /// Bits per byte of text, which models of different vocabularies can be compared by, of a mean `loss` in nats for each
+    /// target: `loss · targets / (ln 2 · bytes)`. None where the stories were not measured or have no text.
+    pub fn bits_per_byte(&self, context: usize, loss: f64) -> Option<f64> {
+        let bytes = self.text_bytes(context).filter(|bytes| *bytes > 0)?;
+        Some(loss * self.targets(context) as f64 / (std::f64::consts::LN_2 * bytes as f64))
     }
 
     /// What is lost of the stories in a context of so many tokens.

@@ -86,6 +86,10 @@ impl Vocabulary {
         self.compact.as_ref().map(|compact| Arc::clone(&compact.numbers))
     }
 
+    pub(crate) fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
     /// The number of tokens: every id lies below it.
     pub fn size(&self) -> usize {
         self.compact.as_ref().map_or(self.size, |compact| compact.full.len())

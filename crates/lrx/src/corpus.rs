@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use lrx_data::{Cache, Corpus, DataSpec, prepare};
 use lrx_spec::{ConfigError, DataState, RunSpec};
+use lrx_train::Length;
 
 use crate::commands::plan::sampler;
 use crate::failure::Failure;
@@ -76,7 +77,18 @@ impl Corpora {
 /// # Errors
 /// When the config does not fit the corpus: it holds the number fast at another, or warms up for longer than the run.
 pub(crate) fn vocabulary(run: &RunSpec, corpus: &Corpus) -> Result<usize, ConfigError> {
-    let steps = run.train.length().steps(&sampler(run, corpus));
+    let sampler = sampler(run, corpus);
+    if let Length::Epochs(epochs) = run.train.length()
+        && !sampler.can_count(epochs)
+    {
+        let stories = corpus.train.len();
+        let message = format!(
+            "{epochs} epochs of {stories} stories have too many steps to count, as each epoch has a number of its own with \
+             `batch_tokens`; give `steps` instead"
+        );
+        return Err(run.error_at("train.epochs", message));
+    }
+    let steps = run.train.length().steps(&sampler);
     run.train.check_warmup(steps).map_err(|error| run.error_at("train.warmup_steps", error.message))?;
     let size = corpus.vocabulary.size();
     match run.model.vocabulary {

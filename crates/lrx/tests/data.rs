@@ -6,7 +6,7 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::{Lab, files, refuse, wait_until};
+use common::{Lab, files, refuse, rows, wait_until};
 
 /// A run of one step on `train`.
 fn config(train: &str, more: &str) -> String {
@@ -98,4 +98,42 @@ fn a_signal_ends_the_preparation_of_stories() {
         assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
         assert_eq!(files(&cache), [""; 0]);
     }
+}
+
+#[test]
+fn runs_csv_tells_data_apart_and_counts_what_is_cut() {
+    let lab = Lab::new();
+    let stories: Vec<String> = (0..20).map(|i| format!("Story {i} is about a dog.")).collect();
+    lab.write("a.txt", stories.join("<|endoftext|>"));
+    lab.write("v.txt", "A dog.<|endoftext|>Another dog, and a cat.");
+    lab.write("c.toml", config("a.txt", "valid = \"v.txt\"\ntokenizer = { train_bpe = 257 }"));
+    let planned = lab.plan("c.toml").remove(0);
+    lab.expect(0, "run c.toml");
+    let row = rows(&lab.read("results/c/runs.csv")).remove(0);
+    for (column, letter) in [("data", 'd'), ("vocabulary", 'v'), ("eval_data", 'e')] {
+        assert!(row[column].starts_with(letter) && row[column].len() == 11, "{column}: {}", row[column]);
+        assert_eq!(row[column], planned[column]);
+    }
+    // Of bytes alone, 23 or 24 in a context of 16.
+    assert_eq!((row["stories_cut"].as_str(), row["tokens_cut"].as_str()), ("20", "150"));
+    // Each target is a byte.
+    let number = |column: &str| row[column].parse::<f64>().unwrap();
+    assert!((number("bits_per_byte") * std::f64::consts::LN_2 - number("eval_loss")).abs() < 1e-9);
+}
+
+#[test]
+fn steps_that_cannot_be_counted_are_said_at_once() {
+    let lab = Lab::new();
+    let began = Instant::now();
+    let of = |train: &str| {
+        format!("{}batch_tokens = 64\n{train}", config("synthetic", "stories = 40").replace("steps = 1\n", ""))
+    };
+    lab.write("epochs.toml", of("epochs = 999999999\n"));
+    let error = refuse(&lab, "epochs", &["epochs.toml"]);
+    assert!(error.contains("999999999 epochs of 39 stories have too many steps to count"), "{error}");
+    assert!(error.contains("epochs.toml:"), "{error}");
+    lab.write("steps.toml", of("steps = 999999999\n"));
+    assert_eq!(lab.plan("steps.toml")[0]["tokens"], "");
+    lab.expect(0, "plan steps.toml");
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
 }

@@ -47,11 +47,16 @@ impl<'a> Encoder<'a> {
     /// # Errors
     /// Where the tokenizer fails, or the text (for GPT-2's kind: a word of it) is too long for it.
     pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>, DataError> {
-        let by_word = self.added.as_ref().is_some_and(|added| !added.iter().any(|name| text.contains(name.as_str())));
-        match by_word.then(|| words(text)).flatten() {
+        match self.words(text) {
             Some(words) => self.encode_words(words, text.len()),
             None => self.encode_whole(text),
         }
+    }
+
+    /// The words of a text that may be encoded each alone, if it may.
+    fn words<'t>(&self, text: &'t str) -> Option<impl Iterator<Item = &'t str> + use<'t>> {
+        let by_word = self.added.as_ref().is_some_and(|added| !added.iter().any(|name| text.contains(name.as_str())));
+        by_word.then(|| words(text)).flatten()
     }
 
     fn encode_words<'t>(&self, words: impl Iterator<Item = &'t str>, length: usize) -> Result<Vec<u32>, DataError> {
@@ -77,23 +82,63 @@ impl<'a> Encoder<'a> {
     }
 
     fn encode_whole(&self, text: &str) -> Result<Vec<u32>, DataError> {
-        let Parsed { library, facts, most_text, .. } = self.parsed;
-        let cannot = |why: String| {
-            let beginning: String = text.chars().take(30).collect();
-            self.tokenizer.error(&format!("cannot encode the text that begins with {beginning:?}: {why}"))
-        };
-        if text.len() > *most_text {
-            let what = if self.added.is_some() { "without a space between words, it" } else { "it" };
-            return Err(cannot(format!(
-                "{what} has {} bytes; expected at most {most_text} at once, and {DIVIDE}",
-                text.len()
-            )));
-        }
-        let ids = guarded(|| Ok(library.encode_fast(text, false)?.get_ids().to_vec())).map_err(cannot)?;
+        let Parsed { library, facts, .. } = self.parsed;
+        self.check_length(text)?;
+        let ids = guarded(|| Ok(library.encode_fast(text, false)?.get_ids().to_vec()));
+        let ids = ids.map_err(|why| self.cannot(text, &why))?;
         match ids.iter().find(|id| **id as usize >= facts.size) {
-            Some(id) => Err(cannot(format!("it has the token {id}, which is not in the vocabulary"))),
+            Some(id) => Err(self.cannot(text, &format!("it has the token {id}, which is not in the vocabulary"))),
             None => Ok(ids),
         }
+    }
+
+    /// Where the text of each of its tokens ends, in bytes: what comes before is that of this token and those before it. A
+    /// character that is cut between tokens counts with the first of them.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub(crate) fn ends(&self, text: &str) -> Result<Vec<usize>, DataError> {
+        let mut ends = Vec::new();
+        match self.words(text) {
+            None => self.ends_of_whole(text, 0, &mut ends)?,
+            Some(words) => {
+                let mut start = 0;
+                for word in words {
+                    self.ends_of_whole(word, start, &mut ends)?;
+                    start += word.len();
+                }
+            }
+        }
+        // What a normalizer moves or leaves out has no place of its own.
+        let mut furthest = 0;
+        for end in &mut ends {
+            furthest = furthest.max(*end).min(text.len());
+            *end = furthest;
+        }
+        Ok(ends)
+    }
+
+    /// Appends where the tokens of a text end that begins at `start`.
+    fn ends_of_whole(&self, text: &str, start: usize, ends: &mut Vec<usize>) -> Result<(), DataError> {
+        self.check_length(text)?;
+        let encoding = guarded(|| self.parsed.library.encode(text, false)).map_err(|why| self.cannot(text, &why))?;
+        ends.extend(encoding.get_offsets().iter().map(|(_, end)| start + end));
+        Ok(())
+    }
+
+    fn check_length(&self, text: &str) -> Result<(), DataError> {
+        let most = self.parsed.most_text;
+        if text.len() <= most {
+            return Ok(());
+        }
+        let what = if self.added.is_some() { "without a space between words, it" } else { "it" };
+        let why = format!("{what} has {} bytes; expected at most {most} at once, and {DIVIDE}", text.len());
+        Err(self.cannot(text, &why))
+    }
+
+    fn cannot(&self, text: &str, why: &str) -> DataError {
+        let beginning: String = text.chars().take(30).collect();
+        self.tokenizer.error(&format!("cannot encode the text that begins with {beginning:?}: {why}"))
     }
 }
 
@@ -112,7 +157,22 @@ mod tests {
         for text in (0..50).map(|index| story(0, index)).chain(odd.map(str::to_owned)) {
             let expected = library.encode(text.as_str(), false).unwrap().get_ids().to_vec();
             assert_eq!(encoder.encode(&text).unwrap(), expected, "{text:?}");
+            let ends: Vec<usize> =
+                library.encode(text.as_str(), false).unwrap().get_offsets().iter().map(|(_, end)| *end).collect();
+            assert_eq!(encoder.ends(&text).unwrap(), ends, "{text:?}");
         }
+    }
+
+    /// Of bytes alone, each token ends a byte further, but for those of a longer character, which ends with its first.
+    #[test]
+    fn tokens_end_where_their_text_does() {
+        let json = super::super::train(257, std::iter::once(Ok("a".to_owned())), &NoProgress).unwrap();
+        let tokenizer = Tokenizer::new("test".to_owned(), json);
+        let ends = |text: &str| tokenizer.encoder().unwrap().ends(text).unwrap();
+        assert_eq!(ends("a bc"), [1, 2, 3, 4]);
+        assert_eq!(ends("aé日"), [1, 3, 3, 6, 6, 6]);
+        assert_eq!(ends("a<|endoftext|>b"), [1, 14, 15]);
+        assert_eq!(ends(""), [0; 0]);
     }
 
     #[test]

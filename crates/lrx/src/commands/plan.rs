@@ -82,6 +82,7 @@ pub(crate) fn record(run: &RunSpec, vocabulary: usize, corpus: Option<&Corpus>) 
     let model = &run.model;
     let (embedding, body) = (model.embedding_parameters(vocabulary), model.body_parameters());
     let steps = corpus.map(|corpus| run.train.length().steps(&sampler(run, corpus)));
+    let cut = corpus.map(|corpus| corpus.train.cut(model.context));
     RunRecord {
         run_id: run.run_id.clone().unwrap_or_default(),
         label: run.label.clone(),
@@ -98,7 +99,7 @@ pub(crate) fn record(run: &RunSpec, vocabulary: usize, corpus: Option<&Corpus>) 
         params_body: Some(body as u64),
         flops_per_token: Some(model.flops_per_token(vocabulary) as u64),
         stories: corpus.map(|corpus| corpus.train.len() as u64),
-        tokens: corpus.zip(steps).map(|(corpus, steps)| tokens(run, corpus, steps)),
+        tokens: corpus.zip(steps).and_then(|(corpus, steps)| tokens(run, corpus, steps)),
         steps: steps.map(|steps| steps as u64),
         configuration: run.configuration.clone(),
         optimizer: "adamw".to_owned(),
@@ -107,6 +108,11 @@ pub(crate) fn record(run: &RunSpec, vocabulary: usize, corpus: Option<&Corpus>) 
         warmup_steps: Some(run.train.warmup_steps as u64),
         batch: batch(run.train.batch_size()),
         context: Some(model.context as u64),
+        data: corpus.map(Corpus::data_hash).unwrap_or_default(),
+        vocabulary: corpus.map(|corpus| corpus.vocabulary.hash()).unwrap_or_default(),
+        eval_data: corpus.map(|corpus| corpus.eval_data(model.context)).unwrap_or_default(),
+        stories_cut: cut.map(|cut| cut.stories_cut),
+        tokens_cut: cut.map(|cut| cut.tokens_cut),
         ..RunRecord::default()
     }
 }
@@ -131,12 +137,15 @@ pub(crate) fn sampler(run: &RunSpec, corpus: &Corpus) -> Sampler {
     Sampler::new(corpus.train.clone(), config)
 }
 
-/// Targets in all steps of a run.
-fn tokens(run: &RunSpec, corpus: &Corpus, steps: usize) -> u64 {
+/// Targets in all steps of a run; none where it would take too long to count them.
+fn tokens(run: &RunSpec, corpus: &Corpus, steps: usize) -> Option<u64> {
     let sampler = sampler(run, corpus);
+    if !sampler.can_reach(steps) {
+        return None;
+    }
     let (epochs, rest) = sampler.position(steps);
     let begun = (steps - rest..steps).map(|step| sampler.batch(step).tokens() as u64);
-    epochs as u64 * sampler.targets_per_epoch() + begun.sum::<u64>()
+    (epochs as u64).checked_mul(sampler.targets_per_epoch())?.checked_add(begun.sum())
 }
 
 fn print_table(rows: &[(&RunSpec, RunRecord)]) {

@@ -68,11 +68,11 @@ pub(super) fn train_claimed<'a>(
     let end = match result {
         Ok((Outcome::Abandoned, _)) => return Ok(End::Abandoned),
         Ok((Outcome::Stopped, report)) => {
-            fill(&mut row, &report);
+            fill(&mut row, &report, task);
             End::Stopped { message: format!("stopped after step {} of {}", report.step, report.steps) }
         }
         Ok((Outcome::Diverged { step, what }, report)) => {
-            fill(&mut row, &report);
+            fill(&mut row, &report, task);
             row.status = Status::Diverged;
             row.note = format!("diverged at step {step}: {what}");
             End::Failed { message: row.note.clone(), note: row.note.clone() }
@@ -83,7 +83,7 @@ pub(super) fn train_claimed<'a>(
             End::Failed { message: format!("failed: {error}"), note: row.note.clone() }
         }
         Ok((Outcome::Finished, report)) => {
-            fill(&mut row, &report);
+            fill(&mut row, &report, task);
             row.status = Status::Finished;
             write_ranks(task, &model)?;
             seal(&folder, &row)?;
@@ -137,12 +137,13 @@ fn write_ranks(task: &Task, trained: &lrx_model::Model) -> Result<(), String> {
     write_csv_text(&task.folder().join(RANKS_FILE), &rows)
 }
 
-fn fill(row: &mut RunRecord, report: &Report) {
+fn fill(row: &mut RunRecord, report: &Report, task: &Task) {
     let milli = |value: f64| (value * 1e3).round() / 1e3;
     row.tokens = Some(report.tokens);
     row.steps = Some(report.step as u64);
     row.train_loss = report.train_loss;
     row.eval_loss = report.eval_loss;
+    row.bits_per_byte = report.eval_loss.and_then(|loss| task.corpus.valid.bits_per_byte(task.model.context, loss));
     row.tokens_per_second = Some(milli(report.tokens_per_second));
     row.wall_seconds = Some(milli(report.wall_seconds));
     row.peak_rss_mb = report.peak_rss_mb.map(milli);
