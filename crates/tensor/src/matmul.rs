@@ -52,7 +52,7 @@ impl<'a> MatRef<'a> {
 
     /// Some of the rows.
     fn some_rows(self, rows: Range<usize>) -> Self {
-        assert!(rows.start < rows.end && rows.end <= self.rows, "rows {rows:?} of {}", self.rows);
+        assert!(rows.start <= rows.end && rows.end <= self.rows, "rows {rows:?} of {}", self.rows);
         let start = if self.columns == 0 { 0 } else { rows.start * self.row_stride };
         Self { data: &self.data[start..], rows: rows.len(), ..self }
     }
@@ -149,8 +149,7 @@ pub enum Threads {
 
 /// Multiply-adds below which a second thread costs more than it brings: some ten microseconds of work.
 const WORTH_SPLITTING: usize = 1 << 20;
-/// Rows, or columns, that a thread gets at least. With more than 64, `gemm` cuts the inner dimension of a part as it
-/// cuts that of the whole, so that parts give the same bits.
+/// Rows, or columns, that a thread gets at least.
 const PART_AT_LEAST: usize = 96;
 /// Rows, or columns, that a part has at most: its packed copy stays in the cache, and threads that are slowed down by
 /// others on the machine get fewer parts.
@@ -158,11 +157,30 @@ const PART_AT_MOST: usize = 2048;
 /// Parts begin at multiples of it: whole tiles of `gemm`'s kernels (6 or 4 rows by 64 or 24 columns).
 const ROW_UNIT: usize = 12;
 const COLUMN_UNIT: usize = 64;
+/// The inner dimension of what `gemm` is asked for at most. It would cut a longer one itself, in one way where the result is
+/// small and in another where it is large, which may depend on the processor's caches, too.
+const DEPTH: usize = 512;
+/// Results at most so wide, or so high, may be computed in ways of their own by `gemm`: a single row or column, and at most
+/// [`FEW`] numbers.
+const NARROW: usize = 4;
+/// Multiply-adds of a part of such a result.
+const PART_OF_NARROW: usize = 1 << 18;
+/// Numbers of a result up to which `gemm` may add up the products of each in parallel.
+const FEW: usize = 256;
+
+/// A part of a result that is not narrow is at least a `COLUMN_UNIT` long, wherever it begins, and of more than a few numbers.
+const _: () = assert!(PART_AT_LEAST >= COLUMN_UNIT + ROW_UNIT && (NARROW + 1) * COLUMN_UNIT > FEW);
 
 /// `c = a · b`, or `c += a · b` when `add` is true.
 ///
 /// With several threads each computes a part of the rows or of the columns of c, whichever are more, by itself: it packs
 /// what it needs into its own cache, and nobody waits for anybody else's packing, as they do in `gemm`'s own division.
+///
+/// The bits do not depend on the number of threads:
+/// - a narrow result ([`NARROW`]) is divided by its shape alone;
+/// - of any other, each number is computed alike in whatever part it is: the products of at most [`DEPTH`] terms are added
+///   up in their order, and these sums in theirs. (`gemm` has ways of its own for few numbers, and for a row or a column;
+///   a part is never so small.)
 ///
 /// # Panics
 /// When the shapes do not fit.
@@ -182,8 +200,15 @@ pub fn matmul(c: MatMut<'_>, add: bool, a: MatRef<'_>, b: MatRef<'_>, threads: T
     };
     let by_rows = m >= n;
     let (len, unit) = if by_rows { (m, ROW_UNIT) } else { (n, COLUMN_UNIT) };
-    // One thread, too, computes large products in parts: they fit its cache.
-    let parts = if m * n * k < WORTH_SPLITTING { 1 } else { threads.min(len / PART_AT_LEAST).max(len / PART_AT_MOST) };
+    let work = m * n * k;
+    let parts = if work < WORTH_SPLITTING {
+        1
+    } else if m.min(n) <= NARROW {
+        (work / PART_OF_NARROW).min(len / PART_AT_LEAST)
+    } else {
+        // One thread, too, computes large products in parts: they fit its cache.
+        threads.min(len / PART_AT_LEAST).max(len / PART_AT_MOST)
+    };
     if parts <= 1 {
         return multiply(c, add, a, b);
     }
@@ -207,7 +232,22 @@ pub fn matmul(c: MatMut<'_>, add: bool, a: MatRef<'_>, b: MatRef<'_>, threads: T
 }
 
 /// The product on the calling thread.
-fn multiply(c: MatMut<'_>, add: bool, a: MatRef<'_>, b: MatRef<'_>) {
+fn multiply(mut c: MatMut<'_>, add: bool, a: MatRef<'_>, b: MatRef<'_>) {
+    let depth = a.columns;
+    let piece = depth.div_ceil(depth.div_ceil(DEPTH).max(1));
+    let mut begin = 0;
+    loop {
+        let inner = begin..depth.min(begin + piece);
+        begin = inner.end;
+        multiply_piece(&mut c, add || inner.start > 0, a.t().some_rows(inner.clone()).t(), b.some_rows(inner));
+        if begin == depth {
+            return;
+        }
+    }
+}
+
+/// The product of few enough columns of a for `gemm` to add up in their order.
+fn multiply_piece(c: &mut MatMut<'_>, add: bool, a: MatRef<'_>, b: MatRef<'_>) {
     // SAFETY: the three views were checked against their slices when they were made (`new`, `block`; `t`, `some_rows` and the
     // splits keep within the same elements), shapes were compared in `matmul`, `c` is the only view of its elements, and
     // they do not overlap one another.

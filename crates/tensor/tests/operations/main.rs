@@ -20,3 +20,4 @@ mod sgd;
 mod sparse_linear;
 mod tape;
 mod threads;
+mod threads_any_shape;

@@ -1,23 +1,33 @@
 //! Results are bit-identical whatever the number of threads, for sizes of many blocks and tiles.
 
+use std::sync::LazyLock;
+
 use lrx_tensor::ops::{self, AttentionShape, Nonlinearity};
 use lrx_tensor::{MatMut, MatRef, Parameter, Threads, adamw, dims, matmul, muon, sgd, values};
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::common::{Outcome, computed, computed_loss, indices, input, offsets};
 
-/// Runs `f` on 1, 2, 3 and 8 threads. Numbers are compared as bits, so that −0 and NaN count.
-fn assert_same_on_any_threads(f: impl Fn() -> Outcome<f32> + Sync) {
-    let on = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+/// Pools of threads that results are compared on.
+static POOLS: LazyLock<Vec<ThreadPool>> = LazyLock::new(|| {
+    let pool = |threads| ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+    [1, 2, 3, 5, 8, 16].map(pool).into()
+});
+
+/// Runs `f` on 1, 2, 3, 5, 8 and 16 threads. Numbers are compared as bits, so that −0 and NaN count.
+#[track_caller]
+pub fn assert_same_on_any_threads(f: impl Fn() -> Outcome<f32> + Sync) {
+    let on = |pool: &ThreadPool| {
         let Outcome { value, gradients } = pool.install(|| {
-            assert_eq!(rayon::current_num_threads(), threads);
+            assert_eq!(rayon::current_num_threads(), pool.current_num_threads());
             f()
         });
         std::iter::once(value).chain(gradients).map(|x| x.into_iter().map(f32::to_bits).collect()).collect()
     };
-    let one: Vec<Vec<u32>> = on(1);
-    for threads in [2, 3, 8] {
-        for (i, (other, one)) in on(threads).iter().zip(&one).enumerate() {
+    let one: Vec<Vec<u32>> = on(&POOLS[0]);
+    for pool in &POOLS[1..] {
+        let threads = pool.current_num_threads();
+        for (i, (other, one)) in on(pool).iter().zip(&one).enumerate() {
             assert_eq!(other.len(), one.len());
             let differing = other.iter().zip(one).filter(|(other, one)| other != one).count();
             assert_eq!(differing, 0, "{differing} numbers of result {i} differ on {threads} threads");
