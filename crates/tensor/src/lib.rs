@@ -10,12 +10,20 @@
 //!
 //! A batch is *ragged*: its stories' tokens stand end to end, one row each, and [`Offsets`] tells where a story begins.
 //!
-//! Every operation gives bit-identical results whatever the number of threads: sums are taken over pieces whose size does
-//! not depend on the threads, in their order.
+//! # The same bits
+//!
+//! Every operation gives bit-identical results whatever the number of threads, and whatever the processor's caches: sums are
+//! taken over pieces whose size follows from the shapes, in their order.
+//!
+//! Another processor gives the same bits if it computes with the same [`arithmetic`], with the same program and the same
+//! mathematics library of the system (logarithms, powers, sines). It may give others if it does not: AVX-512, AVX2 and
+//! processors without either add up narrow products in other orders. What dfdx computes ([`ops::with_dfdx`]) follows rules
+//! of its own; the threads change none of its bits, but the caches may.
 
 mod activation;
 pub mod adamw;
 pub mod allocator;
+mod arithmetic;
 mod buffer;
 mod gradients;
 pub mod limits;
@@ -31,6 +39,7 @@ mod tape;
 use std::rc::Rc;
 
 pub use activation::{Activation, ActivationId, Node, Scalar, activation};
+pub use arithmetic::arithmetic;
 pub use dfdx;
 pub use gradients::ActivationGradients;
 pub use matmul::{MatMut, MatRef, Threads, matmul};

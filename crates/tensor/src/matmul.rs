@@ -177,8 +177,8 @@ const _: () = assert!(PART_AT_LEAST >= COLUMN_UNIT + ROW_UNIT && (NARROW + 1) * 
 /// what it needs into its own cache, and nobody waits for anybody else's packing, as they do in `gemm`'s own division.
 ///
 /// The bits do not depend on the number of threads:
-/// - a narrow result ([`NARROW`]) is divided by its shape alone;
-/// - of any other, each number is computed alike in whatever part it is: the products of at most [`DEPTH`] terms are added
+/// - a result of at most four rows or columns is divided by its shape alone;
+/// - of any other, each number is computed alike in whatever part it is: at most 512 products are added
 ///   up in their order, and these sums in theirs. (`gemm` has ways of its own for few numbers, and for a row or a column;
 ///   a part is never so small.)
 ///
