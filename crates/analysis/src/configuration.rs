@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use lrx_records::{Cell, RunRecord};
 
-use crate::plot::Family;
 use crate::settings::SETTINGS;
 use crate::stats;
 
@@ -56,11 +55,6 @@ impl Configuration {
     /// Mean over the runs that have a value; `None` if none has.
     pub fn mean_of(&self, value: impl Fn(&RunRecord) -> Option<f64>) -> Option<f64> {
         stats::mean(&self.runs.iter().filter_map(value).filter(|v| v.is_finite()).collect::<Vec<_>>())
-    }
-
-    /// Its family in plots: [`Family::Full`] if all is dense, else that of the label.
-    pub fn family(&self) -> Family {
-        if self.is_dense() { Family::Full } else { Family::of_label(self.label()) }
     }
 
     /// Whether attention and MLP are both `dense`; where the kinds are not recorded, whether the label starts with

@@ -40,15 +40,23 @@ pub(crate) fn percent_change(from: u64, to: u64) -> Option<String> {
     Some(format!("{} %", signed(percent, if percent.abs() < 9.95 { 1 } else { 0 })))
 }
 
-/// A duration in two units at most: `45 s`, `36.3 min`, `2 h 05 min`, `3 d 04 h`.
-pub(crate) fn duration(seconds: f64) -> String {
-    let whole = |unit: f64| (seconds / unit).round() as u64;
-    match seconds {
-        s if s < 9.95 => format!("{s:.1} s"),
-        s if s < 59.5 => format!("{s:.0} s"),
-        s if s < 3597.0 => format!("{:.1} min", s / 60.0),
-        s if s < 86_370.0 => format!("{} h {:02} min", whole(60.0) / 60, whole(60.0) % 60),
-        _ => format!("{} d {:02} h", whole(3600.0) / 24, whole(3600.0) % 24),
+/// The unit of all durations in a table or plot.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct TimeUnit {
+    /// `minutes`
+    pub(crate) name: &'static str,
+    /// Its length.
+    pub(crate) seconds: f64,
+}
+
+impl TimeUnit {
+    /// The one in which the longest is a handy number.
+    pub(crate) fn of(longest: f64) -> Self {
+        match longest {
+            longest if longest < 180.0 => Self { name: "seconds", seconds: 1.0 },
+            longest if longest < 5.0 * 3600.0 => Self { name: "minutes", seconds: 60.0 },
+            _ => Self { name: "hours", seconds: 3600.0 },
+        }
     }
 }
 
@@ -92,9 +100,9 @@ mod tests {
     }
 
     #[test]
-    fn durations_carry_into_the_next_unit() {
-        let texts = [0.25, 9.97, 59.6, 3599.0, 7259.0, 86_399.0, 270_000.0].map(duration);
-        assert_eq!(texts, ["0.2 s", "10 s", "1.0 min", "1 h 00 min", "2 h 01 min", "1 d 00 h", "3 d 03 h"]);
+    fn the_longest_time_gives_the_unit_of_all() {
+        let units = [0.0, 179.0, 181.0, 17_999.0, 1e6].map(|longest| TimeUnit::of(longest).name);
+        assert_eq!(units, ["seconds", "seconds", "minutes", "minutes", "hours"]);
     }
 
     #[test]

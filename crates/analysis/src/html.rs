@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::plot::{DARK_STYLE, Plot};
+use crate::plot::{Plot, dark_style};
 use crate::prose::{NAME_BEGIN, NAME_END, findings};
 use crate::table::{Align, Column, Table};
 use crate::tables::{TWINS_NOTE, notes, page_table, twins_table, unfinished_table};
@@ -25,7 +25,8 @@ pub(crate) fn page(sections: &[Section]) -> String {
     let mut html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
-         <style>\n{STYLE}{DARK_STYLE}\n</style>\n</head>\n<body>\n<main>\n"
+         <style>\n{STYLE}{}\n</style>\n</head>\n<body>\n<main>\n",
+        dark_style()
     );
     html += &format!("<h1>{title}</h1>\n");
     if sections.len() > 1 {
@@ -48,8 +49,7 @@ pub(crate) fn page(sections: &[Section]) -> String {
 fn push_section(html: &mut String, Section { summary, plots }: &Section, level: &str) {
     let heading = |text: &str| format!("<{level} class=\"part\">{text}</{level}>\n");
     for paragraph in findings(summary) {
-        let text = escape(&paragraph).replace(NAME_BEGIN, "<span class=\"name\">").replace(NAME_END, "</span>");
-        *html += &format!("<p class=\"lead\">{text}</p>\n");
+        *html += &format!("<p class=\"lead\">{}</p>\n", with_whole_names(&paragraph));
     }
     if !summary.rows.is_empty() {
         push_table(html, &page_table(summary));
@@ -75,6 +75,22 @@ fn push_section(html: &mut String, Section { summary, plots }: &Section, level: 
         );
     }
 }
+
+/// No line breaks within a name, unless it would not fit on one.
+fn with_whole_names(paragraph: &str) -> String {
+    let mut pieces = paragraph.split(NAME_BEGIN);
+    let mut html = escape(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        let (name, rest) = piece.split_once(NAME_END).unwrap_or((piece, ""));
+        let is_short = name.chars().count() <= SHORT_NAME;
+        let (before, after) = if is_short { ("<span class=\"name\">", "</span>") } else { ("", "") };
+        html += &format!("{before}{}{after}{}", escape(name), escape(rest));
+    }
+    html
+}
+
+/// Characters of a name that fits on a line of a telephone.
+const SHORT_NAME: usize = 32;
 
 fn push_table(html: &mut String, table: &Table) {
     let class = |column: &Column| if column.align == Align::Right { " class=\"right\"" } else { "" };

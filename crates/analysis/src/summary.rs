@@ -2,6 +2,7 @@
 
 use lrx_records::RunRecord;
 
+use crate::format::TimeUnit;
 use crate::ties::ties;
 use crate::{Comparison, Configuration, Error, Experiment, Frontier, Part, Verdict, compare, stats};
 
@@ -67,6 +68,15 @@ impl<'a> Summary<'a> {
         let absent = absent(experiment);
         let (title, part) = (experiment.title(), experiment.part.as_ref());
         Ok(Self { experiment: &experiment.name, title, part, baseline, rows, frontier, unfinished, absent })
+    }
+}
+
+impl Summary<'_> {
+    /// The unit of all durations.
+    pub(crate) fn time_unit(&self) -> TimeUnit {
+        let finished = self.rows.iter().filter_map(|row| row.wall_seconds);
+        let all = finished.chain(self.unfinished.iter().filter_map(|run| run.wall_seconds));
+        TimeUnit::of(all.fold(0.0, f64::max))
     }
 }
 

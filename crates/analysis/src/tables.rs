@@ -3,7 +3,7 @@
 use lrx_records::RunRecord;
 
 use crate::compare::Method;
-use crate::format::{duration, percent_change, signed, thousands, three_digits};
+use crate::format::{percent_change, signed, thousands, three_digits};
 use crate::prose::list;
 use crate::settings::{SETTINGS, Setting};
 use crate::table::{Align, Column, Table};
@@ -49,6 +49,8 @@ pub(crate) fn cost_table(summary: &Summary) -> Table {
     };
     let count =
         |value: fn(&RunRecord) -> Option<u64>| move |row: &SummaryRow| value(row.configuration.first()).map(thousands);
+    let unit = summary.time_unit();
+    let time = |seconds: Option<f64>| Some(three_digits(seconds? / unit.seconds));
     let sizes = [
         Column::new("parameters,\ntotal", Align::Right, each(summary, count(|run| run.params))),
         Column::new("change", Align::Right, each(summary, change(|run| run.params))),
@@ -60,7 +62,7 @@ pub(crate) fn cost_table(summary: &Summary) -> Table {
             each(summary, |row| Some(three_digits(row.flops_per_token? as f64 / 1e6))),
         ),
         Column::new("tokens/s", Align::Right, each(summary, |row| Some(three_digits(row.tokens_per_second?)))),
-        Column::new("time", Align::Right, each(summary, |row| Some(duration(row.wall_seconds?)))),
+        Column::new(&format!("time,\n{}", unit.name), Align::Right, each(summary, |row| time(row.wall_seconds))),
     ];
     let names = Column::new("configuration", Align::Left, each(summary, |row| Some(name(row))));
     Table::new(std::iter::once(names).chain(settings(summary)).chain(sizes))
@@ -71,9 +73,10 @@ fn settings(summary: &Summary) -> Vec<Column> {
     let column = |setting: &Setting| {
         let cells: Vec<String> = summary.rows.iter().map(|row| (setting.value)(row.configuration.first())).collect();
         let differs = cells.iter().any(|cell| *cell != cells[0]);
+        // What is as in the baseline need not be told.
+        let usual = summary.baseline.map(|baseline| (setting.value)(baseline.first()));
         let told = |(row, cell): (&SummaryRow, &String)| {
-            let is_baseline = row.verdict == Some(Verdict::Baseline);
-            is_baseline || cell.is_empty() || row.configuration.name.contains(cell.as_str())
+            cell.is_empty() || usual.as_ref() == Some(cell) || row.configuration.name.contains(cell.as_str())
         };
         let all_told = summary.rows.iter().zip(&cells).all(told);
         (differs && !all_told).then(|| Column::new(setting.name, Align::Right, cells))
@@ -96,6 +99,9 @@ pub(crate) fn unfinished_table(summary: &Summary) -> Table {
     let each = |cell: fn(&RunRecord) -> Option<String>| {
         summary.unfinished.iter().map(move |run| cell(run).unwrap_or_default())
     };
+    let unit = summary.time_unit();
+    let time = |run: &RunRecord| Some(three_digits(run.wall_seconds? / unit.seconds));
+    let times = summary.unfinished.iter().map(|run| time(run).unwrap_or_default());
     let loss = |run: &RunRecord| run.eval_loss.map(|loss| format!("{loss:.3}"));
     Table::new([
         Column::new("configuration", Align::Left, each(|run| Some(run.label.clone()))),
@@ -104,7 +110,7 @@ pub(crate) fn unfinished_table(summary: &Summary) -> Table {
         Column::new("steps", Align::Right, each(|run| Some(thousands(run.steps?)))),
         Column::new("train loss", Align::Right, each(|run| Some(format!("{:.3}", run.train_loss?)))),
         Column::new("eval loss", Align::Right, each(loss)),
-        Column::new("time", Align::Right, each(|run| Some(duration(run.wall_seconds?)))),
+        Column::new(&format!("time,\n{}", unit.name), Align::Right, times),
         Column::new("run", Align::Left, each(|run| Some(run.run_id.clone()))),
     ])
 }

@@ -173,7 +173,7 @@ fn tables_show_what_was_swept_where_names_do_not() {
     let rows = [
         "a,fast,0,dense,dense,3.0,h1,0.002,0,linear",
         "b,slow,0,dense,dense,3.2,h2,0.001,0,linear",
-        "c,warm 48,0,dense,dense,3.1,h3,0.001,48,linear",
+        "c,warm,0,dense,dense,3.1,h3,0.001,48,linear",
     ];
     let experiment = &parts(header, &rows)[0];
     let text = text_table(&Summary::new(experiment, None).unwrap());
@@ -185,6 +185,6 @@ fn tables_show_what_was_swept_where_names_do_not() {
     assert_eq!(table[0], ["configuration", "learning rate", "warm-up"], "{text}");
     assert_eq!(
         [&table[2], &table[3], &table[4]],
-        [&["fast", "0.002", "0"], &["warm 48", "0.001", "48"], &["slow", "0.001", "0"]]
+        [&["fast", "0.002", "0"], &["warm", "0.001", "48"], &["slow", "0.001", "0"]]
     );
 }

@@ -250,3 +250,24 @@ fn a_line_joins_only_what_differs_in_size() {
     found.sort_by_key(|line| line[0].clone());
     assert_eq!(found, expected);
 }
+
+#[test]
+fn two_points_of_a_curve_are_not_joined() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "a", &rows("a", 0, [3.0, 3.2, 3.6, 3.05, 3.0, 3.5]));
+    let curve = |steps: &[u64]| {
+        let row = |step: &u64| {
+            let loss = 4.0 - *step as f64 / 100.0;
+            format!("a-base-0,{step},train,{loss}\na-base-0,{step},eval,{loss}\n")
+        };
+        let rows: String = steps.iter().map(row).collect();
+        fs::write(folder.path().join("a/curves.csv"), format!("run_id,step,split,loss\n{rows}")).unwrap();
+        let experiment = one(&folder.path().join("a"));
+        let plots = lrx_analysis::plot::plots(&experiment, &Summary::new(&experiment, None).unwrap());
+        let plot = plots.into_iter().find(|plot| plot.name == "curves-by-step").unwrap();
+        // Those of the axes are thinner or grey; the leader to the name has three points.
+        (plot.svg.matches("stroke-width=\"2\"").count(), plot.caption.contains("not joined"))
+    };
+    assert_eq!(curve(&[10, 20]), (0, true));
+    assert_eq!(curve(&[10, 20, 30]), (1, false));
+}

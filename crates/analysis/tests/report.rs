@@ -51,16 +51,17 @@ FullSA-FullMLP-4L     2  3.250 ± 0.071                             baseline  a
 Losses are mean nats per target token. Intervals: Student's t with the spread of both sides pooled.
 Two configurations that share a letter under ties cannot be told apart (each pair at 95 %).
 
-                   parameters,          parameters,           MFLOP
-configuration            total  change         body  change  /token  tokens/s     time
+                   parameters,          parameters,           MFLOP              time,
+configuration            total  change         body  change  /token  tokens/s  seconds
 ─────────────────  ───────────  ──────  ───────────  ──────  ──────  ────────  ───────
-FullSA-FullMLP-4L   27,179,136            7,094,016            54.0     2,100  1.6 min
-<Med> & \"co\"        20,810,880   −23 %      725,760   −90 %    41.0     3,000  1.0 min
+FullSA-FullMLP-4L   27,179,136            7,094,016            54.0     2,100     95.0
+<Med> & \"co\"        20,810,880   −23 %      725,760   −90 %    41.0     3,000     60.0
 
 Not counted above:
-configuration     seed  status   steps  train loss  time  run
-────────────────  ────  ───────  ─────  ──────────  ────  ───
-DecSA-FullMLP-4L     0  running     40       4.250  30 s  x0
+                                                      time,
+configuration     seed  status   steps  train loss  seconds  run
+────────────────  ────  ───────  ─────  ──────────  ───────  ───
+DecSA-FullMLP-4L     0  running     40       4.250     30.0  x0
 ";
     assert_eq!(text, expected);
 }
@@ -198,4 +199,35 @@ fn nothing_finished_makes_a_small_report() {
     assert!(made.text.contains("no finished runs yet"));
     let page = fs::read_to_string(&made.files[0]).unwrap();
     assert!(page.contains("no finished run yet") && page.contains("Runs that are not counted"));
+}
+
+#[test]
+fn a_long_name_may_break_and_a_plot_says_that_it_is_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = "a name that nobody can read in one line of a telephone";
+    let rows = format!("label,attention,mlp,params,eval_loss\nshort,dense,dense,9,3.5\n{long},low-rank,dense,7,3.6\n");
+    fs::write(dir.path().join("runs.csv"), format!("{rows}short,dense,dense,9,3.51\n")).unwrap();
+    let made = report(&[dir.path().to_owned()], &ReportOptions::default()).unwrap();
+    let page = fs::read_to_string(&made.files[0]).unwrap();
+    assert!(page.contains("<span class=\"name\">short</span>"));
+    assert!(page.contains(long) && !page.contains(&format!("<span class=\"name\">{long}")));
+    assert!(page.contains("figcaption::before") && page.contains("scrolls sideways"));
+}
+
+#[test]
+fn prose_does_not_contradict_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    // Two others, one as good as the baseline and one worse: they differ from each other.
+    let row = |label: &str, kind: &str, losses: [f64; 3]| -> String {
+        let row = |(seed, loss): (usize, &f64)| format!("{label},{seed},{kind},dense,9,{loss}\n");
+        losses.iter().enumerate().map(row).collect()
+    };
+    let rows = row("full", "dense", [3.0, 3.01, 3.02])
+        + &row("same", "low-rank", [3.0, 3.01, 3.03])
+        + &row("worse", "monarch", [3.5, 3.51, 3.52]);
+    fs::write(dir.path().join("runs.csv"), format!("label,seed,attention,mlp,params,eval_loss\n{rows}")).unwrap();
+    let made = report(&[dir.path().to_owned()], &ReportOptions::default()).unwrap();
+    let page = fs::read_to_string(&made.files[0]).unwrap();
+    assert!(page.contains("is not distinguishable from the baseline"));
+    assert!(page.contains("Leaving the baseline aside, they can all be told apart from each other."), "{page}");
 }

@@ -3,6 +3,7 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use super::palette::INKS;
 use super::scale::Scale;
 use crate::format::signed_thousands;
 
@@ -25,13 +26,17 @@ pub(super) const MUTED: RGBColor = RGBColor(0x57, 0x60, 0x6A);
 /// Colour of the grid.
 const GRID: RGBColor = RGBColor(0xD8, 0xDE, 0xE4);
 
-/// The inks above for a dark background, found by their value, as the SVG has no other handle.
-pub(super) const DARK_STYLE: &str = "@media (prefers-color-scheme: dark) {\n\
-    [fill=\"#24292F\"] { fill: #e6edf3 } [stroke=\"#24292F\"] { stroke: #e6edf3 }\n\
-    [fill=\"#57606A\"] { fill: #a9b3be } [stroke=\"#57606A\"] { stroke: #a9b3be }\n\
-    [fill=\"#D8DEE4\"] { fill: #30363d } [stroke=\"#D8DEE4\"] { stroke: #30363d }\n\
-    [fill=\"#0072B2\"] { fill: #3d9fe0 } [stroke=\"#0072B2\"] { stroke: #3d9fe0 }\n\
-    .background { fill: #0d1117 }\n}";
+/// The inks above, and those of the palette, for a dark background, found by their value, as the SVG has no other handle.
+pub(super) fn dark_style() -> String {
+    let colours: String = INKS.iter().map(|ink| ink.dark_rule()).collect();
+    format!(
+        "@media (prefers-color-scheme: dark) {{\n\
+         [fill=\"#24292F\"] {{ fill: #e6edf3 }} [stroke=\"#24292F\"] {{ stroke: #e6edf3 }}\n\
+         [fill=\"#57606A\"] {{ fill: #a9b3be }} [stroke=\"#57606A\"] {{ stroke: #a9b3be }}\n\
+         [fill=\"#D8DEE4\"] {{ fill: #30363d }} [stroke=\"#D8DEE4\"] {{ stroke: #30363d }}\n\
+         {colours}.background {{ fill: #0d1117 }}\n}}"
+    )
+}
 
 const FONT: &str = "system-ui, Helvetica, Arial, sans-serif";
 /// Font size of labels, in pixels.
@@ -315,5 +320,5 @@ pub(super) fn with_background(svg: &str) -> String {
     let Some(end) = svg.find('>') else { return svg.to_owned() };
     let (head, body) = svg.split_at(end + 1);
     let background = "<rect class=\"background\" width=\"100%\" height=\"100%\" fill=\"#FFFFFF\"/>";
-    format!("{head}\n<style>{DARK_STYLE}</style>\n{background}{body}")
+    format!("{head}\n<style>{}</style>\n{background}{body}", dark_style())
 }

@@ -7,10 +7,11 @@ use plotters::style::text_anchor::HPos;
 
 use lrx_records::{CurveRow, Split};
 
-use super::canvas::{self, Area, Axis, Chart, DRAWS, Key};
-use super::family::line_keys;
-use super::{Family, Plot};
-use crate::{Configuration, Experiment};
+use super::Plot;
+use super::canvas::{self, Area, Axis, Chart, DRAWS};
+use super::styles::{Look, Styles};
+use crate::Experiment;
+use crate::format::TimeUnit;
 
 /// Points of a training curve in the plot; more would not be seen.
 const TRAIN_POINTS: usize = 250;
@@ -21,13 +22,12 @@ const CUT: f64 = 0.15;
 const NAME_SCALE: f64 = 0.92;
 /// Pixels between the plot and the names of the curves.
 const NAME_OFFSET: i32 = 38;
-/// Room for these names at most, in pixels.
-const NAMES_AT_MOST: f64 = 320.0;
+/// Points that are joined by a line, at least: two would be joined by whatever lies between them.
+const A_LINE: usize = 3;
 
 /// The curves of one configuration, the mean over its seeds, or those of one run that is not finished.
-struct Curves {
-    name: String,
-    family: Family,
+struct Curves<'a> {
+    look: &'a Look,
     /// (x, loss), by rising x.
     train: Vec<(f64, f64)>,
     eval: Vec<(f64, f64)>,
@@ -37,87 +37,98 @@ struct Curves {
 struct Measure {
     name: &'static str,
     title: &'static str,
-    axis: &'static str,
+    axis: String,
+    /// The value of one unit on the axis.
+    unit: f64,
     value: fn(&CurveRow) -> Option<f64>,
 }
 
-const MEASURES: [Measure; 3] = [
-    Measure {
-        name: "curves-by-step",
-        title: "Loss over the training, by step",
-        axis: "optimizer steps",
-        value: |row| Some(row.step as f64),
-    },
-    Measure {
-        name: "curves-by-tokens",
-        title: "Loss over the training, by tokens",
-        axis: "target tokens trained on, thousands",
-        value: |row| Some(row.tokens? as f64 / 1e3),
-    },
-    Measure {
-        name: "curves-by-time",
-        title: "Loss over the training, by time",
-        axis: "training time, minutes",
-        value: |row| Some(row.elapsed_seconds? / 60.0),
-    },
-];
-
-/// One plot for each measure that the rows hold.
-pub(super) fn plots(experiment: &Experiment, baseline: Option<&Configuration>) -> Vec<Plot> {
-    MEASURES.iter().filter_map(|measure| plot(experiment, baseline, measure)).collect()
+fn measures(time: TimeUnit) -> [Measure; 3] {
+    [
+        Measure {
+            name: "curves-by-step",
+            title: "Loss over the training, by step",
+            axis: "optimizer steps".to_owned(),
+            unit: 1.0,
+            value: |row| Some(row.step as f64),
+        },
+        Measure {
+            name: "curves-by-tokens",
+            title: "Loss over the training, by tokens",
+            axis: "target tokens trained on, thousands".to_owned(),
+            unit: 1e3,
+            value: |row| Some(row.tokens? as f64),
+        },
+        Measure {
+            name: "curves-by-time",
+            title: "Loss over the training, by time",
+            axis: format!("training time, {}", time.name),
+            unit: time.seconds,
+            value: |row| row.elapsed_seconds,
+        },
+    ]
 }
 
-fn plot(experiment: &Experiment, baseline: Option<&Configuration>, measure: &Measure) -> Option<Plot> {
-    let curves = collect(experiment, baseline, measure.value);
+/// One plot for each measure that the rows hold.
+pub(super) fn plots(experiment: &Experiment, styles: &Styles, time: TimeUnit) -> Vec<Plot> {
+    measures(time).iter().filter_map(|measure| plot(experiment, styles, measure)).collect()
+}
+
+fn plot(experiment: &Experiment, styles: &Styles, measure: &Measure) -> Option<Plot> {
+    let curves = collect(experiment, styles, measure);
     let all = || curves.iter().flat_map(|one| one.train.iter().chain(&one.eval));
     let shown = curves.iter().flat_map(|one| {
         let points = || one.train.iter().chain(&one.eval);
         let last = points().map(|point| point.0).fold(0.0, f64::max);
         points().filter(move |point| point.0 >= CUT * last)
     });
-    let x = Axis::around(measure.axis.to_owned(), all().map(|point| point.0), 0.0)?;
+    let x = Axis::around(measure.axis.clone(), all().map(|point| point.0), 0.0)?;
     let y = Axis::around("loss, nats per target token".to_owned(), shown.map(|point| point.1), 0.05)?;
-    let keys = line_keys(curves.iter().map(|one| (one.family, one.name.as_str())));
-    let widest = curves.iter().map(|one| canvas::text_width(&one.name) * NAME_SCALE).fold(0.0, f64::max);
-    let right = NAME_OFFSET + widest.min(NAMES_AT_MOST) as i32;
-    let svg = canvas::draw(&x, &y, (canvas::HEIGHT, right), &[], |root, chart| {
-        for (curve, key) in curves.iter().zip(&keys) {
-            draw_curve(root, chart, curve, key, y.scale.high);
+    let widest = curves.iter().map(|one| canvas::text_width(one.look.name()) * NAME_SCALE).fold(0.0, f64::max);
+    let right = NAME_OFFSET + widest as i32;
+    // As high as the names take.
+    let height = canvas::HEIGHT.max((curves.len() as f64 * canvas::TEXT_HEIGHT) as u32 + 80);
+    let svg = canvas::draw(&x, &y, (height, right), &[], |root, chart| {
+        for curve in &curves {
+            draw_curve(root, chart, curve, y.scale.high);
         }
-        draw_names(root, chart, &curves, &keys, y.scale.high);
+        draw_names(root, chart, &curves, y.scale.high);
     });
-    let caption = "Strong lines with markers are evaluation losses, faint ones training losses, lightly smoothed; each is the \
-                   mean over the seeds. The losses of the first steps lie above the plot.";
-    Some(Plot { name: measure.name, title: measure.title.to_owned(), caption: caption.to_owned(), svg })
+    let mut caption =
+        "Strong lines with markers are evaluation losses, faint ones training losses, lightly smoothed; each is the \
+                       mean over the seeds."
+            .to_owned();
+    if all().any(|point| point.1 > y.scale.high) {
+        caption += " The losses of the first steps lie above the plot.";
+    }
+    if curves.iter().any(|one| [&one.train, &one.eval].iter().any(|points| (1..A_LINE).contains(&points.len()))) {
+        caption += " One or two points are not joined.";
+    }
+    Some(Plot { name: measure.name, title: measure.title.to_owned(), caption, svg })
 }
 
-fn collect(
-    experiment: &Experiment,
-    baseline: Option<&Configuration>,
-    value: fn(&CurveRow) -> Option<f64>,
-) -> Vec<Curves> {
+fn collect<'a>(experiment: &Experiment, styles: &'a Styles, measure: &Measure) -> Vec<Curves<'a>> {
     let mut by_run: BTreeMap<&str, Vec<&CurveRow>> = BTreeMap::new();
     for row in experiment.curves.iter().filter(|row| canvas::drawable(row.loss)) {
         by_run.entry(&row.run_id).or_default().push(row);
     }
-    let curves = |name: String, family: Family, runs: &[&str]| {
+    let value = |row: &CurveRow| (measure.value)(row).map(|value| value / measure.unit);
+    let curves = |look: &'a Look, runs: &[&str]| {
         let rows: Vec<_> = runs.iter().filter_map(|run| by_run.get(run)).flatten().copied().collect();
         let train = smooth(&mean_by_step(&rows, Split::Train, value));
-        Curves { name, family, train, eval: mean_by_step(&rows, Split::Eval, value) }
+        Curves { look, train, eval: mean_by_step(&rows, Split::Eval, value) }
     };
     let finished = experiment.configurations.iter().map(|one| {
         let runs: Vec<_> = one.runs.iter().map(|run| run.run_id.as_str()).collect();
-        curves(one.short_name(baseline).to_owned(), one.family(), &runs)
+        curves(styles.of(one), &runs)
     });
-    let unfinished = experiment.unfinished.iter().map(|run| {
-        let name = format!("{} ({})", run.label, run.status);
-        curves(name, Family::of_label(&run.label), &[&run.run_id])
-    });
+    let unfinished = experiment.unfinished.iter().enumerate();
+    let unfinished = unfinished.map(|(number, run)| curves(styles.of_unfinished(number), &[&run.run_id]));
     finished.chain(unfinished).filter(|one| !one.train.is_empty() || !one.eval.is_empty()).collect()
 }
 
 /// The mean of x and loss over the runs that have a measurement at a step.
-fn mean_by_step(rows: &[&CurveRow], split: Split, value: fn(&CurveRow) -> Option<f64>) -> Vec<(f64, f64)> {
+fn mean_by_step(rows: &[&CurveRow], split: Split, value: impl Fn(&CurveRow) -> Option<f64>) -> Vec<(f64, f64)> {
     let mut sums: BTreeMap<u64, (f64, f64, f64)> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.split == split) {
         let Some(x) = value(row).filter(|x| canvas::drawable(*x)) else { continue };
@@ -137,31 +148,37 @@ fn smooth(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     points.chunks(width).map(mean).collect()
 }
 
-fn draw_curve(root: &Area, chart: &mut Chart, curve: &Curves, key: &Key, top: f64) {
-    let color = key.color;
+fn draw_curve(root: &Area, chart: &mut Chart, curve: &Curves, top: f64) {
+    let key = curve.look.line_key();
     let visible = |points: &[(f64, f64)]| {
         // From the first point in the plot on: the descent into it comes from above.
         let first = points.iter().position(|point| point.1 <= top).unwrap_or(points.len());
         points[first..].iter().map(|&(x, y)| (x, y.min(top))).collect::<Vec<_>>()
     };
-    chart.draw_series(LineSeries::new(visible(&curve.train), color.mix(0.35).stroke_width(1))).expect(DRAWS);
-    let eval = visible(&curve.eval);
-    chart.draw_series(LineSeries::new(eval.iter().copied(), color.stroke_width(2))).expect(DRAWS);
-    eval.iter().for_each(|point| canvas::marker(root, key, chart.backend_coord(point), 1.0));
+    let (train, eval) = (visible(&curve.train), visible(&curve.eval));
+    if train.len() < A_LINE {
+        for point in &train {
+            let dot = Circle::new(chart.backend_coord(point), 2, key.color.mix(0.5).filled());
+            root.draw(&dot).expect(DRAWS);
+        }
+    } else {
+        chart.draw_series(LineSeries::new(train, key.color.mix(0.35).stroke_width(1))).expect(DRAWS);
+    }
+    if eval.len() >= A_LINE {
+        chart.draw_series(LineSeries::new(eval.iter().copied(), key.color.stroke_width(2))).expect(DRAWS);
+    }
+    eval.iter().for_each(|point| canvas::marker(root, &key, chart.backend_coord(point), 1.0));
 }
 
 /// Writes the names to the right of the plot, each as near to the end of its curve as the others allow.
-fn draw_names(root: &Area, chart: &Chart, curves: &[Curves], keys: &[Key], top: f64) {
+fn draw_names(root: &Area, chart: &Chart, curves: &[Curves], top: f64) {
     let end = |curve: &Curves| curve.eval.last().or(curve.train.last()).copied().unwrap_or_default();
     let (horizontal, vertical) = chart.plotting_area().get_pixel_range();
-    let mut ends: Vec<_> = curves
-        .iter()
-        .zip(keys)
-        .map(|(curve, key)| {
-            let (x, y) = end(curve);
-            (chart.backend_coord(&(x, y.min(top))), key)
-        })
-        .collect();
+    let place = |curve: &Curves| {
+        let (x, y) = end(curve);
+        chart.backend_coord(&(x, y.min(top)))
+    };
+    let mut ends: Vec<_> = curves.iter().map(|curve| (place(curve), curve.look.line_key())).collect();
     ends.sort_by_key(|((_, y), _)| *y);
     let wanted: Vec<_> = ends.iter().map(|((_, y), _)| f64::from(*y)).collect();
     let (low, high) = (f64::from(vertical.start), f64::from(vertical.end));

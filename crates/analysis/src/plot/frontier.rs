@@ -5,6 +5,7 @@ use plotters::prelude::*;
 use super::Plot;
 use super::canvas::{self, Axis, DRAWS, INK, Key, MUTED, Shape};
 use super::labels::Rect;
+use super::names::{MOST, shortened};
 use super::scatter::{draw_labels, height_for};
 use crate::Configuration;
 use crate::frontier::{Frontier, Point, Way, pareto_front};
@@ -116,8 +117,10 @@ fn plot<'a>(frontier: &Frontier<'a>, measure: &Measure) -> Option<Plot> {
             }
             obstacles.push(Rect::around((f64::from(pixel.0), f64::from(pixel.1)), 20.0, 20.0));
         }
-        let name = |one: &'a Configuration| one.short_name(Some(frontier.baseline));
-        let labelled: Vec<_> = points.iter().map(|(point, at)| (name(point.configuration), *at)).collect();
+        let name = |one: &Configuration| one.short_name(Some(frontier.baseline)).to_owned();
+        let names: Vec<_> = points.iter().map(|(point, _)| name(point.configuration)).collect();
+        let names = shortened(&names, MOST);
+        let labelled: Vec<_> = names.iter().zip(&points).map(|(name, (_, at))| (name.as_str(), *at)).collect();
         unlabelled = draw_labels(root, chart, &labelled, GAP, &obstacles, &segments);
     });
     let mut caption =

@@ -2,16 +2,18 @@
 
 mod canvas;
 mod curves;
-mod family;
 mod frontier;
 mod labels;
+mod names;
+mod palette;
 mod ranks;
 mod scale;
 mod scatter;
+mod styles;
 
 use crate::{Experiment, Frontier, Summary};
 
-pub use family::Family;
+use styles::Styles;
 
 /// One plot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,10 +40,11 @@ impl Plot {
 ///
 /// The summary must be that of the experiment.
 pub fn plots(experiment: &Experiment, summary: &Summary) -> Vec<Plot> {
-    let mut plots = scatter::plots(summary);
+    let styles = Styles::new(experiment, summary.baseline);
+    let mut plots = scatter::plots(summary, &styles);
     plots.extend(summary.frontier.iter().flat_map(frontier::plots));
-    plots.extend(curves::plots(experiment, summary.baseline));
-    plots.extend(ranks::plots(experiment, summary.baseline));
+    plots.extend(curves::plots(experiment, &styles, summary.time_unit()));
+    plots.extend(ranks::plots(experiment, &styles));
     plots
 }
 
@@ -51,4 +54,6 @@ pub(crate) fn frontier_plots(frontier: &Frontier) -> Vec<Plot> {
 }
 
 /// Style rules for the page that a plot stands in: they turn its ink light where the reader prefers dark.
-pub(crate) const DARK_STYLE: &str = canvas::DARK_STYLE;
+pub(crate) fn dark_style() -> String {
+    canvas::dark_style()
+}

@@ -4,11 +4,11 @@ use plotters::prelude::*;
 
 use lrx_records::{Moment, RankRow};
 
+use super::Plot;
 use super::canvas::{self, DRAWS, Panels};
-use super::family::line_keys;
-use super::{Family, Plot};
+use super::styles::{Look, Styles};
+use crate::Experiment;
 use crate::ranks::{Shares, shares};
-use crate::{Configuration, Experiment};
 
 /// The panels, in the order of the forward pass.
 const SLOTS: [&str; 6] = ["q", "k", "v", "out", "c_fc", "c_proj"];
@@ -37,27 +37,27 @@ const MEASURES: [Measure; 2] = [
 ];
 
 /// One plot for each measure, where ranks are known.
-pub(super) fn plots(experiment: &Experiment, baseline: Option<&Configuration>) -> Vec<Plot> {
-    MEASURES.iter().filter_map(|measure| plot(experiment, baseline, measure)).collect()
+pub(super) fn plots(experiment: &Experiment, styles: &Styles) -> Vec<Plot> {
+    MEASURES.iter().filter_map(|measure| plot(experiment, styles, measure)).collect()
 }
 
-fn plot(experiment: &Experiment, baseline: Option<&Configuration>, measure: &Measure) -> Option<Plot> {
-    let all: Vec<(Family, &str, Shares)> = experiment
+fn plot(experiment: &Experiment, styles: &Styles, measure: &Measure) -> Option<Plot> {
+    let all: Vec<(&Look, Shares)> = experiment
         .configurations
         .iter()
-        .map(|one| (one.family(), one.short_name(baseline), shares(one, &experiment.ranks, measure.rank)))
-        .filter(|(.., shares)| !shares.is_empty())
+        .map(|one| (styles.of(one), shares(one, &experiment.ranks, measure.rank)))
+        .filter(|(_, shares)| !shares.is_empty())
         .collect();
-    let points = || all.iter().flat_map(|(.., shares)| shares.values().flatten());
+    let points = || all.iter().flat_map(|(_, shares)| shares.values().flatten());
     let last = points().map(|(layer, _)| *layer).max()?;
     let (lowest, highest) =
         points().fold((1.0_f64, 0.0_f64), |(low, high), point| (low.min(point.1), high.max(point.1)));
-    let keys = line_keys(all.iter().map(|(family, name, _)| (*family, *name)));
+    let keys: Vec<_> = all.iter().map(|(look, _)| look.line_key()).collect();
     // All that is high up is shown from the middle on.
     let y = (if lowest > 0.5 { 0.5 } else { 0.0 }, (highest * 1.05).min(1.0));
     let panels = Panels { titles: &SLOTS, columns: 3, x: last as f64, y, keys: &keys };
     let svg = canvas::draw_panels(&panels, "layer", "share of the highest possible rank", |slot, root, chart| {
-        for ((.., shares), key) in all.iter().zip(&keys) {
+        for ((_, shares), key) in all.iter().zip(&keys) {
             for (moment, opacity, width) in [(Moment::Initial, 0.35, 1), (Moment::Final, 0.9, 2)] {
                 let Some(line) = shares.get(&(SLOTS[slot].to_owned(), moment)) else { continue };
                 let line: Vec<(f64, f64)> = line.iter().map(|(layer, share)| (*layer as f64, *share)).collect();

@@ -3,11 +3,12 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
+use super::Plot;
 use super::canvas::{self, Area, Axis, Chart, DRAWS, MUTED};
 use super::labels::{Anchor, Rect, Scene, Segment, leader};
-use super::{Family, Plot};
+use super::styles::{Look, Styles};
 use crate::stats::{CONFIDENCE, with_spread_of};
-use crate::{Configuration, Summary, SummaryRow};
+use crate::{Summary, SummaryRow};
 
 /// Pixels to the right of the bar at which the single runs stand.
 const RUN_OFFSET: i32 = 10;
@@ -22,50 +23,46 @@ struct Point<'a> {
     sd: Option<f64>,
     /// The losses of its runs.
     runs: Vec<f64>,
-    label: &'a str,
-    family: Family,
+    look: &'a Look,
 }
 
 /// The plots for which at least two sizes, or durations, are known.
-pub(super) fn plots(summary: &Summary) -> Vec<Plot> {
+pub(super) fn plots(summary: &Summary, styles: &Styles) -> Vec<Plot> {
     let body = |row: &SummaryRow| row.configuration.first().params_body.map(|count| count as f64 / 1e6);
     let total = |row: &SummaryRow| row.configuration.first().params.map(|count| count as f64 / 1e6);
-    let (unit, seconds) = time_unit(summary);
-    let time = |row: &SummaryRow| row.wall_seconds.map(|wall| wall / seconds);
+    let unit = summary.time_unit();
+    let time = |row: &SummaryRow| row.wall_seconds.map(|wall| wall / unit.seconds);
     let against = |what: &str| format!("Evaluation loss against {what}");
     [
         plot(
-            summary,
+            (summary, styles),
             "loss-by-body-parameters",
             against("parameters outside the embeddings"),
             "parameters outside the embeddings, millions",
             &body,
         ),
-        plot(summary, "loss-by-parameters", against("all parameters"), "parameters, millions", &total),
-        plot(summary, "loss-by-time", against("training time"), &format!("training time, {unit}"), &time),
+        plot((summary, styles), "loss-by-parameters", against("all parameters"), "parameters, millions", &total),
+        plot(
+            (summary, styles),
+            "loss-by-time",
+            against("training time"),
+            &format!("training time, {}", unit.name),
+            &time,
+        ),
     ]
     .into_iter()
     .flatten()
     .collect()
 }
 
-/// A unit in which the longest training is a handy number, and its seconds.
-fn time_unit(summary: &Summary) -> (&'static str, f64) {
-    match summary.rows.iter().filter_map(|row| row.wall_seconds).fold(0.0, f64::max) {
-        longest if longest < 180.0 => ("seconds", 1.0),
-        longest if longest < 5.0 * 3600.0 => ("minutes", 60.0),
-        _ => ("hours", 3600.0),
-    }
-}
-
 fn plot(
-    summary: &Summary,
+    (summary, styles): (&Summary, &Styles),
     name: &'static str,
     title: String,
     x_title: &str,
     x: &dyn Fn(&SummaryRow) -> Option<f64>,
 ) -> Option<Plot> {
-    let points: Vec<_> = summary.rows.iter().filter_map(|row| point(row, summary.baseline, x)).collect();
+    let points: Vec<_> = summary.rows.iter().filter_map(|row| point(row, styles, x)).collect();
     let first = points.first()?.x;
     if points.len() > 1 && points.iter().all(|point| point.x == first) {
         return None;
@@ -78,7 +75,7 @@ fn plot(
     });
     let losses = losses.chain(band.into_iter().flat_map(|(low, high)| [low, high]));
     let y_axis = Axis::around("evaluation loss, nats per target token".to_owned(), losses, 0.06)?;
-    let keys = Family::keys(points.iter().map(|point| point.family));
+    let keys = styles.legend(&points.iter().map(|point| point.look).collect::<Vec<_>>());
     let mut unlabelled = 0;
     let svg = canvas::draw(&x_axis, &y_axis, (height_for(points.len()), 16), &keys, |root, chart| {
         if let Some((low, high)) = band {
@@ -99,18 +96,18 @@ fn plot(
     Some(Plot { name, title, caption: caption.trim_end().to_owned(), svg })
 }
 
-fn point<'a>(
-    row: &SummaryRow<'a>,
-    baseline: Option<&Configuration>,
-    x: &dyn Fn(&SummaryRow) -> Option<f64>,
-) -> Option<Point<'a>> {
-    let family = row.configuration.family();
+fn point<'a>(row: &SummaryRow, styles: &'a Styles, x: &dyn Fn(&SummaryRow) -> Option<f64>) -> Option<Point<'a>> {
     let runs = if row.loss_sd.is_some() { row.configuration.losses() } else { Vec::new() };
     let runs = runs.into_iter().filter(|loss| canvas::drawable(*loss)).collect();
-    let label = row.configuration.short_name(baseline);
     let x = x(row).filter(|x| canvas::drawable(*x))?;
     let sd = row.loss_sd.filter(|sd| canvas::drawable(*sd));
-    canvas::drawable(row.loss_mean).then_some(Point { x, y: row.loss_mean, sd, runs, label, family })
+    canvas::drawable(row.loss_mean).then_some(Point {
+        x,
+        y: row.loss_mean,
+        sd,
+        runs,
+        look: styles.of(row.configuration),
+    })
 }
 
 /// The height of a plot with so many labelled points.
@@ -142,7 +139,7 @@ fn draw_points(root: &Area, chart: &Chart, points: &[Point]) -> usize {
         if let Some(sd) = point.sd {
             let (_, low) = chart.backend_coord(&(point.x, point.y - sd));
             let (_, high) = chart.backend_coord(&(point.x, point.y + sd));
-            let style = point.family.color().stroke_width(2);
+            let style = point.look.key().color.stroke_width(2);
             for line in [[(x, low), (x, high)], [(x - 5, low), (x + 5, low)], [(x - 5, high), (x + 5, high)]] {
                 root.draw(&PathElement::new(line.to_vec(), style)).expect(DRAWS);
             }
@@ -152,12 +149,12 @@ fn draw_points(root: &Area, chart: &Chart, points: &[Point]) -> usize {
         for &run in &point.runs {
             let (x, y) = chart.backend_coord(&(point.x, run));
             let at = (x + RUN_OFFSET, y);
-            root.draw(&Circle::new(at, 2, point.family.color().mix(0.7).filled())).expect(DRAWS);
+            root.draw(&Circle::new(at, 2, point.look.key().color.mix(0.7).filled())).expect(DRAWS);
             obstacles.push(Rect::around((f64::from(at.0), f64::from(at.1)), 5.0, 5.0));
         }
-        canvas::marker(root, &point.family.key(), (x, y), 0.9);
+        canvas::marker(root, &point.look.key(), (x, y), 0.9);
     }
-    let labelled: Vec<_> = points.iter().map(|point| (point.label, (point.x, point.y))).collect();
+    let labelled: Vec<_> = points.iter().map(|point| (point.look.name(), (point.x, point.y))).collect();
     draw_labels(root, chart, &labelled, GAP, &obstacles, &[])
 }
 

@@ -1,0 +1,229 @@
+//! How the configurations of an experiment are drawn: one colour a kind, whatever kinds there are; where kinds tell little
+//! apart, one a configuration, or a value of what was varied.
+
+use lrx_records::RunRecord;
+
+use super::canvas::{Key, Shape};
+use super::names::{MOST, shortened};
+use super::palette::{ALONE, INKS, Ink, ON_LINES};
+use crate::settings::SETTINGS;
+use crate::{Configuration, Experiment};
+
+/// The styles of the configurations of an experiment, and of its unfinished runs.
+pub(super) struct Styles<'a> {
+    configurations: &'a [Configuration],
+    classes: Vec<String>,
+    looks: Vec<Look>,
+}
+
+/// How one configuration is drawn.
+pub(super) struct Look {
+    name: String,
+    class: usize,
+    ink: Ink,
+    alone: Shape,
+    on_line: Shape,
+}
+
+impl Look {
+    /// Its line, with its name.
+    pub(super) fn line_key(&self) -> Key<'_> {
+        Key { name: &self.name, color: self.ink.color(), shape: self.on_line }
+    }
+
+    /// Its point.
+    pub(super) fn key(&self) -> Key<'_> {
+        Key { name: &self.name, color: self.ink.color(), shape: self.alone }
+    }
+
+    /// Its name, short enough for a plot.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl<'a> Styles<'a> {
+    pub(super) fn new(experiment: &'a Experiment, baseline: Option<&Configuration>) -> Self {
+        let configurations = &experiment.configurations;
+        let names = configurations.iter().map(|one| one.short_name(baseline).to_owned());
+        let unfinished = experiment.unfinished.iter().map(|run| format!("{} ({})", run.label, run.status));
+        let names: Vec<String> = shortened(&names.chain(unfinished).collect::<Vec<_>>(), MOST);
+        let finished: Vec<&RunRecord> = configurations.iter().map(Configuration::first).collect();
+        let of_finished = classes(&finished, &names);
+        let of_unfinished = experiment.unfinished.iter().map(|run| {
+            // Coloured as its finished fellows, where it has some.
+            let same = |other: &&RunRecord| run.label == other.label;
+            let fellow = finished.iter().position(same).map(|index| of_finished[index].clone());
+            fellow.unwrap_or_else(|| kind(run))
+        });
+        let of_each: Vec<String> = of_finished.iter().cloned().chain(of_unfinished).collect();
+        let mut classes: Vec<String> = Vec::new();
+        // Dense models first, so that they have the same colour everywhere.
+        for class in [DENSE.to_owned()].iter().filter(|dense| of_each.contains(dense)).chain(&of_each) {
+            if !classes.contains(class) {
+                classes.push(class.clone());
+            }
+        }
+        let mut members = vec![0; classes.len()];
+        let look = |(class, name): (&String, String)| {
+            let class = classes.iter().position(|one| one == class).unwrap_or(0);
+            let member = members[class];
+            members[class] += 1;
+            Look {
+                name,
+                class,
+                ink: INKS[class % INKS.len()],
+                alone: ALONE[class % ALONE.len()],
+                on_line: ON_LINES[(class + member) % ON_LINES.len()],
+            }
+        };
+        let looks = of_each.iter().zip(names).map(look).collect();
+        Self { configurations, classes, looks }
+    }
+
+    /// That of a configuration of the experiment.
+    pub(super) fn of(&self, configuration: &Configuration) -> &Look {
+        let index = self.configurations.iter().position(|one| std::ptr::eq(one, configuration));
+        &self.looks[index.expect("a configuration of the experiment")]
+    }
+
+    /// That of an unfinished run, by its number.
+    pub(super) fn of_unfinished(&self, number: usize) -> &Look {
+        &self.looks[self.configurations.len() + number]
+    }
+
+    /// The legend of the classes that occur among these.
+    pub(super) fn legend<'k>(&'k self, looks: &[&'k Look]) -> Vec<Key<'k>> {
+        let occurring = self.classes.iter().enumerate().filter_map(|(class, name)| {
+            let look = looks.iter().find(|look| look.class == class)?;
+            Some(Key { name, ..look.key() })
+        });
+        occurring.collect()
+    }
+}
+
+/// What all-dense configurations are called.
+const DENSE: &str = "dense";
+
+/// Fewer kinds than these tell little apart.
+const FEW_KINDS: usize = 3;
+
+/// The class of each configuration: its kind. Where there are few kinds, the configurations of one kind are told apart, each
+/// or by the first setting that has several values, as long as the colours suffice.
+fn classes(runs: &[&RunRecord], names: &[String]) -> Vec<String> {
+    let kinds: Vec<String> = runs.iter().map(|run| kind(run)).collect();
+    let number = |classes: &[String]| {
+        let mut different: Vec<&String> = classes.iter().collect();
+        different.sort_unstable();
+        different.dedup();
+        different.len()
+    };
+    if number(&kinds) >= FEW_KINDS {
+        return kinds;
+    }
+    let several = |kind: &String| kinds.iter().filter(|other| *other == kind).count() > 1;
+    if runs.len() <= INKS.len() {
+        let own = |(kind, name): (&String, &String)| if several(kind) { name.clone() } else { kind.clone() };
+        return kinds.iter().zip(names).map(own).collect();
+    }
+    let by_setting = SETTINGS.iter().map(|setting| -> Vec<String> {
+        let class = |(kind, run): (&String, &&RunRecord)| format!("{kind}, {} {}", setting.name, (setting.value)(run));
+        kinds.iter().zip(runs).map(class).collect()
+    });
+    let telling = |classes: &Vec<String>| (number(&kinds) + 1..=INKS.len()).contains(&number(classes));
+    by_setting.into_iter().find(telling).unwrap_or(kinds)
+}
+
+/// What a run substitutes, and by what: in the seed's notation, or by its kinds.
+fn kind(run: &RunRecord) -> String {
+    let substitutes = |kinds: &str| -> Vec<String> {
+        let mut kinds: Vec<String> = kinds.split(',').map(|kind| kind.trim().to_owned()).collect();
+        kinds.retain(|kind| kind != "dense" && !kind.is_empty());
+        kinds.sort();
+        kinds.dedup();
+        kinds
+    };
+    let (attention, mlp) = (substitutes(&run.attention).join(" + "), substitutes(&run.mlp).join(" + "));
+    let unknown = run.attention.is_empty() && run.mlp.is_empty();
+    let named = notation(&run.label);
+    if let Some(family) = named.filter(|family| *family != "Full" && [&attention, &mlp].iter().all(|one| low(one))) {
+        return family.to_owned();
+    }
+    match (attention.as_str(), mlp.as_str()) {
+        ("", "") if unknown && named.is_none() => "other".to_owned(),
+        ("", "") => DENSE.to_owned(),
+        (attention, "") => format!("{attention} attention"),
+        ("", mlp) => format!("{mlp} MLP"),
+        (attention, mlp) if attention == mlp => attention.to_owned(),
+        (attention, mlp) => format!("{attention} attention, {mlp} MLP"),
+    }
+}
+
+/// Whether the seed's names for ranks say all of these substitutes.
+fn low(kinds: &str) -> bool {
+    kinds.is_empty() || kinds == "low-rank"
+}
+
+/// What a label of the seed's notation substitutes: `Med` of `MedSA-FullMLP-4L`, `Full` where it is nothing.
+fn notation(label: &str) -> Option<&'static str> {
+    const FAMILIES: [&str; 5] = ["Full", "Lg", "Med", "Inc", "Dec"];
+    let word = label.split_whitespace().next()?;
+    let parts = word.split('-').filter_map(|part| part.strip_suffix("SA").or_else(|| part.strip_suffix("MLP")));
+    let families: Vec<Option<&'static str>> =
+        parts.map(|prefix| FAMILIES.into_iter().find(|family| *family == prefix)).collect();
+    families.iter().copied().find(|family| *family != Some("Full")).or(families.first().copied()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(label: &str, attention: &str, mlp: &str, learning_rate: f64) -> RunRecord {
+        let learning_rate = Some(learning_rate);
+        RunRecord {
+            label: label.into(),
+            attention: attention.into(),
+            mlp: mlp.into(),
+            learning_rate,
+            ..RunRecord::default()
+        }
+    }
+
+    fn of(runs: &[RunRecord]) -> Vec<String> {
+        let names: Vec<String> = runs.iter().map(|run| run.label.clone()).collect();
+        classes(&runs.iter().collect::<Vec<_>>(), &names)
+    }
+
+    #[test]
+    fn the_kind_gives_the_colour_whatever_kinds_there_are() {
+        for (label, attention, mlp, expected) in [
+            ("FullSA-FullMLP-4L hidden 96", "dense", "dense", "dense"),
+            ("LgSA-LgMLP-4L", "low-rank", "low-rank", "Lg"),
+            ("FullSA-IncMLP-8L", "", "", "Inc"),
+            ("MixedSA-FullMLP-4L", "low-rank", "dense", "low-rank attention"),
+            ("MedSA-FullMLP-4L", "monarch", "dense", "monarch attention"),
+            ("x", "dense, monarch, dense", "silu-low-rank", "monarch attention, silu-low-rank MLP"),
+            ("y", "tensor-train", "tensor-train, dense", "tensor-train"),
+            ("y", "dense", "butterfly, sparse", "butterfly + sparse MLP"),
+            ("my idea", "", "", "other"),
+        ] {
+            assert_eq!(kind(&run(label, attention, mlp, 1e-3)), expected, "{label}");
+        }
+    }
+
+    #[test]
+    fn one_kind_is_coloured_by_what_differs() {
+        let rates = [1e-3, 2e-3, 4e-3];
+        let few: Vec<_> = rates.iter().map(|rate| run(&format!("rate {rate}"), "dense", "dense", *rate)).collect();
+        assert_eq!(of(&few), ["rate 0.001", "rate 0.002", "rate 0.004"]);
+        let many: Vec<_> = (0..15).map(|i| run(&format!("{i}"), "dense", "dense", rates[i % 3])).collect();
+        let classes = of(&many);
+        assert_eq!(
+            classes[..3],
+            ["dense, learning rate 0.001", "dense, learning rate 0.002", "dense, learning rate 0.004"]
+        );
+        assert_eq!(classes[3], classes[0]);
+        let kinds = ["dense", "monarch", "butterfly"].map(|kind| run(kind, kind, "dense", 1e-3));
+        assert_eq!(of(&kinds), ["dense", "monarch attention", "butterfly attention"]);
+    }
+}
