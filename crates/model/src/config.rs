@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use lrx_layers::rules::RuleOf;
 use lrx_layers::{
     Attends, BlockShape, BlockSpec, Cost, OptionError, Place, Registry, blocks_table, deserialize, to_table,
     without_defaults,
@@ -318,6 +319,22 @@ impl ModelSpec {
             return String::new();
         }
         ranks.iter().map(|rank| if rank.is_empty() { "-" } else { rank }).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Each slot with the kind and the size of what stands in it; where layers differ, each layer's, separated by ` | `.
+    pub fn slots_cell(&self) -> String {
+        let layer = |layer: &LayerSpec| format!("{} {}", layer.attention.slots_cell(), layer.mlp.slots_cell());
+        one_or_each(&self.layers.iter().map(layer).collect::<Vec<_>>(), " | ")
+    }
+
+    /// The rules of one sort: `attention: spectral`, `attention: spectral; mlp: normal`; empty where there is none.
+    pub fn rule_cell(&self, of: RuleOf) -> String {
+        let cell = |place: Place| {
+            let rules: Vec<String> = self.blocks(place).map(|block| block.rule_cell(of)).collect();
+            let rule = one_or_each(&rules, " | ");
+            rules.iter().any(|rule| !rule.is_empty()).then(|| format!("{}: {rule}", place.key()))
+        };
+        [Place::Attention, Place::Mlp].into_iter().filter_map(cell).collect::<Vec<_>>().join("; ")
     }
 
     /// The attention, or the MLP, of each layer.

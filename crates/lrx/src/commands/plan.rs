@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use indicatif::HumanDuration;
 use lrx_data::{BatchSize, Corpus, Sampler, SamplerConfig};
+use lrx_layers::rules::RuleOf;
 use lrx_layers::{Place, Registry};
 use lrx_records::{RunRecord, Status, csv_text};
 use lrx_spec::{DataState, RunSpec};
@@ -113,6 +114,12 @@ pub(crate) fn record(run: &RunSpec, vocabulary: usize, corpus: Option<&Corpus>) 
         eval_data: corpus.map(|corpus| corpus.eval_data(model.context)).unwrap_or_default(),
         stories_cut: cut.map(|cut| cut.stories_cut),
         tokens_cut: cut.map(|cut| cut.tokens_cut),
+        slots: model.slots_cell(),
+        init: model.rule_cell(RuleOf::Init),
+        lr_rule: model.rule_cell(RuleOf::LearningRate),
+        decay_rule: model.rule_cell(RuleOf::Decay),
+        deploy_params: Some((embedding + model.deploy_body_parameters()) as u64),
+        deploy_flops_per_token: Some(model.deploy_flops_per_token(vocabulary) as u64),
         ..RunRecord::default()
     }
 }
