@@ -2,7 +2,6 @@
 //! (Dauphin et al. 2017), written with dfdx's operations where lrx has none.
 
 use lrx::layers::{About, Block, BlockKind, BlockPlan, BlockShape, LinearShape, OptionError, Pass, Place, Slot, onto};
-use lrx::tensor::dfdx::prelude::*;
 use lrx::tensor::{Activation, ops};
 
 /// The block, as the registry knows it.
