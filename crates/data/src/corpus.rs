@@ -6,13 +6,13 @@ use serde::Serialize;
 
 use crate::cache::{Cache, Entry};
 use crate::config::VocabularyKind;
-use crate::ends::Ends;
+use crate::ends::{Ends, Measured};
 use crate::error::DataError;
 use crate::fingerprint::Fingerprint;
 use crate::progress::Progress;
 use crate::source::{DIVIDE, Source, SourceIdentity};
 use crate::spec::{DataSpec, TokenizerSpec, TrainSpec, ValidSpec};
-use crate::split::Split;
+use crate::split::{HeldOut, Split};
 use crate::store::{TOO_MANY, Tokenized, tokenize};
 use crate::stories::{Cut, Stories};
 use crate::tokenizer::{self, TRAINER, Tokenizer};
@@ -156,7 +156,8 @@ pub fn prepare(spec: &DataSpec, cache: &Cache, progress: &dyn Progress) -> Resul
             return Err(source.error(&format!(": no story to {name} has two tokens")));
         }
     }
-    let measured = (valid_source.as_ref().unwrap_or(&source), &valid_positions[..], drawn(spec));
+    let valid_source = valid_source.as_ref().unwrap_or(&source);
+    let measured = Measured { source: valid_source, positions: &valid_positions, held_out: drawn(spec) };
     let appended = usize::from(spec.end_of_text);
     let ends = Ends::measure(measured, &valid_of.store, appended, vocabulary.tokenizer(), cache, progress)?;
     let place = |position| valid_positions.binary_search(position).expect("one of those that were measured");
@@ -195,8 +196,8 @@ fn split(spec: &DataSpec, source: &Source, stories: u32) -> Result<Split, DataEr
     }
 }
 
-/// What stories were held out: the fraction, and the seed if they were drawn.
-fn drawn(spec: &DataSpec) -> Option<(f64, Option<u64>)> {
+/// What decides which stories are held out, if any are.
+fn drawn(spec: &DataSpec) -> Option<HeldOut> {
     match spec.valid {
         ValidSpec::File(_) => None,
         ValidSpec::Fraction(fraction) => Some((fraction, spec.shuffle.then_some(spec.seed))),
@@ -209,7 +210,7 @@ struct BpeKey<'a> {
     format: u32,
     source: SourceIdentity<'a>,
     size: usize,
-    held_out: Option<(f64, Option<u64>)>,
+    held_out: Option<HeldOut>,
 }
 
 /// The tokenizer of the stories that are trained on: from the cache, else trained and put there.

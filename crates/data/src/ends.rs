@@ -9,6 +9,7 @@ use crate::cache::{Cache, Entry, Writer};
 use crate::error::DataError;
 use crate::progress::{Progress, check_stopped};
 use crate::source::{Source, SourceIdentity, StoryReader};
+use crate::split::HeldOut;
 use crate::store::Store;
 use crate::tokenizer::Tokenizer;
 
@@ -33,15 +34,22 @@ struct Key<'a> {
     format: u32,
     source: SourceIdentity<'a>,
     tokenizer: &'a str,
-    /// Which of them were measured: what they were drawn by. All where there is nothing.
-    held_out: Option<(f64, Option<u64>)>,
+    held_out: Option<HeldOut>,
+}
+
+/// Some stories of a source.
+pub(crate) struct Measured<'a> {
+    pub(crate) source: &'a Source<'a>,
+    /// Which, ascending.
+    pub(crate) positions: &'a [u32],
+    /// How they were drawn; all were taken where they were not.
+    pub(crate) held_out: Option<HeldOut>,
 }
 
 impl Ends {
-    /// Measures the stories at `positions` of a source, which ascend: from the cache, else from their text. `held_out` tells
-    /// how they were drawn; `appended` is how many tokens behind its text each has in the store.
+    /// Measures stories: from the cache, else from their text. Each has `appended` tokens behind its text in the store.
     pub(crate) fn measure(
-        (source, positions, held_out): (&Source, &[u32], Option<(f64, Option<u64>)>),
+        Measured { source, positions, held_out }: Measured,
         store: &Store,
         appended: usize,
         tokenizer: &Tokenizer,

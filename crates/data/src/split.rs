@@ -2,6 +2,9 @@
 
 use crate::random::Random;
 
+/// What decides which stories are held out: the fraction, and the seed if they are drawn.
+pub(crate) type HeldOut = (f64, Option<u64>);
+
 /// Stories of a source, by their position in it, in its order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Split {

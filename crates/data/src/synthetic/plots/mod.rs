@@ -48,8 +48,14 @@ fn parse<const N: usize>(files: [&'static str; N]) -> Result<Vec<Plot>, String> 
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         let done = match word {
             "" | "#" => Some(()),
-            "beat" => Some(shared.push((rest, Beat::new()))),
-            "plot" => Some(plots.push(Plot::default())),
+            "beat" => {
+                shared.push((rest, Beat::new()));
+                Some(())
+            }
+            "plot" => {
+                plots.push(Plot::default());
+                Some(())
+            }
             "slot" => plots.last_mut().zip(rest.split_once(": ")).map(|(plot, (slot, words))| {
                 plot.slots.push((slot, words.split(" / ").collect()));
             }),
