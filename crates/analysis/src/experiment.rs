@@ -130,11 +130,18 @@ fn merge(experiments: &[&Experiment]) -> Experiment {
 /// # Errors
 /// As [`read_runs`] and [`read_rows`].
 pub fn read_experiment(dir: &Path) -> Result<Vec<Experiment>, Error> {
-    let runs = read_runs(&dir.join("runs.csv"))?;
+    read_experiment_without(dir, &[])
+}
+
+/// As [`read_experiment`], as though the rows of the runs `left_out` were not there.
+pub(crate) fn read_experiment_without(dir: &Path, left_out: &[String]) -> Result<Vec<Experiment>, Error> {
+    let mut runs = read_runs(&dir.join("runs.csv"))?;
+    runs.retain(|run| !left_out.contains(&run.run_id));
     let curves: Vec<CurveRow> = read_if_there(&dir.join("curves.csv"))?;
     let ranks: Vec<RankRow> = read_if_there(&dir.join("ranks.csv"))?;
     let experiment = |(part, runs): (Option<Part>, Vec<RunRecord>)| {
-        let is_own = |run_id: &str| part.is_none() || runs.iter().any(|run| run.run_id == run_id);
+        let whole = part.is_none() && left_out.is_empty();
+        let is_own = |run_id: &str| whole || runs.iter().any(|run| run.run_id == run_id);
         let curves = curves.iter().filter(|row| is_own(&row.run_id)).cloned().collect();
         let ranks = ranks.iter().filter(|row| is_own(&row.run_id)).cloned().collect();
         Experiment { curves, ranks, ..Experiment::new(folder_name(dir), dir, part, &runs) }

@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::experiment::folders;
+use crate::experiment::{folders, read_experiment_without};
 use crate::file::write_whole;
 use crate::html::{Section, page};
 use crate::plot::{frontier_plots, plots};
-use crate::{Error, Experiment, Summary, merged, read_experiment, text_table, twins_csv, write_summary_csv};
+use crate::{Error, Experiment, Summary, merged, text_table, twins_csv, write_summary_csv};
 
 /// What a report consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,6 +29,8 @@ pub struct ReportOptions {
     pub baseline: Option<String>,
     /// What to make.
     pub format: Format,
+    /// Runs that do not count, by their `run_id`, of the experiments in these folders: what they stand for is not as it was.
+    pub left_out: Vec<(PathBuf, Vec<String>)>,
 }
 
 /// A report that was made.
@@ -54,7 +56,8 @@ pub fn report(dirs: &[PathBuf], options: &ReportOptions) -> Result<Report, Error
     let (mut experiments, mut damaged) = (Vec::new(), Vec::new());
     for dir in dirs {
         for folder in folders(dir)? {
-            match read_experiment(&folder) {
+            let left_out = options.left_out.iter().find(|(dir, _)| *dir == folder).map_or(&[][..], |(_, runs)| runs);
+            match read_experiment_without(&folder, left_out) {
                 Ok(parts) => experiments.extend(parts),
                 Err(error) => damaged.push(error),
             }

@@ -1,30 +1,18 @@
-//! Files that appear whole or not at all, whatever ends the process on the way; and files that are files when they are read.
+//! Files that appear whole or not at all, whatever ends the process on the way; files that are files when they are read; and
+//! checksums that tell when they have changed since.
+
+mod checksums;
+mod machine;
+mod temporary;
 
 use std::fs::{self, File, Metadata};
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 
-use tempfile::Builder;
-pub use tempfile::NamedTempFile;
-
-/// The names of temporary files begin with this: a killed process may leave one.
-pub const TEMPORARY_PREFIX: &str = ".tmp";
-
-/// A temporary file in `folder`, to be given its name once it is written. It is gone if that does not happen. Whoever
-/// may read a file that is written in place may read it: temporary files by themselves are for their owner only.
-///
-/// # Errors
-/// When none can be made there.
-pub fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
-    let mut builder = Builder::new();
-    builder.prefix(TEMPORARY_PREFIX);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666)); // Less the umask.
-    }
-    builder.tempfile_in(folder).map_err(without_path)
-}
+pub use checksums::{CHECKSUMS_FILE, Checksums, Damage, Hash, hash, hash_file, settled};
+pub use machine::machine;
+pub use tempfile::{NamedTempFile, TempDir};
+pub use temporary::{TEMPORARY_PREFIX, clear_leftovers, temporary_in};
 
 /// The error of the system alone, without the name of the temporary file, which says nothing to a user. tempfile keeps the
 /// system's error to itself, so it is taken out of the text.
@@ -103,7 +91,10 @@ pub fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
         file.as_file().sync_all()?;
         file.persist(path).map(drop).map_err(|error| error.error)
     };
-    write().map_err(without_path)
+    // Another machine may have taken the temporary file for a dead process's and cleared it away: once more, then.
+    let cleared = |error: &io::Error| error.kind() == ErrorKind::NotFound && folder_of(path).is_dir();
+    let first = write();
+    if first.as_ref().is_err_and(cleared) { write() } else { first }.map_err(without_path)
 }
 
 #[cfg(test)]

@@ -4,18 +4,19 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use lrx_data::{Cache, Corpus, DataSpec, prepare};
+use lrx_data::{Cache, Corpus, DataError, DataSpec, prepare};
+use lrx_files::TempDir;
 use lrx_spec::{ConfigError, DataState, RunSpec};
 use lrx_train::Length;
 
-use crate::commands::plan::sampler;
 use crate::failure::Failure;
-use crate::progress::DataProgress;
+use crate::planned::sampler;
+use crate::progress::{DataProgress, Lines};
 use crate::signals::Signals;
 use crate::terminal::tell;
 
 /// Where tokenised stories are kept, inside the folder of results.
-const CACHE_FOLDER: &str = ".cache";
+pub(crate) const CACHE_FOLDER: &str = ".cache";
 
 /// Corpora by what they were made from. Runs of a sweep mostly share one.
 #[derive(Default)]
@@ -25,12 +26,22 @@ pub(crate) struct Corpora {
     told: Vec<String>,
     /// What ends their preparation; none where the process does not watch for signals, which then end it by themselves.
     signals: Option<Signals>,
+    /// What is shown meanwhile stands among these.
+    lines: Lines,
+    /// Where they are kept if the folder of results cannot take them; none where it has to.
+    elsewhere: Option<TempDir>,
+    may_be_elsewhere: bool,
 }
 
 impl Corpora {
-    /// Corpora whose preparation the first signal ends.
-    pub(crate) fn until(signals: &Signals) -> Self {
-        Self { signals: Some(signals.clone()), ..Self::default() }
+    /// Corpora whose preparation the first signal ends, shown among `lines`.
+    pub(crate) fn until(signals: &Signals, lines: &Lines) -> Self {
+        Self { signals: Some(signals.clone()), lines: lines.clone(), ..Self::default() }
+    }
+
+    /// Corpora of who writes no results: where their folder cannot be written, they are kept in a temporary one.
+    pub(crate) fn to_look_at() -> Self {
+        Self { may_be_elsewhere: true, ..Self::default() }
     }
 
     /// The corpus of a run. What is left out of it is told.
@@ -56,9 +67,7 @@ impl Corpora {
         if let Some((_, corpus)) = self.known.iter().find(|(known, _)| **known == **spec) {
             return Ok(corpus.clone());
         }
-        let folder = out.join(CACHE_FOLDER);
-        let progress = DataProgress::new(self.signals.clone());
-        let corpus = prepare(spec, &Cache { dir: &folder }, &progress).map_err(|error| match error.key() {
+        let corpus = self.prepare(spec, &out.join(CACHE_FOLDER)).map_err(|error| match error.key() {
             Some(key) => Failure::Usage(run.error_at(&format!("data.{key}"), error.to_string()).to_string()),
             None => match self.signals.as_ref().and_then(Signals::stop) {
                 Some(code) if error.is_stopped() => Failure::Stopped(code),
@@ -69,6 +78,23 @@ impl Corpora {
         let corpus = Arc::new(corpus);
         self.known.push((spec.clone(), corpus.clone()));
         Ok(corpus)
+    }
+
+    fn prepare(&mut self, spec: &DataSpec, folder: &Path) -> Result<Corpus, DataError> {
+        let progress = DataProgress::new(self.lines.clone(), self.signals.clone());
+        let prepare = |folder: &Path| prepare(spec, &Cache { dir: folder }, &progress);
+        let elsewhere = self.elsewhere.as_ref().map(TempDir::path);
+        match prepare(elsewhere.unwrap_or(folder)) {
+            // No key is to blame: the folder cannot be written, or has no room.
+            Err(error) if self.may_be_elsewhere && elsewhere.is_none() && error.key().is_none() => {
+                let Ok(other) = TempDir::new() else { return Err(error) };
+                let corpus = prepare(other.path());
+                self.elsewhere = Some(other);
+                // Where that does not help, what is wrong with the folder that was named is worth more.
+                corpus.map_err(|_| error)
+            }
+            corpus => corpus,
+        }
     }
 }
 

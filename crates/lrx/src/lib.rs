@@ -13,11 +13,14 @@ mod cli;
 mod commands;
 mod corpus;
 mod failure;
+mod find;
 mod memory;
+mod planned;
 mod progress;
 mod results;
 mod runs;
 mod signals;
+mod tables;
 mod terminal;
 mod threads;
 

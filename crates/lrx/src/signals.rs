@@ -10,6 +10,8 @@ use std::time::Duration;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::{flag, iterator};
 
+use crate::progress::Lines;
+
 /// How long a process may go on that has nothing to keep.
 const GRACE: Duration = Duration::from_millis(500);
 
@@ -23,30 +25,37 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// From now on. `tell` is called when the first signal comes, with what is to be said, if anything is.
+    /// From now on; what is to be said stands among `lines`, which go when the process ends at once.
     ///
     /// # Errors
     /// When the system lets no handler be set, or no thread start.
-    pub(crate) fn watch(tell: impl FnOnce(Option<&str>) + Send + 'static) -> io::Result<Self> {
+    pub(crate) fn watch(lines: Lines) -> io::Result<Self> {
         let signals = Self::default();
+        // Set when a second signal has come: a third ends the process whatever its threads are at.
+        let impatient = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
-            let before = Arc::new(AtomicBool::new(false));
-            // In this order: the first signal finds `before` false, and sets it.
-            flag::register_conditional_shutdown(signal, exit_code(signal).into(), before.clone())?;
-            flag::register(signal, before)?;
+            flag::register_conditional_shutdown(signal, exit_code(signal).into(), impatient.clone())?;
             flag::register_usize(signal, signals.got.clone(), signal as usize)?;
         }
         let mut arriving = iterator::Signals::new([SIGINT, SIGTERM])?;
         let begun = signals.begun.clone();
         let thread = thread::Builder::new().name("signals".into()).spawn(move || {
-            let Some(signal) = arriving.forever().next() else { return };
-            if begun.load(Ordering::SeqCst) {
-                tell(Some("stopping with a checkpoint after this step; Ctrl-C again stops at once"));
-            } else {
-                tell(None);
+            let mut arriving = arriving.forever();
+            let Some(first) = arriving.next() else { return };
+            let end = |signal: i32| {
+                lines.clear();
+                std::process::exit(exit_code(signal).into());
+            };
+            if !begun.load(Ordering::SeqCst) {
+                impatient.store(true, Ordering::SeqCst);
                 // Whoever prepares stories ends by itself and leaves nothing half done.
                 thread::sleep(GRACE);
-                std::process::exit(exit_code(signal).into());
+                end(first);
+            }
+            lines.print("stopping with a checkpoint after this step; Ctrl-C again stops at once");
+            if let Some(second) = arriving.next() {
+                impatient.store(true, Ordering::SeqCst);
+                end(second);
             }
         });
         thread.map_err(|error| io::Error::new(error.kind(), format!("cannot start a thread: {error}")))?;

@@ -63,7 +63,7 @@ fn runs_that_cannot_be_used_are_usage_errors() {
     fs::remove_file(first.join("model.safetensors")).unwrap();
     assert!(error(&name(first), "--prompt Once").contains("the run is not finished"));
     fs::write(second.join("model.safetensors"), "no weights").unwrap();
-    assert!(error(&name(second), "--prompt Once").contains("model.safetensors: not a safetensors file"));
+    assert!(error(&name(second), "--prompt Once").contains("model.safetensors has changed since it was written"));
 }
 
 #[test]

@@ -88,11 +88,60 @@ fn the_columns_are_those_of_runs_csv() {
 }
 
 #[test]
-fn the_table_shows_every_run() {
-    let done = Lab::tiny("seeds = [4, 5]").expect(0, "plan tiny.toml");
+fn the_table_has_a_line_for_each_configuration_and_fits() {
+    let lab = Lab::tiny("seeds = [4, 5, 6]");
+    let done = lab.expect(0, "plan tiny.toml");
     let shown: Vec<&str> = done.stdout.lines().filter(|line| line.starts_with("FullSA-FullMLP-2L")).collect();
-    assert_eq!(shown.len(), 2, "{}", done.stdout);
-    assert!(done.stdout.contains("2 runs"), "{}", done.stdout);
+    assert_eq!(shown.len(), 1, "{}", done.stdout);
+    assert!(shown[0].contains("  4–6  "), "{}", done.stdout);
+    assert!(done.stdout.contains("3 runs of 1 configurations"), "{}", done.stdout);
+    assert!(done.stdout.contains("times: by a matrix product of "), "{}", done.stdout);
+    let sweep = "[sweep]\n\"train.learning_rate\" = [1e-3, 2e-3, 3e-3]\n\"model.attention\" = \
+                 [{ kind = \"low-rank\", rank = 2 }, { kind = \"low-rank\", rank = 4, init = \"spectral\", slots = [\"q\", \"k\"] }]\n";
+    lab.write("many.toml", format!("seeds = [0, 1, 2]\n{}{sweep}", common::TINY));
+    let done = lab.expect(0, "plan many.toml");
+    assert!(done.stdout.contains("18 runs of 6 configurations"), "{}", done.stdout);
+    assert!(done.stdout.lines().all(|line| line.chars().count() <= 100), "{}", done.stdout);
+    assert!(done.stdout.lines().count() < 20, "{}", done.stdout);
+    assert_eq!(lab.expect(0, "plan many.toml --ids").stdout.lines().count(), 18);
+}
+
+/// Once runs are finished here, their speed tells how long their like will take: within a factor of five, on a machine that
+/// does other things at the same time.
+#[test]
+fn what_was_finished_here_tells_the_time() {
+    let lab = Lab::tiny("");
+    lab.expect(0, "run tiny.toml --out out --set train.steps=200");
+    let row = common::rows(&lab.read("out/tiny/runs.csv")).remove(0);
+    let done = lab.expect(0, "plan tiny.toml --out out --set train.steps=20000");
+    assert!(done.stdout.contains("times: by finished runs like them in out"), "{}", done.stdout);
+    let rate: f64 = row["tokens_per_second"].parse().unwrap();
+    let planned = &lab.plan("tiny.toml --out out --set train.steps=20000")[0];
+    let seconds = planned["tokens"].parse::<f64>().unwrap() / rate;
+    let said = done.stdout.lines().find(|line| line.starts_with("FullSA")).unwrap();
+    let words: Vec<&str> = said.split_whitespace().collect();
+    let number = |word: &str| word.parse::<f64>().unwrap();
+    let said = match words[..] {
+        [.., minutes, "min", seconds, "s"] => 60.0 * number(minutes) + number(seconds),
+        [.., minutes, "min"] => 60.0 * number(minutes),
+        [.., seconds, "s"] => number(seconds),
+        _ => panic!("{said}"),
+    };
+    assert!((seconds / 5.0..5.0 * seconds).contains(&said), "{said} and {seconds}: {}", done.stdout);
+}
+
+/// Where results cannot be written, or their folder is not there and cannot be made, all the same.
+#[cfg(unix)]
+#[test]
+fn planning_takes_no_folder_to_write_to() {
+    let lab = Lab::tiny("");
+    lab.expect(0, "plan tiny.toml --out made/here");
+    // A file in the place of the folder keeps even root from writing there.
+    lab.write("file", "");
+    let ids = lab.expect(0, "plan tiny.toml --out file/out --ids").stdout;
+    assert_eq!(ids, lab.expect(0, "plan tiny.toml --ids").stdout);
+    lab.expect(0, "plan tiny.toml --out /proc/nowhere/out");
+    assert!(lab.expect(1, "run tiny.toml --out file/out").stderr.starts_with("error: "));
 }
 
 #[test]

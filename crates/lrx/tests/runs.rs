@@ -139,7 +139,9 @@ fn a_run_that_diverges_says_where_and_is_not_repeated() {
 
     let done = lab.expect(1, "run wild.toml --out out --retry-failed");
     assert!(done.stderr.contains("diverged at step 2") && !done.stderr.contains("not tried again"), "{}", done.stderr);
-    assert!(modified(&folder)["run.csv"] > before["run.csv"]);
+    let row =
+        |files: &BTreeMap<String, SystemTime>| *files.iter().find(|(file, _)| file.ends_with("run.csv")).unwrap().1;
+    assert!(row(&modified(&folder)) > row(&before));
     assert!(lab.expect(2, &format!("generate {} --prompt a", folder.display())).stderr.contains("not finished"));
 }
 
@@ -260,7 +262,7 @@ fn results_can_be_read_by_whoever_may_read_the_folder() {
     let lab = Lab::tiny("");
     lab.expect(0, "run tiny.toml");
     let permissions = |name: &str| std::fs::metadata(lab.path(name)).unwrap().permissions().mode();
-    for file in files(&lab.path("results/tiny")).iter().filter(|file| !file.contains("claim")) {
+    for file in files(&lab.path("results/tiny")).iter() {
         assert_eq!(permissions(&format!("results/tiny/{file}")), permissions("tiny.toml"), "{file}");
     }
 }

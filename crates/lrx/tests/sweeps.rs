@@ -58,7 +58,7 @@ fn jobs_processes_and_kills_change_no_number() {
     }
     assert!(numbers(&lab, "two") == alone, "two processes");
     let left = files(&lab.path("two/tiny"));
-    assert!(left.iter().all(|file| !file.contains("claim") && !file.contains("checkpoint")), "{left:?}");
+    assert!(left.iter().all(|file| !file.contains("attempt") && !file.contains(".tmp")), "{left:?}");
 }
 
 #[test]
@@ -87,7 +87,14 @@ fn a_finished_run_that_has_changed_is_told_and_not_believed() {
         fs::write(&path, bad).unwrap();
         let done = lab.expect(1, "run tiny.toml --out out");
         assert!(done.stderr.contains("has changed since it was written"), "{file}: {}", done.stderr);
-        assert!(rows(&lab.read("out/tiny/runs.csv")).is_empty(), "{file}");
+        assert!(done.stderr.contains("left out of the tables: out/tiny/"), "{file}: {}", done.stderr);
+        assert!(done.stdout.contains("tiny: no finished runs yet"), "{file}: {}", done.stdout);
+        for table in ["runs.csv", "curves.csv", "ranks.csv"] {
+            let table = lab.read(&format!("out/tiny/{table}"));
+            assert!(table.starts_with("run_id,") && rows(&table).is_empty(), "{file}: {table}");
+        }
+        let report = lab.lrx(["report", "out/tiny", "--format", "text"]);
+        assert!(!report.stderr.contains("panicked"), "{file}: {}", report.stderr);
         fs::write(&path, good).unwrap();
     }
     lab.expect(0, "run tiny.toml --out out");
@@ -101,20 +108,66 @@ fn a_finished_run_that_has_changed_is_told_and_not_believed() {
     assert!(report.stderr.contains("runs.csv has changed since it was written"), "{}", report.stderr);
 }
 
+/// Killed at any moment between the seal on a run's files and the end of clearing up: the next process completes it, trains
+/// nothing, and leaves nothing behind.
 #[test]
-fn a_run_stopped_between_its_checksums_and_its_row_is_continued() {
+fn a_run_that_was_killed_while_it_was_completed_is_completed() {
+    let lab = Lab::tiny("");
+    lab.expect(0, "run tiny.toml --out right");
+    let right = numbers(&lab, "right");
+    let run_id = lab.only_run("right/tiny").file_name().unwrap().to_string_lossy().into_owned();
+    // In the order in which they are moved.
+    let files =
+        ["resolved.toml", "curve.csv", "ranks.csv", "model.safetensors", "vocabulary.json", "checksums.txt", "run.csv"];
+    for moved in 0..=files.len() {
+        let out = format!("killed{moved}");
+        let run = lab.path(&format!("{out}/tiny/{run_id}"));
+        common::copy(&lab.path("right/.cache"), &lab.path(&format!("{out}/.cache")));
+        fs::create_dir_all(run.join("attempt.3")).unwrap();
+        for (i, file) in files.iter().enumerate() {
+            let to = if i < moved { run.join(file) } else { run.join("attempt.3").join(file) };
+            fs::copy(lab.path(&format!("right/tiny/{run_id}/{file}")), to).unwrap();
+        }
+        lab.write(&format!("{out}/tiny/{run_id}/attempt.3/checkpoint.safetensors"), "");
+        lab.write(&format!("{out}/tiny/{run_id}/attempt.3/owner"), RELEASED);
+        let done = lab.expect(0, &format!("run tiny.toml --out {out}"));
+        assert!(!done.stderr.contains("loss "), "{moved}: nothing is trained: {}", done.stderr);
+        assert!(numbers(&lab, &out) == right, "{moved}");
+        let mut left: Vec<String> = common::files(&run);
+        left.retain(|file| !files.contains(&file.as_str()));
+        assert!(left.is_empty() && fs::read_dir(&run).unwrap().count() == files.len(), "{moved}: {left:?}");
+    }
+    // A file that was damaged meanwhile is not sealed over: the run is trained again when it is asked for.
+    let run = lab.path(&format!("damaged/tiny/{run_id}"));
+    for file in files {
+        let content = fs::read(lab.path(&format!("right/tiny/{run_id}/{file}"))).unwrap();
+        lab.write(&format!("damaged/tiny/{run_id}/attempt.0/{file}"), content);
+    }
+    lab.write(&format!("damaged/tiny/{run_id}/attempt.0/owner"), RELEASED);
+    let curve = run.join("attempt.0/curve.csv");
+    fs::write(&curve, fs::read_to_string(&curve).unwrap() + "\n").unwrap();
+    let done = lab.expect(1, "run tiny.toml --out damaged");
+    assert!(done.stderr.contains("curve.csv has changed since it was written"), "{}", done.stderr);
+    lab.expect(0, "run tiny.toml --out damaged --retry-failed");
+    assert!(numbers(&lab, "damaged") == right);
+}
+
+/// The owner of an attempt that was given back.
+const RELEASED: &str = r#"{"host":"","process":1,"renewed":0,"released":true}"#;
+
+#[test]
+fn a_row_that_says_something_else_beside_its_checksums_is_told() {
     let lab = Lab::tiny("");
     lab.expect(0, "run tiny.toml --out out");
     let row = lab.only_run("out/tiny").join("run.csv");
     let finished = fs::read_to_string(&row).unwrap();
-    fs::write(&row, finished.replace(",finished,", ",running,")).unwrap();
-    lab.expect(0, "run tiny.toml --out out");
-    assert_eq!(column(&rows(&lab.read("out/tiny/runs.csv")), "status"), ["finished"]);
-    // Cut to nothing, it was finished once.
-    fs::write(&row, "").unwrap();
-    let done = lab.expect(1, "run tiny.toml --out out");
-    assert!(done.stderr.contains("run.csv has changed since it was written"), "{}", done.stderr);
+    for changed in [finished.replace(",finished,", ",running,"), String::new()] {
+        fs::write(&row, changed).unwrap();
+        let done = lab.expect(1, "run tiny.toml --out out");
+        assert!(done.stderr.contains("run.csv has changed since it was written"), "{}", done.stderr);
+    }
     lab.expect(0, "run tiny.toml --out out --retry-failed");
+    assert_eq!(column(&rows(&lab.read("out/tiny/runs.csv")), "status"), ["finished"]);
 }
 
 #[test]
@@ -123,7 +176,8 @@ fn a_folder_of_another_config_is_not_mixed_in() {
     let id = lab.expect(0, "plan --ids tiny.toml").stdout.trim().to_string();
     lab.expect(0, "run tiny.toml --out other --set train.learning_rate=2e-3");
     let other = lab.only_run("other/tiny");
-    lab.write(&format!("out/tiny/{id}/resolved.toml"), fs::read(other.join("resolved.toml")).unwrap());
+    lab.write(&format!("out/tiny/{id}/attempt.0/owner"), RELEASED);
+    lab.write(&format!("out/tiny/{id}/attempt.0/resolved.toml"), fs::read(other.join("resolved.toml")).unwrap());
     let done = lab.expect(1, "run tiny.toml --out out");
     assert!(done.stderr.contains("`train.learning_rate` is 0.002 there and 0.001 here"), "{}", done.stderr);
 }

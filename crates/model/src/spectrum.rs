@@ -30,8 +30,8 @@ pub struct EffectiveRank {
 }
 
 /// The effective ranks of all matrices of a model; for a layer that is no single matrix, of its dense equivalent. Layers that
-/// have none are left out.
-pub fn effective_ranks(model: &Model, progress: Progress) -> Vec<EffectiveRank> {
+/// have none are left out. And the names of the matrices whose numbers are not all finite: they have no rank.
+pub fn effective_ranks(model: &Model, progress: Progress) -> (Vec<EffectiveRank>, Vec<String>) {
     let matrices: Vec<_> = model
         .linears()
         .filter_map(|(layer, linear)| {
@@ -40,9 +40,9 @@ pub fn effective_ranks(model: &Model, progress: Progress) -> Vec<EffectiveRank> 
         })
         .collect();
     let rank = |(layer, matrix, slot, values): &(usize, String, &'static str, Mat<f64>)| {
-        let sigma = values.singular_values().expect("a singular value decomposition of finite numbers");
+        let Some(sigma) = singular_values(values) else { return Err(matrix.clone()) };
         let (entropy_rank, stable_rank) = of_singular_values(&sigma);
-        EffectiveRank {
+        Ok(EffectiveRank {
             matrix: matrix.clone(),
             layer: *layer,
             slot,
@@ -51,9 +51,19 @@ pub fn effective_ranks(model: &Model, progress: Progress) -> Vec<EffectiveRank> 
             max_rank: sigma.iter().filter(|s| **s > 1e-6 * sigma[0]).count(),
             entropy_rank,
             stable_rank,
-        }
+        })
     };
-    matrices.par_iter().map(rank).collect()
+    let ranks: Vec<Result<EffectiveRank, String>> = matrices.par_iter().map(rank).collect();
+    let (ranks, without): (Vec<_>, Vec<_>) = ranks.into_iter().partition(Result::is_ok);
+    (ranks.into_iter().flatten().collect(), without.into_iter().filter_map(Result::err).collect())
+}
+
+/// The singular values of a matrix, falling; `None` where not all of its numbers, or of theirs, are finite.
+fn singular_values(matrix: &Mat<f64>) -> Option<Vec<f64>> {
+    if !matrix.as_ref().is_all_finite() {
+        return None;
+    }
+    matrix.singular_values().ok().filter(|sigma| sigma.iter().all(|s| s.is_finite()))
 }
 
 fn in_f64(matrix: &Matrix) -> Mat<f64> {
@@ -87,6 +97,18 @@ mod tests {
     }
 
     const NUMPY: (f64, f64) = (3.3645461518, 1.6650281230);
+
+    #[test]
+    fn numbers_that_are_not_finite_have_no_rank_and_no_panic() {
+        for wrong in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let matrix = Mat::from_fn(5, 3, |i, j| if (i, j) == (3, 1) { wrong } else { (i + j) as f64 });
+            assert_eq!(singular_values(&matrix), None, "{wrong}");
+        }
+        // The largest that an f32 holds, everywhere: finite, and so is its singular value.
+        let matrix = Mat::from_fn(5, 3, |_, _| f64::from(f32::MAX));
+        let largest = singular_values(&matrix).unwrap()[0];
+        assert!((largest / (f64::from(f32::MAX) * 15.0_f64.sqrt()) - 1.0).abs() < 1e-6, "{largest}");
+    }
 
     #[test]
     fn equal_singular_values_use_the_whole_rank_and_one_uses_one() {

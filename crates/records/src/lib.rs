@@ -27,7 +27,7 @@ pub use error::Error;
 pub use rank::{Moment, RankRow};
 pub use row::Row;
 pub use run::{RunRecord, Status, read_runs};
-pub use sheet::{Cells, read_rows};
+pub use sheet::{Cells, parse_rows, read_rows};
 pub use summary::SummaryRecord;
 pub use text::visible;
 pub use twin::TwinRecord;

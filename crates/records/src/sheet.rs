@@ -16,9 +16,22 @@ pub fn read_rows<R: Row>(path: &Path) -> Result<Vec<R>, Error> {
     Ok(read_with_lines(path)?.into_iter().map(|(_, row)| row).collect())
 }
 
+/// The rows of a file whose content has been read already; errors call it `path`.
+///
+/// # Errors
+/// As [`read_rows`].
+pub fn parse_rows<R: Row>(content: &[u8], path: &Path) -> Result<Vec<R>, Error> {
+    Ok(parse_with_lines(content, path)?.into_iter().map(|(_, row)| row).collect())
+}
+
 /// The rows, each with the line that it starts on.
 pub(crate) fn read_with_lines<R: Row>(path: &Path) -> Result<Vec<(u64, R)>, Error> {
-    let sheet = Sheet::read(path, R::NEEDED)?;
+    let content = fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    parse_with_lines(&content, path)
+}
+
+fn parse_with_lines<R: Row>(content: &[u8], path: &Path) -> Result<Vec<(u64, R)>, Error> {
+    let sheet = Sheet::parse(content, path, R::NEEDED)?;
     let cells = |record| Cells { sheet: &sheet, record };
     sheet.records.iter().map(cells).map(|cells| Ok((cells.line(), R::read(&cells)?))).collect()
 }
@@ -31,11 +44,10 @@ struct Sheet<'a> {
 }
 
 impl<'a> Sheet<'a> {
-    fn read(path: &'a Path, needed: &[&'static str]) -> Result<Self, Error> {
-        let text = fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    fn parse(text: &[u8], path: &'a Path, needed: &[&'static str]) -> Result<Self, Error> {
         let csv_error = |source| Error::Csv { path: path.to_owned(), source };
         // Flexible, to check the number of fields here: the last line may be one that a run is just writing.
-        let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_slice());
+        let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text);
         let header = reader.headers().map_err(csv_error)?.clone();
         let mut columns = HashMap::new();
         for (index, name) in header.iter().enumerate() {

@@ -14,9 +14,9 @@ use lrx_tensor::allocator::{self, KeepFreedMemory};
 use lrx_tensor::{Tape, Timings, limits};
 use lrx_train::{AdamW, Update, memory, step};
 
-use super::plan::sampler;
 use crate::corpus::{Corpora, vocabulary};
 use crate::failure::Failure;
+use crate::planned::sampler;
 use crate::progress::thousands;
 use crate::terminal::{say, write_data};
 use crate::threads::use_threads;
@@ -90,7 +90,7 @@ pub(crate) fn bench(args: &BenchArgs, registry: &Registry) -> Result<ExitCode, F
     let workloads: Vec<(&str, Workload)> =
         args.batch.iter().map(|text| Ok((text.as_str(), parse_batch(text)?))).collect::<Result<_, Failure>>()?;
     let machine = (limits::multiply_add_rate(), limits::memory_rate());
-    let mut corpora = Corpora::default();
+    let mut corpora = Corpora::to_look_at();
     let mut header_printed = false;
     for (name, workload) in &workloads {
         for experiment in experiments(args, workload, registry)? {

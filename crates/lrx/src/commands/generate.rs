@@ -11,7 +11,9 @@ use lrx_train::WEIGHTS_FILE;
 use toml::{Table, Value};
 
 use crate::failure::Failure;
-use crate::results::{RESOLVED_FILE, VOCABULARY_FILE, about, find_run};
+use crate::find::find_run;
+use crate::results::{RESOLVED_FILE, VOCABULARY_FILE, about};
+use crate::runs::check_files;
 use crate::terminal::{say, write_data};
 use crate::threads::use_threads;
 
@@ -49,13 +51,16 @@ pub(crate) fn generate(args: &GenerateArgs, registry: &Registry) -> Result<ExitC
     }
     use_threads(args.threads)?;
     let folder = find_run(&args.run, &args.out).map_err(Failure::Usage)?;
-    let vocabulary =
-        Vocabulary::load(&folder.join(VOCABULARY_FILE)).map_err(|error| Failure::Usage(error.to_string()))?;
     let weights = folder.join(WEIGHTS_FILE);
     if !weights.exists() {
         let message = format!("{} has no {WEIGHTS_FILE}: the run is not finished", folder.display());
         return Err(Failure::Usage(message));
     }
+    // Text from what is not the run's would be worse than none.
+    check_files(&folder, &[RESOLVED_FILE, VOCABULARY_FILE, WEIGHTS_FILE])
+        .map_err(|damage| Failure::Usage(format!("{}: {damage}", folder.display())))?;
+    let vocabulary =
+        Vocabulary::load(&folder.join(VOCABULARY_FILE)).map_err(|error| Failure::Usage(error.to_string()))?;
 
     let resolved = folder.join(RESOLVED_FILE);
     let text = std::fs::read_to_string(&resolved).map_err(|error| Failure::Usage(about(&resolved)(error)))?;

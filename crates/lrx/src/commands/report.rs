@@ -8,8 +8,9 @@ use lrx_analysis::{Format, ReportOptions};
 use lrx_spec::hint;
 
 use crate::failure::Failure;
-use crate::runs::verify_checksums;
+use crate::tables::{LeftOut, not_to_count};
 use crate::terminal::{say, tell, write_out};
+use crate::threads::use_threads;
 
 /// `lrx report`
 #[derive(Args)]
@@ -38,16 +39,24 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
     if let Some(missing) = args.dirs.iter().find(|dir| !dir.exists()) {
         return Err(Failure::Usage(format!("{}: there is no such folder{}", missing.display(), hint(missing))));
     }
+    // Files of runs are read on all cores.
+    use_threads(None)?;
+    let mut left_out = Vec::new();
     for folder in args.dirs.iter().flat_map(|dir| with_folders_inside(dir)) {
-        if let Err(damage) = verify_checksums(&folder) {
+        if let Err(damage) = lrx_files::settled(&folder) {
             tell!("warning: {}: {damage}; the figures may be wrong (`lrx run` writes them anew)", folder.display());
         }
+        let runs = not_to_count(&folder);
+        for LeftOut { run_id, why } in &runs {
+            tell!("warning: left out: {}: {why}", folder.join(run_id).display());
+        }
+        left_out.push((folder, runs.into_iter().map(|run| run.run_id).collect()));
     }
     let format = match args.format {
         ReportFormat::Html => Format::Html,
         ReportFormat::Text => Format::Text,
     };
-    let options = ReportOptions { out: args.out.clone(), baseline: args.baseline.clone(), format };
+    let options = ReportOptions { out: args.out.clone(), baseline: args.baseline.clone(), format, left_out };
     let report = lrx_analysis::report(&args.dirs, &options).map_err(|error| match error {
         lrx_analysis::Error::Write { .. } => Failure::Failed(error.to_string()),
         _ => Failure::Usage(error.to_string()),

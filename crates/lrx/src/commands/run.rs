@@ -6,19 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use lrx_files::clear_leftovers;
 use lrx_layers::Registry;
 use lrx_spec::{Experiment, missing_files};
 use lrx_train::Checkpoints;
 
 use super::common::Common;
-use super::plan::{record, sampler};
-use crate::corpus::{Corpora, vocabulary};
+use crate::corpus::{CACHE_FOLDER, Corpora, vocabulary};
 use crate::failure::Failure;
 use crate::memory::{self, Verdict};
+use crate::planned::{record, sampler};
 use crate::progress::Lines;
-use crate::results::{about, assemble};
+use crate::results::about;
 use crate::runs::{Policy, Task, Totals, initial_model, work};
 use crate::signals::Signals;
+use crate::tables::{Assembler, LeftOut};
 use crate::terminal::{say, tell};
 use crate::threads::use_threads;
 
@@ -66,10 +68,10 @@ pub(crate) fn run(args: &RunArgs, registry: &Registry) -> Result<ExitCode, Failu
     check_only(&experiments, &args.only)?;
     let lines = Lines::new(args.jobs > 1);
     let at_signal = lines.clone();
-    let signals = Signals::watch(move |what| what.into_iter().for_each(|what| at_signal.print(what)))
-        .map_err(|error| Failure::Failed(format!("cannot watch for signals: {error}")))?;
+    let signals =
+        Signals::watch(at_signal).map_err(|error| Failure::Failed(format!("cannot watch for signals: {error}")))?;
     // Everything that can be wrong with the data shows before the first hour is spent.
-    let tasks = tasks(args, &experiments, &signals)?;
+    let tasks = tasks(args, &experiments, &signals, &lines)?;
     // Jobs beyond the runs would have nothing to do.
     let jobs = args.jobs.min(tasks.len()).max(1);
     match memory::check(tasks.iter().map(|task| (task.title.as_str(), task.needed)), jobs) {
@@ -92,22 +94,44 @@ pub(crate) fn run(args: &RunArgs, registry: &Registry) -> Result<ExitCode, Failu
     for experiment in &experiments {
         let folder = folder(args, experiment);
         std::fs::create_dir_all(&folder).map_err(|error| Failure::Failed(about(&folder)(error)))?;
+        // What a killed process has left there.
+        clear_leftovers(&folder);
     }
+    clear_leftovers(&args.common.out.join(CACHE_FOLDER));
+    tasks.iter().for_each(|task| lines.expect(task.work()));
     signals.begin();
-    let totals = work(&tasks, &policy, &signals, &lines);
+    let assembler = Assembler::default();
+    let totals = work(&tasks, &policy, &signals, &lines, &assembler);
+    let mut left_out = Vec::new();
     for experiment in &experiments {
         let folder = folder(args, experiment);
-        assemble(&folder, &order(experiment)).map_err(Failure::Failed)?;
+        let not_there = assembler.assemble_thoroughly(&folder, &order(experiment)).map_err(Failure::Failed)?;
+        left_out.extend(not_there.into_iter().map(|run| (folder.clone(), run)));
         if signals.stop().is_none() {
             summary(&folder)?;
         }
+    }
+    if signals.stop().is_none() {
+        say_ids(&totals.finished);
+    }
+    for (folder, LeftOut { run_id, why }) in &left_out {
+        tell!("left out of the tables: {}: {why}", folder.join(run_id).display());
     }
     if let Some(code) = signals.stop() {
         tell!("stopped; the same command goes on from here");
         return Ok(ExitCode::from(code));
     }
     tell(&totals);
-    Ok(if totals.failed.is_empty() && totals.left == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    let well = totals.failed.is_empty() && totals.left == 0 && left_out.is_empty();
+    Ok(if well { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// The ids of runs that are finished, for the commands that take one.
+fn say_ids(ids: &[String]) {
+    if !ids.is_empty() {
+        say!("finished runs, as `lrx generate` takes them:");
+        ids.iter().for_each(|run_id| say!("  {run_id}"));
+    }
 }
 
 fn folder(args: &RunArgs, experiment: &Experiment) -> PathBuf {
@@ -135,9 +159,9 @@ fn check_only(experiments: &[Experiment], only: &[String]) -> Result<(), Failure
 }
 
 /// Every run that is asked for, with its data ready.
-fn tasks(args: &RunArgs, experiments: &[Experiment], signals: &Signals) -> Result<Vec<Task>, Failure> {
+fn tasks(args: &RunArgs, experiments: &[Experiment], signals: &Signals, lines: &Lines) -> Result<Vec<Task>, Failure> {
     let usage = |error: lrx_spec::ConfigError| Failure::Usage(error.to_string());
-    let mut corpora = Corpora::until(signals);
+    let mut corpora = Corpora::until(signals, lines);
     let mut tasks = Vec::new();
     for experiment in experiments {
         let order = order(experiment);
@@ -190,7 +214,7 @@ fn tell(totals: &Totals) {
     let others = totals.with_others.len();
     tell!(
         "\n{} finished, {} failed, {others} left to others, {} not tried",
-        totals.finished,
+        totals.finished.len(),
         totals.failed.len(),
         totals.left
     );

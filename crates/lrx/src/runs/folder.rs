@@ -1,17 +1,23 @@
 //! The folder of a run: how the run stands, and whether its files are what was written.
 //!
-//! `checksums.txt` lists the BLAKE3 of the run's files, a line each, as `b3sum --check` reads it. It is written before
-//! the row that says `finished`, so that a finished row always has its checksums, and one that does not match them was
-//! changed afterwards or never completed.
+//! While a run is not finished, all of it lies in its current attempt (see `claim`), and its row there says `running`,
+//! `diverged` or `failed`. Once it is finished, its files, their checksums and last its row are moved into the run's folder
+//! itself, from where nobody takes them again: a row there that says `finished` has all that belongs to it beside it, and
+//! what does not match the checksums was changed afterwards.
 
+use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use lrx_records::{RunRecord, Status, csv_text, read_runs};
+use lrx_files::{CHECKSUMS_FILE, Checksums, Damage, hash, hash_file};
+use lrx_records::{RunRecord, Status, csv_text, parse_rows};
 use lrx_train::{CURVE_FILE, WEIGHTS_FILE};
 use toml::{Table, Value};
 
-use crate::results::{CHECKSUMS_FILE, RANKS_FILE, RECORD_FILE, RESOLVED_FILE, VOCABULARY_FILE, about, write_text};
+use super::claim::current_attempt;
+use crate::results::{RANKS_FILE, RECORD_FILE, RESOLVED_FILE, VOCABULARY_FILE, about, write_text};
 
 /// How a run's folder stands.
 pub(crate) enum State {
@@ -25,94 +31,234 @@ pub(crate) enum State {
     Failed(RunRecord),
     /// Finished once; a file has changed since. Which, and how.
     Damaged(String),
+    /// It cannot be said now: a file cannot be read. Which, and why.
+    Unreadable(String),
+}
+
+/// A run as the tables of its experiment have it.
+pub(crate) struct Run {
+    pub(crate) state: State,
+    /// Its curve and its effective ranks, as far as it has them: the very bytes that were checked.
+    pub(crate) curve: Vec<u8>,
+    pub(crate) ranks: Vec<u8>,
+}
+
+impl Run {
+    fn only(state: State) -> Self {
+        Self { state, curve: Vec::new(), ranks: Vec::new() }
+    }
 }
 
 /// Files that may be deleted to save room once a run is finished.
 const DISPENSABLE: [&str; 2] = [WEIGHTS_FILE, VOCABULARY_FILE];
 
-/// Reads how the run in `folder` stands.
-///
-/// A run that was stopped between its checksums and its row says `running` and is continued; a row that says nothing
-/// whole, beside checksums, is one that was finished and has changed.
-pub(crate) fn read_state(folder: &Path) -> State {
-    match read_record(folder) {
-        Some(record) => match record.status {
-            Status::Finished => verify_checksums(folder).map_or_else(State::Damaged, |()| State::Finished(record)),
-            Status::Failed | Status::Diverged => State::Failed(record),
-            _ => State::Running(record),
-        },
-        None if folder.join(CHECKSUMS_FILE).exists() => {
-            State::Damaged(format!("{RECORD_FILE} has changed since it was written"))
-        }
-        None => State::New,
+/// Finished runs whose large files were checked, and how they looked then: tables are assembled often while others go on.
+#[derive(Default)]
+pub(crate) struct Checked(HashMap<PathBuf, Look>);
+
+/// Length and time of each dispensable file.
+type Look = Vec<Option<(u64, SystemTime)>>;
+
+impl Checked {
+    fn look(folder: &Path) -> Look {
+        let look =
+            |file: &&str| fs::metadata(folder.join(file)).and_then(|file| Ok((file.len(), file.modified()?))).ok();
+        DISPENSABLE.iter().map(look).collect()
     }
+}
+
+/// Reads how the run in `folder` stands.
+pub(crate) fn read_state(folder: &Path) -> State {
+    read_run(folder, None).state
+}
+
+/// Reads the run in `folder`; of a finished one, every file that is there is checked, the large ones only if they do not
+/// look as they did when `checked` saw them.
+pub(crate) fn read_run(folder: &Path, mut checked: Option<&mut Checked>) -> Run {
+    let unreadable = |what: &str, error: &io::Error| Run::only(State::Unreadable(format!("{what}: {error}")));
+    // Each takeover moves the attempt on; who looks meanwhile looks again.
+    for _ in 0..100 {
+        let attempt = match current_attempt(folder) {
+            Ok(attempt) => attempt,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Run::only(State::New),
+            Err(error) => return unreadable(&folder.display().to_string(), &error),
+        };
+        let moved = |attempt: &Path| !attempt.exists();
+        if let Some(attempt) = attempt {
+            match fs::read(attempt.join(RECORD_FILE)) {
+                Ok(_) if moved(&attempt) => continue,
+                Ok(row) => match read_attempt(&attempt, &row) {
+                    Err(_) if moved(&attempt) => continue,
+                    Err((file, error)) => return unreadable(&file, &error),
+                    Ok(run) => return run,
+                },
+                Err(error) if error.kind() == ErrorKind::NotFound && moved(&attempt) => continue,
+                // Not begun, or finished and about to be cleared away.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return unreadable(RECORD_FILE, &error),
+            }
+        }
+        return read_ended(folder, checked.as_deref_mut());
+    }
+    Run::only(State::Unreadable("it changes hands all the time".into()))
+}
+
+/// A run that is not finished, from its attempt.
+fn read_attempt(attempt: &Path, row: &[u8]) -> Result<Run, (String, io::Error)> {
+    let Some(mut record) = parse_row(row) else { return Ok(Run::only(State::New)) };
+    let curve = match fs::read(attempt.join(CURVE_FILE)) {
+        Ok(curve) => curve,
+        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err((CURVE_FILE.into(), error)),
+    };
+    let state = match record.status {
+        Status::Failed | Status::Diverged => State::Failed(record),
+        _ => {
+            // Sealed, perhaps, but not all of it is in its place yet.
+            record.status = Status::Running;
+            State::Running(record)
+        }
+    };
+    Ok(Run { state, curve, ranks: Vec::new() })
 }
 
 /// The one row of a run's record; `None` where there is none that an lrx wrote.
-fn read_record(folder: &Path) -> Option<RunRecord> {
-    let record = read_runs(&folder.join(RECORD_FILE)).ok()?.into_iter().next()?;
+fn parse_row(text: &[u8]) -> Option<RunRecord> {
+    let record = parse_rows::<RunRecord>(text, Path::new(RECORD_FILE)).ok()?.into_iter().next()?;
     (!record.run_id.is_empty() && !matches!(record.status, Status::Other(_))).then_some(record)
 }
 
-/// Whether the files that `checksums.txt` lists are what they were; so it is where there is no such file.
-///
-/// # Errors
-/// The first that is not, and how.
-pub(crate) fn verify_checksums(folder: &Path) -> Result<(), String> {
-    let list = match fs::read_to_string(folder.join(CHECKSUMS_FILE)) {
-        Ok(list) => list,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(format!("{CHECKSUMS_FILE}: {error}")),
-    };
-    let damaged = || format!("{CHECKSUMS_FILE} has changed since it was written");
-    // The last line is the checksum of those before it.
-    let body = list.strip_suffix('\n').and_then(|list| list.rfind('\n')).map_or("", |end| &list[..=end]);
-    let own = list[body.len()..].strip_suffix(&format!("  {CHECKSUMS_FILE} above\n")).ok_or_else(damaged)?;
-    if own.strip_prefix("# ") != Some(blake3::hash(body.as_bytes()).to_hex().as_str()) {
-        return Err(damaged());
-    }
-    for line in body.lines() {
-        let (hash, file) = line.split_once("  ").ok_or_else(damaged)?;
-        match fs::read(folder.join(file)) {
-            Ok(content) if blake3::hash(&content).to_hex().as_str() == hash => {}
-            Ok(_) => return Err(format!("{file} has changed since it was written")),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && DISPENSABLE.contains(&file) => {}
-            Err(error) => return Err(format!("{file}: {error}")),
+/// A run that nobody works on, from its folder.
+fn read_ended(folder: &Path, checked: Option<&mut Checked>) -> Run {
+    let changed = || Run::only(State::Damaged(format!("{RECORD_FILE} has changed since it was written")));
+    let row = match fs::read(folder.join(RECORD_FILE)) {
+        Ok(row) => row,
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Run::only(State::Unreadable(format!("{RECORD_FILE} cannot be read: {error}")));
         }
+        Err(_) if !folder.join(CHECKSUMS_FILE).exists() => return Run::only(State::New),
+        Err(_) => return Run::only(State::Damaged(format!("{RECORD_FILE} is gone"))),
+    };
+    let Some(record) = parse_row(&row) else { return changed() };
+    if record.status != Status::Finished {
+        let unreadable = |(file, error)| Run::only(State::Unreadable(format!("{file} cannot be read: {error}")));
+        // An earlier lrx kept what was not finished here, too.
+        let earlier = !folder.join(CHECKSUMS_FILE).exists();
+        return if earlier { read_attempt(folder, &row).unwrap_or_else(unreadable) } else { changed() };
     }
-    Ok(())
+    match verified(folder, &row, checked) {
+        Ok((curve, ranks)) => Run { state: State::Finished(record), curve, ranks },
+        Err(Damage::Changed(what)) => Run::only(State::Damaged(what)),
+        Err(Damage::Unreadable(what)) => Run::only(State::Unreadable(what)),
+    }
 }
 
-/// The text of a `checksums.txt`.
-pub(crate) fn checksum_lines<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> String {
-    let lines = files.into_iter().map(|(file, content)| format!("{}  {file}\n", blake3::hash(content).to_hex()));
-    let body: String = lines.collect();
-    format!("{body}# {}  {CHECKSUMS_FILE} above\n", blake3::hash(body.as_bytes()).to_hex())
+/// The curve and the ranks of a finished run, all its files having been found to be what was written.
+fn verified(folder: &Path, row: &[u8], checked: Option<&mut Checked>) -> Result<(Vec<u8>, Vec<u8>), Damage> {
+    let list = Checksums::read(folder)?.ok_or_else(|| Damage::Changed(format!("{CHECKSUMS_FILE} is gone")))?;
+    let look = Checked::look(folder);
+    let known = checked.as_ref().is_some_and(|checked| checked.0.get(folder) == Some(&look));
+    let (mut curve, mut ranks) = (Vec::new(), Vec::new());
+    for file in list.files() {
+        if file == RECORD_FILE {
+            list.check(file, row)?;
+        } else if DISPENSABLE.contains(&file) {
+            if !known && folder.join(file).symlink_metadata().is_ok() {
+                list.check_file(folder, file)?;
+            }
+        } else {
+            let content = fs::read(folder.join(file)).map_err(|error| Damage::of(file, &error))?;
+            list.check(file, &content)?;
+            match file {
+                CURVE_FILE => curve = content,
+                RANKS_FILE => ranks = content,
+                _ => {}
+            }
+        }
+    }
+    if let Some(checked) = checked {
+        checked.0.insert(folder.to_path_buf(), look);
+    }
+    Ok((curve, ranks))
+}
+
+/// Whether files of a finished run are what was written; so they are where the run has no checksums, as one that was put
+/// together by hand.
+///
+/// # Errors
+/// The first that is not, or cannot be read.
+pub(crate) fn check_files(folder: &Path, files: &[&str]) -> Result<(), Damage> {
+    match Checksums::read(folder)? {
+        Some(list) => files.iter().try_for_each(|file| list.check_file(folder, file)),
+        None => Ok(()),
+    }
 }
 
 /// Writes the row of a run that is not finished.
-pub(crate) fn write_row(folder: &Path, record: &RunRecord) -> Result<(), String> {
-    let path = folder.join(CHECKSUMS_FILE);
-    if path.exists() {
-        fs::remove_file(&path).map_err(about(&path))?;
-    }
-    write_text(&folder.join(RECORD_FILE), &csv_text(std::slice::from_ref(record)))
+pub(crate) fn write_row(attempt: &Path, record: &RunRecord) -> Result<(), String> {
+    write_text(&attempt.join(RECORD_FILE), &csv_text(std::slice::from_ref(record)))
 }
 
 /// Writes the row of a finished run, the checksums of all its files before it.
-pub(crate) fn seal(folder: &Path, record: &RunRecord) -> Result<(), String> {
+pub(crate) fn seal(attempt: &Path, record: &RunRecord) -> Result<(), String> {
     let row = csv_text(std::slice::from_ref(record));
-    let mut files = vec![(RECORD_FILE, row.clone().into_bytes())];
+    let mut list = Checksums::default();
+    list.add(RECORD_FILE, hash(row.as_bytes()));
     for file in [RESOLVED_FILE, CURVE_FILE, RANKS_FILE, WEIGHTS_FILE, VOCABULARY_FILE] {
-        match fs::read(folder.join(file)) {
-            Ok(content) => files.push((file, content)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(about(&folder.join(file))(error)),
-        }
+        let path = attempt.join(file);
+        list.add(file, hash_file(&path).map_err(about(&path))?);
     }
-    let lines = checksum_lines(files.iter().map(|(file, content)| (*file, &content[..])));
-    write_text(&folder.join(CHECKSUMS_FILE), &lines)?;
-    write_text(&folder.join(RECORD_FILE), &row)
+    write_text(&attempt.join(CHECKSUMS_FILE), &list.text())?;
+    write_text(&attempt.join(RECORD_FILE), &row)
+}
+
+/// Moves the files of a sealed attempt into the run's folder, the row last: from then on the run is finished. What an
+/// earlier process has moved already is found there.
+///
+/// # Errors
+/// When a file cannot be moved; or is lost, so that the run has to be trained again.
+pub(crate) fn publish(folder: &Path, attempt: &Path) -> Result<(), Unpublished> {
+    let moved = |file: &str| {
+        let path = attempt.join(file);
+        match fs::rename(&path, folder.join(file)) {
+            Err(error) if error.kind() == ErrorKind::NotFound && folder.join(file).exists() && attempt.exists() => {
+                Ok(())
+            }
+            Err(error) => Err(Unpublished::Failed(about(&path)(error))),
+            Ok(()) => Ok(()),
+        }
+    };
+    let damaged = |damage: Damage| Unpublished::Damaged(damage.to_string());
+    let here = if attempt.join(CHECKSUMS_FILE).exists() { attempt } else { folder };
+    let list = Checksums::read(here).map_err(damaged)?;
+    let list = list.ok_or_else(|| Unpublished::Damaged(format!("{CHECKSUMS_FILE} is gone")))?;
+    for file in list.files().filter(|file| *file != RECORD_FILE) {
+        moved(file)?;
+    }
+    // Nothing is said to be finished that is not.
+    for file in list.files().filter(|file| *file != RECORD_FILE) {
+        list.check_file(folder, file).map_err(damaged)?;
+    }
+    list.check_file(attempt, RECORD_FILE).map_err(damaged)?;
+    moved(CHECKSUMS_FILE)?;
+    moved(RECORD_FILE)?;
+    // Where folders cannot be flushed, the system will in its time.
+    let _ = fs::File::open(folder).and_then(|folder| folder.sync_all());
+    Ok(())
+}
+
+/// Why a sealed attempt is not in the run's folder.
+pub(crate) enum Unpublished {
+    /// A file cannot be moved.
+    Failed(String),
+    /// A file is not what was sealed.
+    Damaged(String),
+}
+
+/// Whether the attempt is sealed: all that is missing is that its files are moved.
+pub(crate) fn is_sealed(attempt: &Path) -> bool {
+    let row = fs::read(attempt.join(RECORD_FILE)).ok();
+    row.as_deref().and_then(parse_row).is_some_and(|record| record.status == Status::Finished)
 }
 
 /// Writes `resolved.toml`, or finds that the one that is there says the same.

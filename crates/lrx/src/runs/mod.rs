@@ -3,17 +3,20 @@
 //! ```text
 //! task    what one run needs, in one value that a thread can take
 //! queue   which run comes next, on how many workers; waits for runs that other processes have
-//! claim   whose run it is, among processes and machines
-//! worker  trains a claimed run and leaves its folder in one of four states
-//! folder  those states, and checksums that tell a whole folder from a damaged one
+//! claim   whose run it is, among processes and machines: who may work in the run's current attempt
+//! worker  trains a claimed run, and moves what is finished from the attempt into the run's folder
+//! folder  how a run's folder stands, and checksums that tell a whole one from a damaged one
+//! panics  a panic in one run is that run's failure
 //! ```
 
 mod claim;
 mod folder;
+mod panics;
 mod queue;
 mod task;
 mod worker;
 
-pub(crate) use folder::{State, checksum_lines, read_state, verify_checksums};
+pub(crate) use claim::current_attempt;
+pub(crate) use folder::{Checked, Run, State, check_files, read_run};
 pub(crate) use queue::{Policy, Totals, work};
 pub(crate) use task::{Task, initial_model};

@@ -8,12 +8,14 @@ use std::time::Duration;
 use lrx_train::{Checkpoints, Order};
 
 use super::Task;
-use super::claim::{Claimed, Watch};
+use super::claim::{Claim, Claimed, Watch, clear_empty, current_attempt};
 use super::folder::{State, read_state};
-use super::worker::{End, complete, train_claimed};
+use super::panics::caught;
+use super::worker::{End, note_failure, train_claimed};
 use crate::progress::Lines;
-use crate::results::{about, assemble};
+use crate::results::about;
 use crate::signals::Signals;
+use crate::tables::Assembler;
 use crate::threads::cannot_start;
 
 /// How runs are worked on.
@@ -31,7 +33,8 @@ pub(crate) struct Policy {
 /// How it went.
 #[derive(Default)]
 pub(crate) struct Totals {
-    pub(crate) finished: usize,
+    /// Their ids, in the order of the tasks once all is done.
+    pub(crate) finished: Vec<String>,
     /// Titles and reasons.
     pub(crate) failed: Vec<(String, String)>,
     /// Titles, and who has them.
@@ -44,7 +47,7 @@ pub(crate) struct Totals {
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Works on all tasks until each is finished, has failed, or is left to others.
-pub(crate) fn work(tasks: &[Task], policy: &Policy, signals: &Signals, lines: &Lines) -> Totals {
+pub(crate) fn work(tasks: &[Task], policy: &Policy, signals: &Signals, lines: &Lines, assembler: &Assembler) -> Totals {
     let queue = Queue {
         waiting: Mutex::new((0..tasks.len()).collect()),
         watch: Mutex::default(),
@@ -54,6 +57,7 @@ pub(crate) fn work(tasks: &[Task], policy: &Policy, signals: &Signals, lines: &L
         policy,
         signals,
         lines,
+        assembler,
     };
     if policy.jobs == 1 {
         queue.worker();
@@ -75,6 +79,8 @@ pub(crate) fn work(tasks: &[Task], policy: &Policy, signals: &Signals, lines: &L
         });
     }
     let mut totals = queue.totals.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let place = |run_id: &String| tasks.iter().position(|task| task.run_id == *run_id);
+    totals.finished.sort_by_key(place);
     totals.left += queue.waiting.into_inner().unwrap_or_else(PoisonError::into_inner).len();
     totals
 }
@@ -89,6 +95,7 @@ struct Queue<'a> {
     policy: &'a Policy,
     signals: &'a Signals,
     lines: &'a Lines,
+    assembler: &'a Assembler,
 }
 
 impl<'a> Queue<'a> {
@@ -144,41 +151,71 @@ impl<'a> Queue<'a> {
         let folder = task.folder();
         let state = read_state(&folder);
         if self.settled(task, &state) {
-            if let State::Finished(record) = state {
-                complete(task, &record)?;
+            self.lines.skip(task.work());
+            if matches!(state, State::Finished(_)) {
+                self.clear_what_is_left(task);
             }
             return Ok(None);
         }
         std::fs::create_dir_all(&folder).map_err(about(&folder))?;
-        let claimed =
-            self.watch.lock().unwrap_or_else(PoisonError::into_inner).claim(&folder).map_err(about(&folder))?;
-        let claim = match claimed {
+        let claim = match self.claim(task).map_err(about(&folder))? {
             Claimed::Held(by) => return Ok(Some(by)),
             Claimed::Mine(claim) => claim,
         };
         // It may have been finished between the look and the claim.
         let state = read_state(&folder);
         if self.settled(task, &state) {
-            if matches!(state, State::Finished(_)) {
-                claim.clear()
-            } else {
-                claim.release()
+            self.lines.skip(task.work());
+            match state {
+                State::Finished(_) => claim.clear(),
+                _ => claim.release(),
             }
             return Ok(None);
         }
+        self.train(task, claim)
+    }
+
+    fn claim(&self, task: &Task) -> std::io::Result<Claimed> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner).claim(&task.folder())
+    }
+
+    /// A process that is killed once its run is finished, but before it has cleared its attempt away, leaves that to the next.
+    fn clear_what_is_left(&self, task: &Task) {
+        let folder = task.folder();
+        clear_empty(&folder);
+        lrx_files::clear_leftovers(&folder);
+        if current_attempt(&folder).is_ok_and(|attempt| attempt.is_some())
+            && let Ok(Claimed::Mine(claim)) = self.claim(task)
+        {
+            claim.clear();
+        }
+    }
+
+    /// Trains a claimed run to whatever end it comes to.
+    fn train(&self, task: &'a Task, claim: Claim) -> Result<Option<String>, String> {
         let order = || match () {
             () if claim.is_lost() => Order::Abandon,
             () if self.stopping() => Order::Stop,
             () => Order::GoOn,
         };
-        let mut progress = self.lines.run(&task.title);
-        let end = train_claimed(task, self.policy, &order, &mut progress);
-        let lost = claim.is_lost();
+        let mut progress = self.lines.run(&task.title, task.work());
+        progress.after_eval = Some(Box::new(|| self.assembler.assemble_seldom(&task.experiment, &task.order)));
+        let end = caught(|| train_claimed(task, &claim, self.policy, &order, &mut progress));
+        let end = end.unwrap_or_else(|panic| {
+            // Whatever the disk says to that: the run is told of as failed.
+            let _ = note_failure(task, &claim, &panic);
+            Ok(End::Failed { message: format!("failed: {panic}"), note: panic })
+        });
+        // Without its folder, which its new owner has, everything fails that this process still tries: not the run.
+        if !matches!(end, Ok(End::Finished { .. })) && claim.is_lost() {
+            progress.end("another process has taken this run over");
+            return Ok(Some("another process".into()));
+        }
         match end {
             Ok(End::Finished { message }) => {
                 claim.clear();
                 progress.end(&message);
-                self.totals().finished += 1;
+                self.totals().finished.push(task.run_id.clone());
             }
             Ok(End::Failed { message, note }) => {
                 claim.release();
@@ -201,9 +238,7 @@ impl<'a> Queue<'a> {
                 return Err(error);
             }
         }
-        if !lost {
-            assemble(&task.experiment, &task.order)?;
-        }
+        self.assembler.assemble(&task.experiment, &task.order)?;
         Ok(None)
     }
 
@@ -212,12 +247,17 @@ impl<'a> Queue<'a> {
         let failed = match state {
             State::Finished(record) => {
                 let loss = record.eval_loss.map(|loss| format!(", eval {loss:.3}")).unwrap_or_default();
-                self.lines.print(&format!("{}  finished before{loss}", task.title));
-                self.totals().finished += 1;
+                self.lines.print(&format!("{}  finished before{loss}  {}", task.title, task.run_id));
+                self.totals().finished.push(task.run_id.clone());
                 return true;
             }
             State::Failed(record) => record.note.clone(),
             State::Damaged(damage) => format!("{}: {damage}", task.folder().display()),
+            State::Unreadable(what) => {
+                // Nothing is known of it: it is neither trained again nor said to be finished.
+                self.fail(task, format!("{}: {what}", task.folder().display()));
+                return true;
+            }
             State::New | State::Running(_) => return false,
         };
         if self.policy.retry_failed {

@@ -39,6 +39,11 @@ impl Task {
         self.experiment.join(&self.run_id)
     }
 
+    /// Floating-point operations of its forward passes: how much there is to do, as far as it is known.
+    pub(crate) fn work(&self) -> f64 {
+        self.planned.flops_per_token.unwrap_or(1) as f64 * self.planned.tokens.unwrap_or(1) as f64
+    }
+
     /// The model before its first step.
     ///
     /// # Errors

@@ -1,18 +1,18 @@
 //! Trains a run that is this process's.
 
-use std::fs;
+use std::path::Path;
 
+use lrx_files::clear_leftovers;
 use lrx_layers::Progress;
-use lrx_model::{effective_ranks, load_weights};
-use lrx_records::{Moment, RankRow, RunRecord, Status};
-use lrx_train::{Job, Order, Outcome, Report, WEIGHTS_FILE, remove_checkpoints, train};
+use lrx_model::effective_ranks;
+use lrx_records::{Moment, RunRecord, Status};
+use lrx_train::{Job, Observer, Order, Outcome, Report, remove_checkpoints, train};
 
-use super::folder::{State, agree_on_config, read_state, seal, write_row};
+use super::claim::Claim;
+use super::folder::{Unpublished, agree_on_config, is_sealed, publish, seal, write_row};
 use super::{Policy, Task};
 use crate::progress::{RunProgress, thousands};
-use crate::results::{
-    CHECKSUMS_FILE, RANKS_FILE, VOCABULARY_FILE, about, assemble_seldom, clear_leftovers, rank_row, write_csv_text,
-};
+use crate::results::{RANKS_FILE, VOCABULARY_FILE, about, rank_row, write_csv_text};
 
 /// How work on a run ended.
 pub(super) enum End {
@@ -22,32 +22,40 @@ pub(super) enum End {
     Abandoned,
 }
 
-/// Trains the run of `task` from where its folder stands.
+impl End {
+    fn failed(note: String) -> Self {
+        Self::Failed { message: note.clone(), note }
+    }
+}
+
+/// Trains the run of `task` in the claimed attempt, from where that stands, and moves what comes of it into the run's
+/// folder.
 ///
 /// # Errors
-/// When its folder cannot be written, or holds a run of another config.
-pub(super) fn train_claimed<'a>(
-    task: &'a Task,
+/// When a folder cannot be written, or the attempt is of another config; also when the claim is lost, which takes the
+/// attempt away.
+pub(super) fn train_claimed(
+    task: &Task,
+    claim: &Claim,
     policy: &Policy,
     order: &dyn Fn() -> Order,
-    progress: &mut RunProgress<'a>,
+    progress: &mut RunProgress<'_>,
 ) -> Result<End, String> {
-    let folder = task.folder();
-    if let State::Damaged(_) = read_state(&folder) {
-        // Asked to be tried again: from the beginning.
-        for file in [CHECKSUMS_FILE, WEIGHTS_FILE] {
-            let path = folder.join(file);
-            if path.exists() {
-                fs::remove_file(&path).map_err(about(&path))?;
-            }
-        }
+    let attempt = claim.folder();
+    for folder in [&*task.folder(), &*task.experiment, attempt] {
+        clear_leftovers(folder);
     }
-    clear_leftovers(&folder);
-    clear_leftovers(&task.experiment);
-    agree_on_config(&folder, &task.resolved)?;
-    task.corpus.vocabulary.save(&folder.join(VOCABULARY_FILE)).map_err(|error| error.to_string())?;
-    let mut row = RunRecord { status: Status::Running, tokens: None, steps: None, ..task.planned.clone() };
-    write_row(&folder, &row)?;
+    agree_on_config(attempt, &task.resolved)?;
+    if is_sealed(attempt) {
+        // The process before this one was killed while it moved the files of a finished run.
+        return match publish(&task.folder(), attempt) {
+            Ok(()) => Ok(End::Finished { message: "completed what was left of it".into() }),
+            Err(unpublished) => failed_to_publish(task, attempt, unpublished),
+        };
+    }
+    task.corpus.vocabulary.save(&attempt.join(VOCABULARY_FILE)).map_err(|error| error.to_string())?;
+    let mut row = begun(task);
+    write_row(attempt, &row)?;
     if policy.jobs == 1 {
         lrx_train::memory::reset_peak();
     }
@@ -58,14 +66,11 @@ pub(super) fn train_claimed<'a>(
         spec: &task.train,
         sampler: &task.sampler,
         valid: &task.corpus.valid,
-        folder: &folder,
+        folder: attempt,
         checkpoints: policy.checkpoints,
         order,
     };
-    progress.after_eval = Some(Box::new(|| assemble_seldom(&task.experiment, &task.order)));
-    let result = train(&job, &mut model, progress);
-    progress.after_eval = None;
-    let end = match result {
+    let end = match train(&job, &mut model, progress) {
         Ok((Outcome::Abandoned, _)) => return Ok(End::Abandoned),
         Ok((Outcome::Stopped, report)) => {
             fill(&mut row, &report, task);
@@ -75,7 +80,7 @@ pub(super) fn train_claimed<'a>(
             fill(&mut row, &report, task);
             row.status = Status::Diverged;
             row.note = format!("diverged at step {step}: {what}");
-            End::Failed { message: row.note.clone(), note: row.note.clone() }
+            End::failed(row.note.clone())
         }
         Err(error) => {
             row.status = Status::Failed;
@@ -85,56 +90,71 @@ pub(super) fn train_claimed<'a>(
         Ok((Outcome::Finished, report)) => {
             fill(&mut row, &report, task);
             row.status = Status::Finished;
-            write_ranks(task, &model)?;
-            seal(&folder, &row)?;
-            End::Finished {
-                message: format!(
-                    "eval {:.3}  {} tokens/s  {:.0} s",
-                    report.eval_loss.unwrap_or(f64::NAN),
-                    thousands(report.tokens_per_second),
-                    report.wall_seconds
-                ),
+            write_ranks(task, attempt, &model, progress)?;
+            seal(attempt, &row)?;
+            if let Err(unpublished) = publish(&task.folder(), attempt) {
+                return failed_to_publish(task, attempt, unpublished);
             }
+            let loss = report.eval_loss.unwrap_or(f64::NAN);
+            let (rate, seconds) = (thousands(report.tokens_per_second), report.wall_seconds);
+            let message = format!("eval {loss:.3}  {rate} tokens/s  {seconds:.0} s  {}", task.run_id);
+            return Ok(End::Finished { message });
         }
     };
-    if row.status != Status::Finished {
-        // On a full disk this can fail as well; the folder then says `running`, and the run can be continued.
-        write_row(&folder, &row)?;
-    }
+    // On a full disk this can fail as well; the row then says `running`, and the run can be continued.
+    write_row(attempt, &row)?;
     // What failed, on a full disk say, can go on from its checkpoint when it is tried again.
-    if matches!(row.status, Status::Finished | Status::Diverged) {
-        remove_checkpoints(&folder).map_err(about(&folder))?;
+    if row.status == Status::Diverged {
+        remove_checkpoints(attempt).map_err(about(attempt))?;
     }
     Ok(end)
 }
 
-/// Gives a run that an earlier lrx has finished what it lacks: the effective ranks, as long as its weights are there.
+/// Notes in the attempt why the run of `task` failed.
 ///
 /// # Errors
-/// When the weights cannot be read, or the folder cannot be written.
-pub(super) fn complete(task: &Task, record: &RunRecord) -> Result<(), String> {
-    let folder = task.folder();
-    let weights = folder.join(WEIGHTS_FILE);
-    if folder.join(RANKS_FILE).exists() || !weights.exists() {
-        return Ok(());
-    }
-    let mut model = task.initial_model()?;
-    load_weights(&mut model, &weights).map_err(|error| error.to_string())?;
-    write_ranks(task, &model)?;
-    seal(&folder, record)
+/// When that cannot be written.
+pub(super) fn note_failure(task: &Task, claim: &Claim, note: &str) -> Result<(), String> {
+    write_row(claim.folder(), &RunRecord { status: Status::Failed, note: note.into(), ..begun(task) })
 }
 
-/// The effective ranks of the matrices before the first step and after the last.
-fn write_ranks(task: &Task, trained: &lrx_model::Model) -> Result<(), String> {
-    let moments = [
-        (Moment::Initial, effective_ranks(&task.initial_model()?, Progress { step: 0, steps: 1 })),
-        (Moment::Final, effective_ranks(trained, Progress::DONE)),
-    ];
-    let rows: Vec<RankRow> = moments
-        .into_iter()
-        .flat_map(|(moment, ranks)| ranks.into_iter().map(move |rank| rank_row(&task.run_id, moment, rank)))
-        .collect();
-    write_csv_text(&task.folder().join(RANKS_FILE), &rows)
+/// The row of a run that has begun.
+fn begun(task: &Task) -> RunRecord {
+    RunRecord { status: Status::Running, tokens: None, steps: None, ..task.planned.clone() }
+}
+
+/// A sealed attempt whose files are not what was sealed is to be trained again; one that cannot be moved stays.
+fn failed_to_publish(task: &Task, attempt: &Path, unpublished: Unpublished) -> Result<End, String> {
+    match unpublished {
+        Unpublished::Failed(error) => Err(error),
+        Unpublished::Damaged(what) => {
+            let note = format!("{what}, while the run was being completed");
+            write_row(attempt, &RunRecord { status: Status::Failed, note: note.clone(), ..begun(task) })?;
+            Ok(End::failed(note))
+        }
+    }
+}
+
+/// Writes the effective ranks of the matrices before the first step and after the last.
+fn write_ranks(
+    task: &Task,
+    attempt: &Path,
+    trained: &lrx_model::Model,
+    progress: &mut RunProgress<'_>,
+) -> Result<(), String> {
+    let mut rows = Vec::new();
+    let begin = Progress { step: 0, steps: 1 };
+    for (moment, name, model, when) in
+        [(Moment::Initial, "initial", &task.initial_model()?, begin), (Moment::Final, "final", trained, Progress::DONE)]
+    {
+        let (ranks, without) = effective_ranks(model, when);
+        if let Some(first) = without.first() {
+            let more = if without.len() > 1 { format!(" and {} more", without.len() - 1) } else { String::new() };
+            progress.warned(&format!("{RANKS_FILE} leaves out the {name} {first}{more}: not all are finite numbers"));
+        }
+        rows.extend(ranks.into_iter().map(|rank| rank_row(&task.run_id, moment, rank)));
+    }
+    write_csv_text(&attempt.join(RANKS_FILE), &rows)
 }
 
 fn fill(row: &mut RunRecord, report: &Report, task: &Task) {

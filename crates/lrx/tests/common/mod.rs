@@ -149,6 +149,13 @@ pub fn numbers(lab: &Lab, out: &str) -> Numbers {
     (texts, weights.map(|file| fs::read(file).unwrap()).collect())
 }
 
+/// The folder in which a run's work goes on: its current attempt while it is not finished, else its own.
+pub fn current(run: &Path) -> PathBuf {
+    let number = |path: &PathBuf| path.file_name()?.to_str()?.strip_prefix("attempt.")?.parse::<u64>().ok();
+    let entries = fs::read_dir(run).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.filter_map(|path| Some((number(&path)?, path))).max().map_or(run.to_path_buf(), |(_, path)| path)
+}
+
 /// Copies a folder with all that is in it.
 pub fn copy(from: &Path, to: &Path) {
     for file in files(from) {

@@ -1,0 +1,122 @@
+//! Files without their name yet, and what killed processes leave of them.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use tempfile::{Builder, NamedTempFile};
+
+use crate::{machine, without_path};
+
+/// The names of temporary files begin with this: a killed process may leave one.
+pub const TEMPORARY_PREFIX: &str = ".tmp";
+
+/// A temporary file that nobody has written to for so long, by the clock of the file system, is nobody's.
+const FORGOTTEN: Duration = Duration::from_secs(600);
+
+/// A temporary file in `folder`, to be given its name once it is written. It is gone if that does not happen. Whoever
+/// may read a file that is written in place may read it: temporary files by themselves are for their owner only.
+///
+/// It is locked as long as it is open, and its name says on which machine: others see whether its process lives.
+///
+/// # Errors
+/// When none can be made there.
+pub fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
+    let prefix = own_prefix().unwrap_or(TEMPORARY_PREFIX.into());
+    let mut builder = Builder::new();
+    builder.prefix(&prefix);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o666)); // Less the umask.
+    }
+    let file = builder.tempfile_in(folder).map_err(without_path)?;
+    // Where files cannot be locked, leftovers are cleared away by their age. (On Windows a lock keeps readers off.)
+    #[cfg(unix)]
+    let _ = file.as_file().try_lock();
+    Ok(file)
+}
+
+fn own_prefix() -> Option<String> {
+    machine().map(|machine| format!("{TEMPORARY_PREFIX}-{machine}-"))
+}
+
+/// Deletes the temporary files that killed processes have left in `folder`: those of this machine that no process has
+/// open, and others that nobody has written to for ten minutes. What cannot be deleted stays.
+pub fn clear_leftovers(folder: &Path) {
+    let own = own_prefix();
+    // The clocks of machines need not agree: the file system's own says what is old.
+    let mut now = None;
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if !is_file || !name.starts_with(TEMPORARY_PREFIX) {
+            continue;
+        }
+        let path = entry.path();
+        let lock = own.as_ref().filter(|own| name.starts_with(own.as_str())).map(|_| try_lock(&path));
+        let abandoned = match lock {
+            Some(Lock::Free(_)) => true,
+            Some(Lock::Held) => false,
+            Some(Lock::Unknown) | None => {
+                let now = now.get_or_insert_with(|| clock_of(folder));
+                let written = entry.metadata().and_then(|file| file.modified()).ok();
+                let age = now.zip(written).and_then(|(now, written)| now.duration_since(written).ok());
+                age.is_some_and(|age| age > FORGOTTEN)
+            }
+        };
+        if abandoned {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Whether a process of this machine has locked a file.
+enum Lock {
+    /// None has; now this one has, as long as the file is open.
+    Free(#[allow(dead_code)] File),
+    Held,
+    Unknown,
+}
+
+fn try_lock(path: &Path) -> Lock {
+    let Ok(file) = File::open(path) else { return Lock::Unknown };
+    match file.try_lock() {
+        Ok(()) => Lock::Free(file),
+        Err(TryLockError::WouldBlock) => Lock::Held,
+        Err(TryLockError::Error(_)) => Lock::Unknown,
+    }
+}
+
+/// What time it is for the file system that `folder` is on.
+fn clock_of(folder: &Path) -> Option<SystemTime> {
+    temporary_in(folder).ok()?.as_file().metadata().ok()?.modified().ok()
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leftovers_of_the_dead_are_cleared_and_files_of_the_living_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let live = temporary_in(folder.path()).unwrap();
+        // A killed process: the file is there, and nobody has it open.
+        let dead = temporary_in(folder.path()).unwrap().keep().unwrap().1;
+        // Of other machines: one just written, one forgotten long ago by a clock that runs two minutes ahead.
+        let other = |name: &str, age: u64| {
+            let path = folder.path().join(name);
+            fs::write(&path, "").unwrap();
+            let time = clock_of(folder.path()).unwrap() - Duration::from_secs(age);
+            File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+            path
+        };
+        let (young, old) = (other(".tmp-ffffffff-young", 120), other(".tmp-ffffffff-old", 700));
+        let named = other("runs.csv", 10_000);
+        clear_leftovers(folder.path());
+        assert!(live.path().exists() && young.exists() && named.exists());
+        assert!(!dead.exists() && !old.exists());
+    }
+}
