@@ -69,6 +69,10 @@ pub trait BlockKind: Send + Sync + 'static {
         &[]
     }
 
+    /// Fills in options that follow from the sizes where they are not given, such as 4 · hidden: so that a value that is
+    /// given and the same one that follows are one config, and known as one run.
+    fn settle(&self, _options: &mut Self::Options, _shape: &BlockShape) {}
+
     /// The block with these options. Its slots and what parameters it has besides are declared in `plan`.
     ///
     /// It is called more than once for one block, and must declare the same each time.

@@ -43,6 +43,10 @@ pub trait LinearKind: Send + Sync + 'static {
     /// How the kind presents itself.
     fn about(&self) -> About;
 
+    /// Fills in options that follow from the shape where they are not given: so that a value that is given and the same one
+    /// that follows are one config, and known as one run.
+    fn settle(&self, _options: &mut Self::Options, _shape: &LinearShape) {}
+
     /// The layer with these options in a slot of this shape. What it is made of is declared in `plan`, which gives out the
     /// ids of its parameters; nothing is allocated, and their values come from what was declared or from init rules.
     ///

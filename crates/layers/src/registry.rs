@@ -247,7 +247,11 @@ impl RegisteredLinear {
     fn new<K: LinearKind>(about: About, kind: K) -> Self {
         let kind = Arc::new(kind);
         let resolve = move |table: Table, shape: LinearShape| {
-            let read = |table: Table| deserialize::<K::Options>(table);
+            let read = |table: Table| {
+                let mut options = deserialize::<K::Options>(table)?;
+                kind.settle(&mut options, &shape);
+                Ok::<_, OptionError>(options)
+            };
             let options = read(table).map_err(|error| error.wanted_by(about.name))?;
             let mut plan = Plan::default();
             kind.layer(&options, &shape, &mut plan).map_err(OptionError::about_sizes)?;
@@ -277,7 +281,11 @@ impl RegisteredBlock {
         let kind = Arc::new(kind);
         let (place, slots) = (kind.place(), kind.slots());
         let resolve = move |table: Table, shape: BlockShape, resolve: &mut ResolveSlot<'_>| {
-            let read = |table: Table| deserialize::<K::Options>(table);
+            let read = |table: Table| {
+                let mut options = deserialize::<K::Options>(table)?;
+                kind.settle(&mut options, &shape);
+                Ok::<_, OptionError>(options)
+            };
             let options = read(table).map_err(|error| error.wanted_by(about.name))?;
             let mut own = Plan::default();
             let mut plan = BlockPlan::new(shape, resolve, &mut own);

@@ -1,7 +1,7 @@
 //! The `[model]` section of a config: as written ([`ModelConfig`]) and resolved against the registry ([`ModelSpec`]).
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use lrx_layers::rules::RuleOf;
 use lrx_layers::{
@@ -11,6 +11,8 @@ use lrx_layers::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
+
+use crate::Known;
 
 /// `[model]` as written. Defaults are the seed experiment's.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -139,9 +141,9 @@ pub struct ModelSpec {
 #[derive(Clone)]
 pub struct LayerSpec {
     /// Its attention.
-    pub attention: BlockSpec,
+    pub attention: Arc<BlockSpec>,
     /// Its MLP.
-    pub mlp: BlockSpec,
+    pub mlp: Arc<BlockSpec>,
 }
 
 impl ModelConfig {
@@ -153,6 +155,20 @@ impl ModelConfig {
         self,
         registry: &Registry,
         locate: &dyn Fn(&str, &str) -> PathBuf,
+    ) -> Result<ModelSpec, OptionError> {
+        self.resolve_beside(registry, locate, &Known::default())
+    }
+
+    /// As [`resolve`](Self::resolve), for a model that may share blocks and files with others that were resolved with the
+    /// same `known` and registry.
+    ///
+    /// # Errors
+    /// As of `resolve`.
+    pub fn resolve_beside(
+        self,
+        registry: &Registry,
+        locate: &dyn Fn(&str, &str) -> PathBuf,
+        known: &Known,
     ) -> Result<ModelSpec, OptionError> {
         let scalars = to_table(&self);
         let Self { hidden, layers, heads, context, vocabulary, norm, norm_epsilon, .. } = self;
@@ -174,16 +190,18 @@ impl ModelConfig {
         let shape = |layer| BlockShape { hidden, heads, rotary, layer, layers };
         let shapes: Vec<BlockShape> = (0..layers).map(shape).collect();
         let blocks = |place: Place, table: &Table| {
-            registry.blocks(place, table, &shapes).map_err(|error| error.inside(place.key()))
+            known.blocks(registry, place, table, &shapes).map_err(|error| error.inside(place.key()))
         };
         let (attention, mlp) = (blocks(Place::Attention, &attention)?, blocks(Place::Mlp, &mlp)?);
-        let layers = attention.into_iter().zip(mlp).map(|(attention, mlp)| LayerSpec { attention, mlp }).collect();
+        let layers = attention.iter().cloned().zip(mlp.iter().cloned());
+        let layers = layers.map(|(attention, mlp)| LayerSpec { attention, mlp }).collect();
         let init_from = init_from
             .map(|written| {
                 let path = locate("init_from", &written);
-                let bytes = read_regular(&path)
+                let blake3 = known
+                    .hash(&path)
                     .map_err(|error| OptionError::new("init_from", format!("cannot read {written:?}: {error}")))?;
-                Ok(InitFrom { blake3: blake3::hash(&bytes).to_hex().to_string(), written, path })
+                Ok(InitFrom { blake3, written, path })
             })
             .transpose()?;
         Ok(ModelSpec {
@@ -201,11 +219,6 @@ impl ModelConfig {
             scalars,
         })
     }
-}
-
-/// The content of a file, not of a device that never ends.
-fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
-    if std::fs::metadata(path)?.is_file() { std::fs::read(path) } else { Err(io::Error::other("not a file")) }
 }
 
 /// The largest sizes: far beyond any machine, and products of them still fit a machine's integer.
@@ -271,7 +284,7 @@ impl ModelSpec {
         let seen = |length: usize, window: Option<usize>| -> usize {
             (1..=length).map(|position| position.min(window.unwrap_or(length))).sum()
         };
-        let blocks = self.layers.iter().flat_map(|layer| [&layer.attention, &layer.mlp]);
+        let blocks = self.layers.iter().flat_map(|layer| [&*layer.attention, &*layer.mlp]);
         let attends = blocks.filter_map(|block| block.attends);
         attends
             .map(|Attends { flops, window }| {
@@ -340,8 +353,8 @@ impl ModelSpec {
     /// The attention, or the MLP, of each layer.
     pub fn blocks(&self, place: Place) -> impl Iterator<Item = &BlockSpec> {
         self.layers.iter().map(move |layer| match place {
-            Place::Attention => &layer.attention,
-            Place::Mlp => &layer.mlp,
+            Place::Attention => &*layer.attention,
+            Place::Mlp => &*layer.mlp,
         })
     }
 

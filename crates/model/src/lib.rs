@@ -2,6 +2,7 @@
 
 mod config;
 mod generate;
+mod known;
 mod label;
 mod model;
 mod spectrum;
@@ -10,7 +11,8 @@ mod weights;
 
 pub use config::{InitFrom, LayerSpec, ModelConfig, ModelSpec, Norm, Positions};
 pub use generate::{Sampling, generate};
+pub use known::Known;
 pub use model::{Continuation, Model, When};
 pub use spectrum::{EffectiveRank, effective_ranks};
 pub use tensor_file::{NamedTensor, Numbers, TensorFile, TensorFileError, write_tensors};
-pub use weights::{load_state, load_weights, model_tensors, save_weights, stored_shape};
+pub use weights::{load_initial, load_state, load_weights, model_tensors, save_weights, stored_shape};

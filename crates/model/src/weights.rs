@@ -8,6 +8,7 @@ use lrx_layers::{Fixed, ParameterEntry, Parameters};
 use lrx_tensor::{dims, matrix, values};
 use serde::{Deserialize, Serialize};
 
+use crate::InitFrom;
 use crate::Model;
 use crate::tensor_file::{NamedTensor, Numbers, TensorFile, TensorFileError, write_tensors};
 
@@ -52,7 +53,26 @@ pub fn model_tensors(model: &Model) -> Vec<NamedTensor<'_>> {
 /// place for. GPT-Neo's constant buffers and a stored copy of a tied head are passed over; a head that differs from the
 /// embedding is not. On an error the model is as it was.
 pub fn load_weights(model: &mut Model, path: &Path) -> Result<(), TensorFileError> {
-    let mut file = TensorFile::read(path)?;
+    load_from(model, TensorFile::read(path)?, path)
+}
+
+/// Sets every parameter to what the file that the model starts from holds: the very bytes that its config was resolved
+/// with, by which its runs are known.
+///
+/// # Errors
+/// As of [`load_weights`]; and when the file has been changed since.
+pub fn load_initial(model: &mut Model, from: &InitFrom) -> Result<(), TensorFileError> {
+    let path = &from.path;
+    let bytes = std::fs::read(path).map_err(|e| TensorFileError::new(path, format!("cannot read: {e}")))?;
+    if blake3::hash(&bytes).to_hex().as_str() != from.blake3 {
+        let message =
+            "was changed after the config had been read, and its runs are known by what was in it: start again";
+        return Err(TensorFileError::new(path, message));
+    }
+    load_from(model, TensorFile::parse(&bytes, path)?, path)
+}
+
+fn load_from(model: &mut Model, mut file: TensorFile, path: &Path) -> Result<(), TensorFileError> {
     // Another program's file has no note of ours.
     let note: Note = file.note().and_then(|note| serde_json::from_str(note).ok()).unwrap_or_default();
     let no_place = |name: &str, more: usize| {

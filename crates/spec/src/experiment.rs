@@ -153,7 +153,7 @@ fn resolve(
     let name = errors.keep(name_of(&tree, stem));
     let mut sections = Sections::new(registry);
     let mut configurations: Vec<Configuration> = Vec::new();
-    for point in points(tree, &mut errors) {
+    for point in points(tree, registry, &mut errors) {
         configurations.extend(resolve_point(point, &mut sections, &mut errors));
     }
     errors.sorted().unless_any(())?;

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use toml::{Table, Value};
 
 use crate::error::Place;
+use crate::sweep::DenseBlocks;
 use crate::tree::{Origin, Tree, outwards, override_with};
 
 /// A key that a point sets.
@@ -34,7 +35,7 @@ pub(crate) struct Choice {
 pub(crate) enum Change {
     Set(Rc<Choice>),
     /// All layers dense.
-    Dense,
+    Dense(Rc<DenseBlocks>),
 }
 
 /// A point of a sweep. Cheap to clone, and small.
@@ -52,7 +53,7 @@ impl Point {
         for change in &self.changes {
             match change {
                 Change::Set(choice) => override_with(&mut table, choice.over.clone()),
-                Change::Dense => crate::sweep::make_dense(&mut table),
+                Change::Dense(blocks) => blocks.put_into(&mut table),
             }
         }
         table
@@ -62,13 +63,13 @@ impl Point {
     pub(crate) fn settings(&self) -> impl Iterator<Item = &Setting> {
         self.changes.iter().flat_map(|change| match change {
             Change::Set(choice) => &choice.settings[..],
-            Change::Dense => &[],
+            Change::Dense(_) => &[],
         })
     }
 
     /// Whether it is the dense baseline of others.
     pub(crate) fn is_baseline(&self) -> bool {
-        self.changes.iter().any(|change| matches!(change, Change::Dense))
+        self.changes.iter().any(|change| matches!(change, Change::Dense(_)))
     }
 
     /// Where the value of a key was written, or the innermost table around it that was.

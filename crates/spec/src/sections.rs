@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use lrx_data::{DataConfig, DataSpec};
 use lrx_layers::{OptionError, Registry, deserialize};
-use lrx_model::{ModelConfig, ModelSpec};
+use lrx_model::{Known as Shared, ModelConfig, ModelSpec};
 use lrx_train::{TrainConfig, TrainSpec};
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
@@ -44,6 +44,8 @@ pub(crate) struct Sections<'r> {
     registry: &'r Registry,
     data: Known<Rc<DataSpec>>,
     model: Known<Arc<ModelSpec>>,
+    /// What different models have in common.
+    shared: Shared,
     train: Known<Arc<TrainSpec>>,
 }
 
@@ -52,7 +54,7 @@ const FILE_KEYS: [&str; 4] = ["train", "valid", "tokenizer", "init_from"];
 
 impl<'r> Sections<'r> {
     pub(crate) fn new(registry: &'r Registry) -> Self {
-        Self { registry, data: Known::new(), model: Known::new(), train: Known::new() }
+        Self { registry, data: Known::new(), model: Known::new(), shared: Shared::default(), train: Known::new() }
     }
 
     /// `[data]` at a point; `None` for its identity where files are missing.
@@ -73,9 +75,10 @@ impl<'r> Sections<'r> {
 
     /// `[model]` at a point.
     pub(crate) fn model(&mut self, point: &Point, table: &Table) -> Result<Rc<Section<Arc<ModelSpec>>>, ConfigErrors> {
-        let registry = self.registry;
+        let (registry, shared) = (self.registry, &self.shared);
         let resolved = resolve(&mut self.model, point, "model", table, |config: ModelConfig| {
-            let spec = config.resolve(registry, &|key, written| point.locate(&format!("model.{key}"), written))?;
+            let locate = |key: &str, written: &str| point.locate(&format!("model.{key}"), written);
+            let spec = config.resolve_beside(registry, &locate, shared)?;
             Ok(Section { identity: Identity::of_section(&spec.identity()), spec: Arc::new(spec) })
         });
         or_errors(point, "model", table, resolved)

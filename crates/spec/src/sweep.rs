@@ -7,11 +7,12 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
+use lrx_layers::{Place, Registry};
 use toml::{Table, Value};
 
 use crate::error::{ConfigError, ConfigErrors, ErrorKind};
 use crate::point::{Change, Choice, Point, Setting};
-use crate::tree::{BLOCK_KEYS, DEEPEST_KEY, Tree};
+use crate::tree::{DEEPEST_KEY, Tree};
 
 const CASE: &str = "case";
 const BASELINE: &str = "dense_baseline";
@@ -24,7 +25,7 @@ const MOST_POINTS: usize = 10_000;
 
 /// The points of `tree`; one that changes nothing when there is no `[sweep]`. What is wrong with the sweep goes to
 /// `errors`, and is left out of the points.
-pub(crate) fn points(mut tree: Tree, errors: &mut ConfigErrors) -> Vec<Point> {
+pub(crate) fn points(mut tree: Tree, registry: &Registry, errors: &mut ConfigErrors) -> Vec<Point> {
     let mut sweep = match tree.table.remove("sweep") {
         None => Table::new(),
         Some(Value::Table(sweep)) => sweep,
@@ -57,7 +58,8 @@ pub(crate) fn points(mut tree: Tree, errors: &mut ConfigErrors) -> Vec<Point> {
         }
     }
     if with_baseline {
-        let mut baselines = baselines(&points);
+        let dense = Rc::new(DenseBlocks::of(&tree.table, registry));
+        let mut baselines = baselines(&points, &dense);
         baselines.append(&mut points);
         points = baselines;
     }
@@ -77,14 +79,14 @@ fn combined(points: &[Vec<Change>], choices: &[Rc<Choice>]) -> Vec<Vec<Change>> 
 }
 
 /// What `points` become where all layers are dense: each different one once, without the keys of the blocks.
-fn baselines(points: &[Vec<Change>]) -> Vec<Vec<Change>> {
+fn baselines(points: &[Vec<Change>], dense: &Rc<DenseBlocks>) -> Vec<Vec<Change>> {
     let mut known = HashSet::new();
     let mut baselines = Vec::new();
     for point in points {
         let outside: Vec<Change> = point.iter().filter_map(outside_blocks).collect();
         let told: String = outside.iter().map(|change| format!("{change:?}\n")).collect();
         if known.insert(told) {
-            baselines.push(outside.into_iter().chain([Change::Dense]).collect());
+            baselines.push(outside.into_iter().chain([Change::Dense(dense.clone())]).collect());
         }
     }
     baselines
@@ -116,14 +118,38 @@ fn is_in(key: &str, block: &str) -> bool {
     key.strip_prefix(block).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// Takes from the blocks of a config all that does not hold for a dense model as well.
-pub(crate) fn make_dense(table: &mut Table) {
-    table.remove("label");
-    let Some(Value::Table(model)) = table.get_mut("model") else { return };
-    for block in BLOCKS {
-        if let Some(Value::Table(block)) = model.get_mut(block) {
-            block.retain(|key, _| BLOCK_KEYS.contains(&key));
-            block.insert("kind".into(), "dense".into());
+/// The blocks of a config with dense layers in their slots, and no more of what stands in their tables than belongs to the
+/// blocks themselves.
+#[derive(Debug)]
+pub(crate) struct DenseBlocks([Table; 2]);
+
+impl DenseBlocks {
+    fn of(config: &Table, registry: &Registry) -> Self {
+        let table = |place: Place| {
+            let written = config.get("model").and_then(|model| model.get(place.key())).and_then(Value::as_table);
+            let mut own = written.cloned().unwrap_or_default();
+            let named = |key: &str| own.get(key).and_then(Value::as_str).map(str::to_string);
+            // `kind` may name a block, too. One without slots has no place for a dense layer: the standard one has.
+            let has_slots = |name: &String| !registry.slots(name).is_empty();
+            let block = named("kind").filter(has_slots).or(named("block").filter(has_slots));
+            let schema = registry.describe(block.as_deref().unwrap_or(place.standard()));
+            let keys = schema.ok().and_then(|(_, _, schema)| schema.as_value()["properties"].as_object().cloned());
+            let keys = keys.unwrap_or_default();
+            own.retain(|key, _| keys.contains_key(key));
+            own.extend(block.map(|block| ("block".to_string(), block.into())));
+            own.insert("kind".into(), "dense".into());
+            own
+        };
+        Self([Place::Attention, Place::Mlp].map(table))
+    }
+
+    /// Puts them into a config, which loses its label: it is that of another model.
+    pub(crate) fn put_into(&self, config: &mut Table) {
+        config.remove("label");
+        for (block, table) in BLOCKS.iter().zip(&self.0) {
+            if let Value::Table(model) = config.entry("model").or_insert_with(|| Table::new().into()) {
+                model.insert(block.to_string(), table.clone().into());
+            }
         }
     }
 }

@@ -31,8 +31,10 @@ pub(crate) struct Tree {
 pub(crate) const DEEPEST_KEY: usize = 16;
 const LONGEST_PATH: usize = 1000;
 
-/// Keys that stay when a file overrides `kind`: they belong to the block, the others to the former kind.
-pub(crate) const BLOCK_KEYS: [&str; 2] = ["window", "inner"];
+/// Keys that stay when a file overrides `kind`: they belong to the block, or say where the kind stands; the others belong to
+/// the former kind.
+const BLOCK_KEYS: [&str; 10] =
+    ["block", "layers", "slots", "window", "inner", "kv_heads", "scaled", "activation", "bias", "latent"];
 
 /// Keys that exclude each other: overriding one takes the other away.
 const EXCLUSIVE: [(&str, &str); 3] = [

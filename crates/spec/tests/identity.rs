@@ -5,7 +5,8 @@ mod common;
 use std::collections::HashSet;
 
 use common::{Folder, SMALL, experiment};
-use lrx_spec::RunSpec;
+use lrx_layers::{About, Linear, LinearKind, LinearShape, OptionError, Plan, Registry, kinds};
+use lrx_spec::{RunSpec, load_builtin};
 
 fn run(text: &str) -> RunSpec {
     let mut runs = experiment(text).runs;
@@ -25,6 +26,12 @@ fn spelling_label_name_and_sweep_are_not_in_it() {
     for same in [
         "model.attention = { kind = 'low-rank', rank = [4, 4, 4, 4] }",
         "model.attention = { kind = ['low-rank', 'low-rank', 'low-rank', 'low-rank'], rank = 4 }",
+        "[model.attention]\nrank = 4\nkind = 'low-rank'\nq.rank = 4",
+        "[model.attention]\nrank = 4\nkind = 'low-rank'\nlayers = 'all'\nslots = ['out', 'q', 'k', 'v']",
+        "[model.attention]\nrank = 4\nkind = 'low-rank'\nlayers = 'early'\n\
+         override = [{ layers = 'late', kind = 'low-rank', rank = 4 }]",
+        "[model.attention]\nrank = 4\nkind = 'low-rank'\nkv_heads = 4\nscaled = false",
+        "[model]\nnorm = 'layer-norm'\ntied = true\n[model.attention]\nrank = 4\nkind = 'low-rank'",
         "[model.attention]\nrank = 4\nkind = 'low-rank'\nwindow = 0",
         "[model.attention]\nrank = 4\nkind = 'low-rank'\nwindow = [0, 0, 0, 0]",
         "label = 'another'\n[model.attention]\nkind = 'low-rank'\nrank = 4",
@@ -66,6 +73,15 @@ fn whatever_numbers_depend_on_is_in_it() {
         "[model]\nattention.q = { kind = 'low-rank', rank = 4 }",
         "[model]\nattention.k = { kind = 'low-rank', rank = 4 }",
         "[model]\nmlp = { kind = 'low-rank', rank = 4 }",
+        "[model]\nattention = { kind = 'low-rank', rank = 4, layers = 'early' }",
+        "[model]\nattention = { kind = 'low-rank', rank = 4, layers = 'late' }",
+        "[model]\nattention = { kind = 'low-rank', rank = 4, slots = ['q', 'v'] }",
+        "[model]\nattention.kv_heads = 2",
+        "[model]\nattention.scaled = true",
+        "[model]\nnorm = 'rms-norm'",
+        "[model]\ntied = false",
+        "[model]\nmlp.activation = 'silu'",
+        "[model]\nmlp.block = 'gated-mlp'",
         "[train]\nsteps = 11",
         "[train]\nepochs = 1",
         "[train]\nepochs = 10",
@@ -125,4 +141,93 @@ fn files_are_known_by_their_content() {
 fn without_its_data_a_run_has_no_id() {
     let run = run("[data]\ntrain = 'nowhere.txt'\n[model]\nvocabulary = 300");
     assert_eq!((run.run_id, run.configuration.as_str()), (None, ""));
+}
+
+/// A kind as it is, and as it becomes: with another version, or with an option more.
+struct Probe {
+    version: u32,
+}
+
+struct ProbeWithMore;
+
+#[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ProbeOptions {
+    size: u32,
+}
+
+#[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ProbeOptionsWithMore {
+    size: u32,
+    #[serde(default)]
+    more: f64,
+}
+
+fn probe_about(version: u32) -> About {
+    About { name: "probe", version, summary: "a test", description: "A test.", example: "size = 1" }
+}
+
+impl LinearKind for Probe {
+    type Options = ProbeOptions;
+
+    fn about(&self) -> About {
+        probe_about(self.version)
+    }
+
+    fn layer(&self, _: &ProbeOptions, shape: &LinearShape, plan: &mut Plan) -> Result<Box<dyn Linear>, OptionError> {
+        kinds::Dense.layer(&kinds::DenseOptions {}, shape, plan)
+    }
+}
+
+impl LinearKind for ProbeWithMore {
+    type Options = ProbeOptionsWithMore;
+
+    fn about(&self) -> About {
+        probe_about(1)
+    }
+
+    fn layer(
+        &self,
+        _: &ProbeOptionsWithMore,
+        shape: &LinearShape,
+        plan: &mut Plan,
+    ) -> Result<Box<dyn Linear>, OptionError> {
+        kinds::Dense.layer(&kinds::DenseOptions {}, shape, plan)
+    }
+}
+
+/// The ids of runs with `probe` and without it, where that is `kind`.
+fn ids_with(kind: impl LinearKind, more: &str) -> Vec<String> {
+    let mut registry = Registry::builtin();
+    registry.register(kind).unwrap();
+    let text = format!(
+        "{SMALL}[[sweep.case]]\n[[sweep.case]]\nmodel.attention = {{ kind = 'low-rank', rank = 4 }}\n\
+         [[sweep.case]]\nmodel.attention = {{ kind = 'probe', size = 3{more} }}\n\
+         [[sweep.case]]\nmodel.mlp = {{ c_fc = {{ kind = 'probe', size = 3{more} }} }}\n"
+    );
+    let experiment = load_builtin("a", &text, &[], &registry).unwrap_or_else(|errors| panic!("{errors}"));
+    experiment.runs.into_iter().map(|run| run.run_id.unwrap()).collect()
+}
+
+#[test]
+fn an_option_added_to_a_kind_renames_nothing_and_a_version_its_own_runs_only() {
+    let now = ids_with(Probe { version: 1 }, "");
+    assert_eq!(ids_with(ProbeWithMore, ""), now);
+    assert_eq!(ids_with(ProbeWithMore, ", more = 0"), now);
+    for other in [ids_with(Probe { version: 2 }, ""), ids_with(ProbeWithMore, ", more = 0.5")] {
+        assert_eq!((&other[..2], other[2] == now[2], other[3] == now[3]), (&now[..2], false, false));
+    }
+}
+
+#[test]
+fn weights_to_start_from_are_known_by_their_content() {
+    let folder = Folder::new();
+    folder.write("a.safetensors", "one");
+    folder.write("b.safetensors", "one");
+    folder.write("c.safetensors", "two");
+    let text = "[sweep]\n'model.init_from' = ['a.safetensors', 'b.safetensors', 'c.safetensors']\n";
+    folder.write("x.toml", format!("{SMALL}{text}"));
+    let experiment = folder.load(&["x.toml"]).unwrap().remove(0);
+    assert_eq!((experiment.runs.len(), experiment.notes.len()), (2, 1), "{:?}", experiment.notes);
 }

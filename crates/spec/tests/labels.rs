@@ -61,6 +61,29 @@ fn words_where_it_does_not() {
     }
 }
 
+/// The seed's own question, as a newcomer writes it.
+#[test]
+fn early_or_late_in_words() {
+    let sweep = "[model.attention]\nkind = 'low-rank'\n[sweep]\ndense_baseline = true\n'model.attention.rank' = [4, 16]\n\
+                 'model.attention.layers' = ['early', 'late']\n'model.attention.slots' = [['q', 'k'], ['v', 'out']]\n";
+    let expected = [
+        "FullSA-FullMLP-4L",
+        "low-rank 4, early, q k",
+        "low-rank 4, early, v out",
+        "low-rank 4, late, q k",
+        "low-rank 4, late, v out",
+        "low-rank 16, early, q k",
+        "low-rank 16, early, v out",
+        "low-rank 16, late, q k",
+        "low-rank 16, late, v out",
+    ];
+    assert_eq!(labels(&experiment(sweep)), expected);
+    let alone = "[model.attention]\nkind = 'low-rank'\nrank = 12\nlayers = 'late'\nslots = ['q', 'k']\n";
+    assert_eq!(labels(&experiment(alone)), ["low-rank 12, late, q k"]);
+    let numbers = "[model.mlp]\nkind = 'low-rank'\nrank = 12\nlayers = [0, 2]\n";
+    assert_eq!(labels(&experiment(numbers)), ["MLP low-rank 12, layers 0 2"]);
+}
+
 /// A key that a sweep may set, with values that go together with all others.
 fn any_key() -> impl Strategy<Value = (&'static str, Vec<&'static str>)> {
     let few = |values: &'static [&'static str]| proptest::sample::subsequence(values, 1..=values.len());
@@ -72,6 +95,9 @@ fn any_key() -> impl Strategy<Value = (&'static str, Vec<&'static str>)> {
         few(&["{ rank = 1 }", "{ kind = 'dense' }", "{ kind = 'low-rank', rank = 2, init = 'spectral' }"])
             .prop_map(|values| ("model.attention.q", values)),
         few(&["{ rank = 1 }", "{ kind = 'dense' }"]).prop_map(|values| ("model.attention.k", values)),
+        few(&["'early'", "'0-1'", "'late'", "[0, 2]", "'all'"]).prop_map(|values| ("model.attention.layers", values)),
+        few(&["['q', 'k']", "['v']", "['k', 'q']"]).prop_map(|values| ("model.attention.slots", values)),
+        few(&["'rms-norm'", "'layer-norm'"]).prop_map(|values| ("model.norm", values)),
         few(&["0", "3", "[0, 3, 0, 3]"]).prop_map(|values| ("model.attention.window", values)),
         few(&["{ kind = 'low-rank', rank = 3 }", "{ kind = 'dense' }", "{ inner = 32 }"])
             .prop_map(|values| ("model.mlp", values)),

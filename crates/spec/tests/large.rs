@@ -21,11 +21,11 @@ fn ten_thousand_points_take_little_memory() {
         ("one key", 9_999, format!("[sweep]\n'train.log_every' = [{}]\n", list(1..10_000))),
         (
             "of the model",
-            2_500,
+            10_000,
             format!(
                 "{low_rank}[sweep]\n'model.attention.rank' = [{}]\n'model.mlp.rank' = [{}]\n",
-                list(1..51),
-                list(1..51)
+                list(1..101),
+                list(1..101)
             ),
         ),
         ("seeds", 100_000, format!("seeds = [{}]\n[sweep]\n'train.log_every' = [{}]\n", list(0..100), list(1..1001))),

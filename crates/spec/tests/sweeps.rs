@@ -60,6 +60,25 @@ fn the_dense_baseline_of_cases_is_one() {
 }
 
 #[test]
+fn a_dense_baseline_keeps_what_belongs_to_the_blocks() {
+    let model = "[model.attention]\nkind = 'low-rank'\nrank = 4\ninit = 'spectral'\nlayers = 'late'\nslots = ['q']\nscaled = true\n\
+                 k = { kind = 'low-rank', rank = 2 }\n[[model.attention.override]]\nlayers = '3'\nkind = 'dense'\n\
+                 [model.mlp]\nkind = 'low-rank'\nrank = 3\nblock = 'gated-mlp'\ninner = 32\n[sweep]\ndense_baseline = true\n";
+    let dense = experiment(model).runs.remove(0);
+    let plain =
+        experiment("[model]\nattention.scaled = true\nmlp = { block = 'gated-mlp', inner = 32 }\n").runs.remove(0);
+    assert_eq!(dense.run_id, plain.run_id);
+}
+
+#[test]
+fn overriding_a_kind_keeps_the_block_and_where_the_kind_stands() {
+    let base = "[model.attention]\nkind = 'dense'\nlayers = 'late'\nslots = ['q']\nscaled = true\n";
+    let swept = experiment(&format!("{base}[sweep]\n'model.attention' = [{{ kind = 'low-rank', rank = 4 }}]\n"));
+    let plain = experiment(&base.replace("'dense'", "'low-rank'\nrank = 4"));
+    assert_eq!(swept.runs[0].run_id, plain.runs[0].run_id);
+}
+
+#[test]
 fn runs_that_stand_in_a_sweep_twice_are_told_once_and_are_one() {
     for (config, runs, note) in [
         ("[sweep]\n'train.steps' = [5, 6, 5]", 2, "a: train.steps = 5 is the same as FullSA-FullMLP-4L, steps 5, and"),

@@ -76,6 +76,10 @@ impl BlockKind for StandardAttention {
         &["q", "k", "v", "out"]
     }
 
+    fn settle(&self, options: &mut AttentionOptions, shape: &BlockShape) {
+        options.kv_heads = options.kv_heads.or(NonZeroUsize::new(shape.heads));
+    }
+
     fn block(
         &self,
         options: &AttentionOptions,

@@ -62,6 +62,10 @@ impl BlockKind for GatedMlp {
         &["gate", "c_fc", "c_proj"]
     }
 
+    fn settle(&self, options: &mut GatedMlpOptions, shape: &BlockShape) {
+        options.inner = options.inner.or(NonZeroUsize::new((8 * shape.hidden / 3).max(1)));
+    }
+
     fn block(
         &self,
         options: &GatedMlpOptions,

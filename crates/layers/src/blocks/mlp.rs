@@ -63,6 +63,10 @@ impl BlockKind for StandardMlp {
         &["c_fc", "c_proj"]
     }
 
+    fn settle(&self, options: &mut MlpOptions, shape: &BlockShape) {
+        options.inner = options.inner.or(NonZeroUsize::new(4 * shape.hidden));
+    }
+
     fn block(
         &self,
         options: &MlpOptions,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use lrx_data::{Corpus, Sampler};
-use lrx_model::{Model, ModelSpec, load_weights};
+use lrx_model::{Model, ModelSpec, load_initial};
 use lrx_records::RunRecord;
 use lrx_train::TrainSpec;
 
@@ -60,7 +60,7 @@ impl Task {
 pub(crate) fn initial_model(spec: &ModelSpec, vocabulary: usize, seed: u64) -> Result<Model, String> {
     let mut model = Model::new(spec, vocabulary, seed);
     if let Some(file) = &spec.init_from {
-        load_weights(&mut model, &file.path).map_err(|error| error.to_string())?;
+        load_initial(&mut model, file).map_err(|error| error.to_string())?;
     }
     Ok(model)
 }
