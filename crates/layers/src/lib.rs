@@ -45,6 +45,7 @@ pub use parameters::{Fixed, FixedEntry, FixedId, ParameterEntry, ParameterId, Pa
 pub use pass::{Pass, Past, Progress};
 pub use plan::{Cost, Declared, DeclaredFixed, FixedStart, GPT_NEO_STD, Plan, Size, Start};
 pub use registry::{DuplicateKind, Registry};
+pub use schema::options_schema;
 pub use selection::{layers_text, selected_layers};
 pub use written::blocks_table;
 

@@ -183,17 +183,33 @@ pub fn to_table(section: &impl serde::Serialize) -> Table {
     Table::try_from(section).expect("a table that TOML can hold")
 }
 
-/// What of a resolved table is not at its default: `resolve` gives the resolved table of another, and a key is at its default
-/// if leaving it out gives the same.
+/// What of a resolved table is not at its default, tables in it included: `resolve` gives the resolved table of another, and a
+/// key is at its default if leaving it out gives the same.
 ///
 /// Keys are what a run is known by, so an option that is added later, with a default that changes nothing, changes no run.
 pub fn without_defaults(resolved: &Table, resolve: impl Fn(Table) -> Option<Table>) -> Table {
-    let is_default = |key: &str| {
+    not_at_default(resolved, &resolve)
+}
+
+fn not_at_default(resolved: &Table, resolve: &dyn Fn(Table) -> Option<Table>) -> Table {
+    let mut kept = Table::new();
+    for (key, value) in resolved {
         let mut without = resolved.clone();
         without.remove(key);
-        resolve(without).as_ref() == Some(resolved)
-    };
-    resolved.iter().filter(|(key, _)| !is_default(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
+        if resolve(without).as_ref() == Some(resolved) {
+            continue;
+        }
+        let value = match value {
+            Value::Table(inner) => Value::Table(not_at_default(inner, &|inner| {
+                let mut with = resolved.clone();
+                with.insert(key.clone(), Value::Table(inner));
+                resolve(with)?.remove(key)?.try_into().ok()
+            })),
+            value => value.clone(),
+        };
+        kept.insert(key.clone(), value);
+    }
+    kept
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The kinds and rules that a config can name.
 
-use std::collections::BTreeMap;
+use std::any::{Any, TypeId};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use schemars::Schema;
@@ -21,6 +22,7 @@ use crate::{
 pub struct Registry {
     kinds: BTreeMap<&'static str, Kind>,
     rules: Arc<RuleSet>,
+    extensions: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
 }
 
 #[derive(Clone)]
@@ -37,7 +39,8 @@ pub struct DuplicateKind(pub &'static str);
 impl Registry {
     /// No kinds but the standard blocks with their default, `dense`, and the built-in rules: for tests of one's own kinds.
     pub fn empty() -> Self {
-        let mut registry = Self { kinds: BTreeMap::new(), rules: Arc::new(RuleSet::builtin()) };
+        let rules = Arc::new(RuleSet::builtin());
+        let mut registry = Self { kinds: BTreeMap::new(), rules, extensions: HashMap::new() };
         registry.register(kinds::Dense).expect("unique names");
         registry.register_block(blocks::StandardAttention).expect("unique names");
         registry.register_block(blocks::StandardMlp).expect("unique names");
@@ -93,6 +96,22 @@ impl Registry {
     /// When a decay rule of that name is registered.
     pub fn register_decay(&mut self, rule: impl DecayRule) -> Result<(), DuplicateKind> {
         Arc::make_mut(&mut self.rules).add_decay(rule)
+    }
+
+    /// What another crate has registered here beside kinds and rules, such as optimizers; `None` before the first.
+    pub fn extension<T: Any>(&self) -> Option<&T> {
+        self.extensions.get(&TypeId::of::<T>()).and_then(|extension| extension.downcast_ref())
+    }
+
+    /// The same for writing; it starts from its default.
+    pub fn extension_mut<T: Any + Clone + Default + Send + Sync>(&mut self) -> &mut T {
+        let extension = self.extensions.entry(TypeId::of::<T>()).or_insert_with(|| Arc::new(T::default()));
+        if Arc::get_mut(extension).is_none() {
+            // Another registry, of which this one is a clone, has it too.
+            let own: T = extension.downcast_ref::<T>().cloned().unwrap_or_default();
+            *extension = Arc::new(own);
+        }
+        Arc::get_mut(extension).and_then(|extension| extension.downcast_mut()).expect("one owner, of its own type")
     }
 
     fn add(&mut self, name: &'static str, kind: Kind) -> Result<(), DuplicateKind> {

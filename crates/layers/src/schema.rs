@@ -10,7 +10,7 @@ use crate::rules::RuleOf;
 use crate::{About, Place, Registry};
 
 /// The schema of a kind's options, without references: it is to be taken apart.
-pub(crate) fn options_schema<O: JsonSchema>() -> Schema {
+pub fn options_schema<O: JsonSchema>() -> Schema {
     let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
     settings.into_generator().into_root_schema_for::<O>()
 }

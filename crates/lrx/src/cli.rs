@@ -9,6 +9,7 @@ use crate::commands::bench::{BenchArgs, bench};
 use crate::commands::completions::{CompletionsArgs, completions};
 use crate::commands::generate::{GenerateArgs, generate};
 use crate::commands::layers::{LayersArgs, layers};
+use crate::commands::optimizers::{OptimizersArgs, optimizers};
 use crate::commands::plan::{PlanArgs, plan};
 use crate::commands::report::{ReportArgs, report};
 use crate::commands::rules::{RulesArgs, rules};
@@ -46,6 +47,8 @@ enum Command {
     Layers(LayersArgs),
     /// The rules for how parameters start, learn and decay; with a name, its mathematics and options
     Rules(RulesArgs),
+    /// The optimizers that [train.optimizer] can name; with a name, its mathematics and options
+    Optimizers(OptimizersArgs),
     /// Text from a trained run
     Generate(GenerateArgs),
     /// How fast a training step is on this machine, where its time goes, and what the machine could do at best
@@ -72,6 +75,7 @@ pub(crate) fn main(registry: &Registry) -> ExitCode {
         Command::Report(args) => report(&args),
         Command::Layers(args) => layers(&args, registry),
         Command::Rules(args) => rules(&args, registry),
+        Command::Optimizers(args) => optimizers(&args, registry),
         Command::Generate(args) => generate(&args, registry),
         Command::Bench(args) => bench(&args, registry),
         Command::Schema => schema_of_configs(registry),

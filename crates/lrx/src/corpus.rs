@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use lrx_data::{Cache, Corpus, DataError, DataSpec, prepare};
 use lrx_files::TempDir;
+use lrx_model::Model;
 use lrx_spec::{ConfigError, DataState, RunSpec};
 use lrx_train::Length;
 
@@ -116,6 +117,7 @@ pub(crate) fn vocabulary(run: &RunSpec, corpus: &Corpus) -> Result<usize, Config
     }
     let steps = run.train.length().steps(&sampler);
     run.train.check_warmup(steps).map_err(|error| run.error_at("train.warmup_steps", error.message))?;
+    check_groups(run)?;
     let size = corpus.vocabulary.size();
     match run.model.vocabulary {
         Some(given) if given != size => {
@@ -124,4 +126,19 @@ pub(crate) fn vocabulary(run: &RunSpec, corpus: &Corpus) -> Result<usize, Config
         }
         _ => Ok(size),
     }
+}
+
+/// Whether each group of the optimizer has parameters in the model.
+///
+/// # Errors
+/// When one has none.
+fn check_groups(run: &RunSpec) -> Result<(), ConfigError> {
+    // The weights of another run may have other parameters; training finds out then.
+    if !run.train.optimizer.has_groups() || run.model.init_from.is_some() {
+        return Ok(());
+    }
+    // Their names do not depend on the vocabulary, nor on the seed.
+    let model = Model::new(&run.model, 1, 0);
+    let checked = run.train.optimizer.check(model.parameters());
+    checked.map_err(|error| run.error_at(&format!("train.optimizer.{}", error.key), error.message))
 }

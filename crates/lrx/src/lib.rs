@@ -32,6 +32,7 @@ use lrx_tensor::allocator::Allocator;
 use crate::terminal::tell;
 pub use lrx_layers as layers;
 pub use lrx_tensor as tensor;
+pub use lrx_train as train;
 
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;

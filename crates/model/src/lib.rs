@@ -12,7 +12,7 @@ mod weights;
 pub use config::{InitFrom, LayerSpec, ModelConfig, ModelSpec, Norm, Positions};
 pub use generate::{Sampling, generate};
 pub use known::Known;
-pub use model::{Continuation, Model, When};
+pub use model::{Continuation, Model, Part, When};
 pub use spectrum::{EffectiveRank, effective_ranks};
 pub use tensor_file::{NamedTensor, Numbers, TensorFile, TensorFileError, write_tensors};
 pub use weights::{load_initial, load_state, load_weights, model_tensors, save_weights, stored_shape};

@@ -68,6 +68,15 @@ impl When {
     pub const DONE: When = When { progress: Progress::DONE, training: false };
 }
 
+/// Which part of a batch a forward pass takes, where it does not take all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Tokens of the batch that stand before it.
+    pub before: usize,
+    /// Tokens of the batch.
+    pub batch: usize,
+}
+
 impl Model {
     /// The model in its initial state, which depends on `seed` alone.
     pub fn new(spec: &ModelSpec, vocabulary: usize, seed: u64) -> Self {
@@ -176,14 +185,30 @@ impl Model {
     /// On a timed tape the phases are `embedding`, `attention`, `mlp` (each with the norm before it and the residual
     /// sum behind it) and `head` (with the final norm and the loss).
     pub fn loss(&self, inputs: &[u32], targets: &[u32], offsets: &Offsets, when: When, tape: &Tape) -> Scalar {
-        let x = self.hidden_states(inputs, offsets, when, tape, None); // tokens × hidden
-        ops::head_cross_entropy(x, self.head_weight(), targets)
+        let whole = Part { before: 0, batch: targets.len() };
+        self.loss_of_part(whole, inputs, targets, offsets, when, tape)
+    }
+
+    /// What a part of a batch adds to the batch's [`loss`](Self::loss), and to its gradients: the sum over the part's tokens,
+    /// divided by the number of the batch's. Dropout drops what it would in the whole batch.
+    pub fn loss_of_part(
+        &self,
+        part: Part,
+        inputs: &[u32],
+        targets: &[u32],
+        offsets: &Offsets,
+        when: When,
+        tape: &Tape,
+    ) -> Scalar {
+        let dropout = Dropout::new(&self.spec, self.seed, when, part.before);
+        let x = self.hidden_states(inputs, offsets, when.progress, tape, dropout, None); // tokens × hidden
+        ops::head_cross_entropy_of(part.batch, x, self.head_weight(), targets)
     }
 
     /// The logits of the token that follows `tokens`, one for each token of the vocabulary.
     pub fn next_logits(&self, tokens: &[u32]) -> Vec<f32> {
         let offsets: Offsets = [0, tokens.len()].into();
-        self.last_logits(&self.hidden_states(tokens, &offsets, When::DONE, &Tape::silent(), None))
+        self.last_logits(&self.hidden_states(tokens, &offsets, Progress::DONE, &Tape::silent(), None, None))
     }
 
     /// The logits of the token that follows `tokens`, which follow those of earlier calls with the same `continuation`.
@@ -196,7 +221,7 @@ impl Model {
         continuation.pasts.resize_with(2 * self.layers.len(), RefCell::default);
         let offsets: Offsets = [0, tokens.len()].into();
         let past = Some((before, continuation.pasts.as_slice()));
-        self.last_logits(&self.hidden_states(tokens, &offsets, When::DONE, &Tape::silent(), past))
+        self.last_logits(&self.hidden_states(tokens, &offsets, Progress::DONE, &Tape::silent(), None, past))
     }
 
     /// Whether every block can go on from what it keeps of earlier tokens.
@@ -216,15 +241,15 @@ impl Model {
         &self,
         tokens: &[u32],
         offsets: &Offsets,
-        when: When,
+        progress: Progress,
         tape: &Tape,
+        dropout: Option<Dropout>,
         past: Option<(usize, &[RefCell<Past>])>,
     ) -> Activation {
         let first = past.map_or(0, |(before, _)| before);
-        let dropout = Dropout::new(&self.spec, self.seed, when);
-        let mut pass = Pass::new(&self.parameters, offsets, when.progress);
+        let mut pass = Pass::new(&self.parameters, offsets, progress);
         pass.first_position = first;
-        pass.dropout = dropout.as_ref().map(|dropout| dropout.key);
+        pass.dropout = dropout.as_ref().map(Dropout::key_of_blocks);
         let block = |block: &PlacedBlock, place: usize, h: Activation, x: Activation| -> Activation {
             let run = |residual| match past {
                 None => block.forward(&pass, h, residual),
@@ -272,21 +297,33 @@ fn table(scope: &mut Builder<'_>, rows: usize, columns: usize) -> ParameterId {
 struct Dropout {
     rate: f32,
     key: u64,
+    /// Tokens of the batch that stand before those of the pass.
+    before: usize,
 }
 
 impl Dropout {
-    fn new(spec: &ModelSpec, seed: u64, when: When) -> Option<Self> {
+    fn new(spec: &ModelSpec, seed: u64, when: When, before: usize) -> Option<Self> {
         (when.training && spec.dropout > 0.0).then(|| {
             let mut hash = blake3::Hasher::new();
             hash.update(b"dropout").update(&seed.to_le_bytes()).update(&when.progress.step.to_le_bytes());
-            Self { rate: spec.dropout as f32, key: first_word(&hash) }
+            Self { rate: spec.dropout as f32, key: first_word(&hash), before }
         })
+    }
+
+    /// What blocks with dropout of their own draw from: another for each part of a batch.
+    fn key_of_blocks(&self) -> u64 {
+        if self.before == 0 {
+            return self.key;
+        }
+        let mut hash = blake3::Hasher::new();
+        hash.update(b"part").update(&self.key.to_le_bytes()).update(&(self.before as u64).to_le_bytes());
+        first_word(&hash)
     }
 
     fn drop(&self, x: Activation, place: usize) -> Activation {
         let mut hash = blake3::Hasher::new();
         hash.update(&self.key.to_le_bytes()).update(&(place as u64).to_le_bytes());
-        ops::dropout(x, self.rate, first_word(&hash))
+        ops::dropout_from(self.before, x, self.rate, first_word(&hash))
     }
 }
 

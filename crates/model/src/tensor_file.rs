@@ -218,6 +218,11 @@ impl TensorFile {
         self.tensors.keys().map(String::as_str)
     }
 
+    /// The names and shapes of the tensors that have not been taken.
+    pub fn shapes(&self) -> impl Iterator<Item = (&str, &[usize])> {
+        self.tensors.iter().map(|(name, (shape, _))| (name.as_str(), shape.as_slice()))
+    }
+
     /// Takes the real numbers of the tensor `name` out.
     ///
     /// # Errors

@@ -128,7 +128,7 @@ row! {
         wall_seconds: Option<f64>,
         /// Peak resident memory, 10⁶ bytes.
         peak_rss_mb: Option<f64>,
-        /// Why a run diverged or failed.
+        /// Why a run diverged or failed, and what else should be known of its numbers.
         note: String,
         /// Hash of all that the numbers depend on but the seed: what has another is another configuration, whatever its
         /// label.
@@ -169,7 +169,8 @@ row! {
         stories_cut: Option<u64>,
         /// Tokens that were cut off them.
         tokens_cut: Option<u64>,
-        /// SIMD arithmetic of the machine: other arithmetic, other roundings.
+        /// SIMD arithmetic that it was computed with: other arithmetic, other roundings. More than one, in their order, where
+        /// it was resumed on another kind of processor.
         arithmetic: String,
         /// Version of lrx's numerics: another, other roundings.
         numerics: Option<u64>,

@@ -6,7 +6,6 @@
 
 use lrx_data::DataSpec;
 use lrx_model::ModelSpec;
-use lrx_train::{TrainConfig, TrainSpec};
 use toml::{Table, Value};
 
 /// The version of what lrx computes from the same config: initial numbers, order of batches, mathematics of the step. Raise
@@ -54,38 +53,6 @@ impl Identity {
 /// The identity of `[data]`: its crate knows how bytes become tokens.
 pub(crate) fn of_data(spec: &DataSpec) -> Identity {
     Identity::of_section(&Table::try_from(spec.identity()).expect("an identity that TOML can hold"))
-}
-
-/// The identity of `[train]`: what is not at its default.
-pub(crate) fn of_train(spec: &TrainSpec) -> Identity {
-    let resolved = |spec: &TrainSpec| Table::try_from(spec).expect("a section that TOML can hold");
-    Identity::of_section(&without_defaults(&resolved(spec), &|table| {
-        let config: TrainConfig = lrx_layers::deserialize(table).ok()?;
-        Some(resolved(&config.resolve().ok()?))
-    }))
-}
-
-/// What of a resolved table is not at its default, tables in it included: `resolve` gives the resolved table of another, and
-/// a key is at its default if leaving it out gives the same.
-pub(crate) fn without_defaults(resolved: &Table, resolve: &dyn Fn(Table) -> Option<Table>) -> Table {
-    let mut kept = Table::new();
-    for (key, value) in resolved {
-        let mut without = resolved.clone();
-        without.remove(key);
-        if resolve(without).as_ref() == Some(resolved) {
-            continue;
-        }
-        let value = match value {
-            Value::Table(inner) => Value::Table(without_defaults(inner, &|inner| {
-                let mut with = resolved.clone();
-                with.insert(key.clone(), Value::Table(inner));
-                resolve(with)?.remove(key)?.try_into().ok()
-            })),
-            value => value.clone(),
-        };
-        kept.insert(key.clone(), value);
-    }
-    kept
 }
 
 /// A readable name from what is in the identity, never from a label: the seed's notation.
@@ -138,6 +105,7 @@ fn hash_table(table: &Table, hasher: &mut blake3::Hasher) {
 
 #[cfg(test)]
 mod tests {
+    use lrx_layers::without_defaults;
     use serde::{Deserialize, Serialize};
 
     use super::*;
@@ -237,7 +205,10 @@ mod tests {
 
     #[test]
     fn what_is_at_its_default_is_left_out() {
-        let train = |text: &str| of_train(&toml::from_str::<TrainConfig>(text).unwrap().resolve().unwrap());
+        let train = |text: &str| {
+            let config: lrx_train::TrainConfig = toml::from_str(text).unwrap();
+            Identity::of_section(&config.resolve(&Default::default()).unwrap().identity())
+        };
         for (text, left) in [
             ("", ""),
             ("steps = 7\nbatch_stories = 4", "steps = 7"),

@@ -3,7 +3,7 @@
 use lrx_data::DataConfig;
 use lrx_layers::{Place, Registry};
 use lrx_model::ModelConfig;
-use lrx_train::TrainConfig;
+use lrx_train::{RegisterOptimizer, TrainConfig};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
@@ -18,6 +18,10 @@ pub fn schema(registry: &Registry) -> Value {
     model["properties"]["attention"] = registry.block_schema(Place::Attention);
     model["properties"]["mlp"] = registry.block_schema(Place::Mlp);
 
+    let mut train = of::<TrainConfig>();
+    train["properties"]["optimizer"] = registry.optimizers().schema();
+    without_null(&mut train);
+
     let mut config = of::<Top>();
     config["properties"]["name"]["pattern"] = json!(r"^[^\W-][\w.-]*$");
     config["properties"]["label"]["pattern"] = json!(r"^\s*[^\s=+@-]");
@@ -26,7 +30,7 @@ pub fn schema(registry: &Registry) -> Value {
     let sections = [
         ("data", of::<DataConfig>(), "The stories, their tokenizer, and what is held out."),
         ("model", model, "The model: GPT-Neo unless said otherwise, with a layer kind in each place."),
-        ("train", of::<TrainConfig>(), "AdamW: batches, length, learning rate, and how often is measured."),
+        ("train", train, "Batches, length, learning rate, the optimizer, and how often is measured."),
     ];
     for (section, mut schema, description) in sections {
         schema["description"] = json!(description);

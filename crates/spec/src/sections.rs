@@ -8,13 +8,13 @@ use std::sync::Arc;
 use lrx_data::{DataConfig, DataSpec};
 use lrx_layers::{OptionError, Registry, deserialize};
 use lrx_model::{Known as Shared, ModelConfig, ModelSpec};
-use lrx_train::{TrainConfig, TrainSpec};
+use lrx_train::{RegisterOptimizer, TrainConfig, TrainSpec};
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 use crate::error::{ConfigError, ConfigErrors, ErrorKind};
 use crate::files::hint;
-use crate::identity::{Identity, of_data, of_train};
+use crate::identity::{Identity, of_data};
 use crate::point::Point;
 use crate::recover::resolve_all;
 
@@ -86,9 +86,10 @@ impl<'r> Sections<'r> {
 
     /// `[train]` at a point.
     pub(crate) fn train(&mut self, point: &Point, table: &Table) -> Result<Rc<Section<Arc<TrainSpec>>>, ConfigErrors> {
+        let registry = self.registry;
         let resolved = resolve(&mut self.train, point, "train", table, |config: TrainConfig| {
-            let spec = config.resolve()?;
-            Ok(Section { identity: of_train(&spec), spec: Arc::new(spec) })
+            let spec = config.resolve(&registry.optimizers())?;
+            Ok(Section { identity: Identity::of_section(&spec.identity()), spec: Arc::new(spec) })
         });
         or_errors(point, "train", table, resolved)
     }

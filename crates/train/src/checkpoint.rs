@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use lrx_model::{
-    Model, NamedTensor, Numbers, TensorFile, TensorFileError, load_state, model_tensors, stored_shape, write_tensors,
-};
+use lrx_model::{Model, NamedTensor, Numbers, TensorFile, TensorFileError, load_state, model_tensors, write_tensors};
 use serde::{Deserialize, Serialize};
 
-use crate::AdamW;
+use crate::Optimizer;
+use crate::optimizer::StoredMoment;
 
 /// The checkpoints in a run's folder, the newest first.
 pub const CHECKPOINT_FILES: [&str; 2] = ["checkpoint.safetensors", "checkpoint-before.safetensors"];
@@ -41,10 +40,39 @@ pub(crate) struct Position {
     pub structures: BTreeMap<String, String>,
     #[serde(default)]
     pub born: BTreeMap<String, u64>,
+    /// The parameters' names in the order in which they came.
+    pub order: Vec<String>,
+    /// The arithmetic that the run was computed with, in the order of its processors.
+    pub arithmetic: Vec<String>,
 }
 
-const FIRST: &str = "adamw.first.";
-const SECOND: &str = "adamw.second.";
+impl Position {
+    pub(crate) fn add_to_window(&mut self, loss: f64) {
+        self.window_sum_bits = (f64::from_bits(self.window_sum_bits) + loss).to_bits();
+        self.window_count += 1;
+    }
+
+    pub(crate) fn window_mean(&self) -> Option<f64> {
+        (self.window_count > 0).then(|| f64::from_bits(self.window_sum_bits) / self.window_count as f64)
+    }
+
+    pub(crate) fn close_window(&mut self) -> f64 {
+        let mean = self.window_mean().expect("a step since the last row");
+        (self.window_sum_bits, self.window_count) = (0, 0);
+        self.train_loss_bits = Some(mean.to_bits());
+        mean
+    }
+
+    /// Notes the arithmetic of this processor; that before, if it was another.
+    pub(crate) fn goes_on_with(&mut self, arithmetic: &str) -> Option<String> {
+        let before = self.arithmetic.last().cloned();
+        if before.as_deref() != Some(arithmetic) {
+            self.arithmetic.push(arithmetic.to_string());
+            return before;
+        }
+        None
+    }
+}
 
 /// The checkpoints that are in `folder`, the newest first.
 pub(crate) fn present(folder: &Path) -> Vec<PathBuf> {
@@ -64,19 +92,19 @@ pub(crate) fn save(
     folder: &Path,
     position: &mut Position,
     model: &Model,
-    optimizer: &AdamW,
+    optimizer: &Optimizer,
 ) -> Result<(), TensorFileError> {
     let parameters = model.parameters();
     position.structures = model.structures();
     let late = parameters.iter().filter(|entry| entry.born > 0);
     position.born = late.map(|entry| (entry.name.clone(), entry.born)).collect();
+    position.order = optimizer.order();
     let mut tensors = model_tensors(model);
-    for (prefix, moments) in [(FIRST, &optimizer.first), (SECOND, &optimizer.second)] {
-        for (entry, values) in parameters.iter().zip(moments) {
-            let name = format!("{prefix}{}", entry.name);
-            tensors.push(NamedTensor { name, shape: stored_shape(entry), numbers: Numbers::Real(values) });
-        }
-    }
+    tensors.extend(optimizer.stored(parameters).map(|StoredMoment { name, values }| NamedTensor {
+        name,
+        shape: vec![values.len()],
+        numbers: Numbers::Real(values),
+    }));
     let note = serde_json::to_string(position).expect("numbers and strings");
     let [newest, before] = CHECKPOINT_FILES.map(|file| folder.join(file));
     if newest.exists() {
@@ -96,7 +124,7 @@ pub(crate) fn load<T>(
     path: &Path,
     run_id: &str,
     model: &mut Model,
-    optimizer: &mut AdamW,
+    optimizer: &mut Optimizer,
     accept: impl FnOnce(&Position) -> Result<T, String>,
 ) -> Result<(Position, T), TensorFileError> {
     let error = |message: String| TensorFileError { file: path.display().to_string(), message };
@@ -106,14 +134,12 @@ pub(crate) fn load<T>(
     if position.run_id != run_id {
         return Err(error(format!("a checkpoint of the run {}, not of {run_id}", position.run_id)));
     }
-    let (moments, accepted) = load_state(model, &mut file, &position.structures, |parameters, file| {
-        let mut take = |prefix: &str| -> Result<Vec<Vec<f32>>, TensorFileError> {
-            parameters.iter().map(|entry| file.take(&format!("{prefix}{}", entry.name), &stored_shape(entry))).collect()
-        };
-        let moments = (take(FIRST)?, take(SECOND)?);
-        Ok((moments, accept(&position).map_err(error)?))
+    let (stored, accepted) = load_state(model, &mut file, &position.structures, |parameters, file| {
+        let take = |name: &str, count: usize| file.take(name, &[count]);
+        let stored = optimizer.stored_as(parameters, &position.order, take, error)?;
+        Ok((stored, accept(&position).map_err(error)?))
     })?;
-    (optimizer.first, optimizer.second) = moments;
+    *optimizer = stored;
     for entry in model.parameters_mut().iter_mut() {
         entry.born = position.born.get(&entry.name).copied().unwrap_or(0);
     }

@@ -1,11 +1,12 @@
 //! The `[train]` section of a config: as written ([`TrainConfig`]) and validated ([`TrainSpec`]).
 
 use lrx_data::{BatchSize, Sampler};
-use lrx_layers::OptionError;
+use lrx_layers::{OptionError, deserialize, to_table, without_defaults};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
 
-use crate::Schedule;
+use crate::{OptimizerSpec, Optimizers, Schedule, Update};
 
 /// `[train]` as written. Defaults are the seed experiment's.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -15,6 +16,9 @@ pub struct TrainConfig {
     pub batch_stories: Option<usize>,
     /// Or tokens in a batch, at most.
     pub batch_tokens: Option<usize>,
+    /// Parts of a batch that go through the model one after the other, for less memory; the batch's update is the same but
+    /// for rounding.
+    pub micro_batches: usize,
     /// Passes over the stories; 1 unless `steps` is given.
     pub epochs: Option<usize>,
     /// Or steps.
@@ -25,7 +29,7 @@ pub struct TrainConfig {
     pub schedule: Schedule,
     /// Steps over which it first rises from 0.
     pub warmup_steps: usize,
-    /// AdamW's decoupled decay of matrices and embeddings; biases and LayerNorms are not decayed.
+    /// The decay of matrices and embeddings; biases, norms and other vectors are not decayed.
     pub weight_decay: f64,
     /// Gradients are scaled down to this global norm; 0 leaves them.
     pub clip_norm: f64,
@@ -33,6 +37,9 @@ pub struct TrainConfig {
     pub eval_every: usize,
     /// Steps between rows of the training curve.
     pub log_every: usize,
+    /// `kind`, the optimizer's options beside it, and groups: see [`Optimizers`].
+    #[schemars(skip)] // `Optimizers::schema` describes it.
+    pub optimizer: Table,
 }
 
 impl Default for TrainConfig {
@@ -40,6 +47,7 @@ impl Default for TrainConfig {
         Self {
             batch_stories: None,
             batch_tokens: None,
+            micro_batches: 1,
             epochs: None,
             steps: None,
             learning_rate: 5e-5,
@@ -49,6 +57,7 @@ impl Default for TrainConfig {
             clip_norm: 1.0,
             eval_every: 1000,
             log_every: 50,
+            optimizer: Table::new(),
         }
     }
 }
@@ -82,6 +91,8 @@ pub struct TrainSpec {
     batch_stories: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     batch_tokens: Option<usize>,
+    /// Parts of a batch that go through the model one after the other.
+    pub micro_batches: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     epochs: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,7 +103,7 @@ pub struct TrainSpec {
     pub schedule: Schedule,
     /// Steps over which it first rises.
     pub warmup_steps: usize,
-    /// Decoupled decay of matrices and embeddings.
+    /// The decay of matrices and embeddings.
     pub weight_decay: f64,
     /// The largest global norm of the gradients; 0 for none.
     pub clip_norm: f64,
@@ -100,6 +111,8 @@ pub struct TrainSpec {
     pub eval_every: usize,
     /// Steps between rows of the training curve.
     pub log_every: usize,
+    /// How gradients become updates.
+    pub optimizer: OptimizerSpec,
 }
 
 impl TrainConfig {
@@ -107,7 +120,7 @@ impl TrainConfig {
     ///
     /// # Errors
     /// A value out of range, or two that exclude each other; the key is relative to `[train]`.
-    pub fn resolve(self) -> Result<TrainSpec, OptionError> {
+    pub fn resolve(self, optimizers: &Optimizers) -> Result<TrainSpec, OptionError> {
         let excluded = |key: &str, other: &str| {
             OptionError::new(key, format!("`{key}` and `{other}` exclude each other: give one"))
         };
@@ -124,6 +137,7 @@ impl TrainConfig {
         let counts = [
             ("batch_stories", batch_stories),
             ("batch_tokens", batch_tokens),
+            ("micro_batches", Some(self.micro_batches)),
             ("epochs", epochs),
             ("steps", steps),
             ("eval_every", Some(self.eval_every)),
@@ -138,19 +152,19 @@ impl TrainConfig {
             let message = format!("`{key}` is {}; expected {expected}", value.unwrap_or_default());
             return Err(OptionError::new(key, message));
         }
-        let not_negative = [("weight_decay", self.weight_decay), ("clip_norm", self.clip_norm)];
+        // A learning rate of 0 is a run that shows what the weights give as they are.
+        let not_negative =
+            [("learning_rate", self.learning_rate), ("weight_decay", self.weight_decay), ("clip_norm", self.clip_norm)];
         for (key, value) in not_negative {
             if !(value >= 0.0 && value.is_finite()) {
                 return Err(OptionError::new(key, format!("`{key}` is {value}; expected a number of at least 0")));
             }
         }
-        if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
-            let message = format!("`learning_rate` is {}; expected a number above 0", self.learning_rate);
-            return Err(OptionError::new("learning_rate", message));
-        }
+        let optimizer = optimizers.resolve(self.optimizer).map_err(|error| error.inside("optimizer"))?;
         let spec = TrainSpec {
             batch_stories,
             batch_tokens,
+            micro_batches: self.micro_batches,
             epochs,
             steps,
             learning_rate: self.learning_rate,
@@ -160,6 +174,7 @@ impl TrainConfig {
             clip_norm: self.clip_norm,
             eval_every: self.eval_every,
             log_every: self.log_every,
+            optimizer,
         };
         match steps {
             Some(steps) => spec.check_warmup(steps).map(|()| spec),
@@ -180,6 +195,38 @@ impl TrainSpec {
         let s = if steps == 1 { "" } else { "s" };
         let message = format!("`warmup_steps` is {}, more than the {steps} step{s} of the run", self.warmup_steps);
         Err(OptionError::new("warmup_steps", message).about_sizes())
+    }
+
+    /// What a run is known by: what is not at its default, and of the optimizer its version.
+    ///
+    /// Everything is in it. `eval_every` and `log_every` change no weight, but they change which rows a curve has and the mean
+    /// that `train_loss` is; `micro_batches` changes roundings.
+    pub fn identity(&self) -> Table {
+        let resolve = |table: Table| {
+            let config: TrainConfig = deserialize(table).ok()?;
+            config.resolve(&Optimizers::default()).ok().map(|spec| spec.without_optimizer())
+        };
+        let mut identity = without_defaults(&self.without_optimizer(), resolve);
+        identity.extend(self.optimizer.identity().map(|table| ("optimizer".to_string(), Value::Table(table))));
+        identity
+    }
+
+    fn without_optimizer(&self) -> Table {
+        let mut table = to_table(self);
+        table.remove("optimizer");
+        table
+    }
+
+    /// The settings of the update after `step` others, of `steps` in all.
+    pub fn update(&self, step: usize, steps: usize) -> Update {
+        Update {
+            number: step as u64 + 1,
+            steps: steps as u64,
+            learning_rate: self.learning_rate * self.schedule.factor(step, steps, self.warmup_steps),
+            weight_decay: self.weight_decay,
+            clip_norm: self.clip_norm,
+            micro_batches: self.micro_batches,
+        }
     }
 
     /// How much goes into a batch.

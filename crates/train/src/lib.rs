@@ -3,23 +3,27 @@
 //! Start at [`train`]: the loop, readable from top to bottom.
 
 mod checkpoint;
+mod clock;
 mod config;
 mod curve;
 mod evaluate;
 pub mod memory;
-mod optimizer;
+pub mod optimizer;
+mod report;
 mod schedule;
 mod step;
 mod trainer;
 
 pub use checkpoint::{CHECKPOINT_FILES, remove_checkpoints};
+pub use clock::Checkpoints;
 pub use config::{Length, TrainConfig, TrainSpec};
 pub use curve::CURVE_FILE;
 pub use evaluate::evaluate;
-pub use optimizer::AdamW;
+pub use optimizer::{Moment, Optimizer, OptimizerKind, OptimizerSpec, Optimizers, ParameterStep, RegisterOptimizer};
+pub use report::{Observer, Order, Outcome, Report, TrainError};
 pub use schedule::Schedule;
 pub use step::{Stepped, Update, step};
-pub use trainer::{Checkpoints, Job, Observer, Order, Outcome, Report, TrainError, train};
+pub use trainer::{Job, train};
 
 /// The finished weights in a run's folder.
 pub const WEIGHTS_FILE: &str = "model.safetensors";

@@ -12,7 +12,7 @@ use lrx_records::{BenchRow, csv_header, csv_line};
 use lrx_spec::{Experiment, RunSpec, load_builtin, load_experiments};
 use lrx_tensor::allocator::{self, KeepFreedMemory};
 use lrx_tensor::{Tape, Timings, limits};
-use lrx_train::{AdamW, Update, memory, step};
+use lrx_train::{Optimizer, Update, memory, step};
 
 use crate::corpus::{Corpora, vocabulary};
 use crate::failure::Failure;
@@ -184,7 +184,8 @@ fn measure(
     allocator::give_back();
     let keep = KeepFreedMemory::new();
     let mut model = Model::new(&run.model, vocabulary, run.seed);
-    let mut optimizer = AdamW::new(model.parameters());
+    let mut optimizer = Optimizer::new(&run.train.optimizer, model.parameters())
+        .map_err(|error| usage(run.error_at(&format!("train.optimizer.{}", error.key), error.message)))?;
     let mut times = Vec::new();
     let mut phases = Vec::new();
     let mut faults = memory::page_faults();
@@ -194,13 +195,8 @@ fn measure(
             faults = memory::page_faults();
         }
         let tape = Tape::recording().timed();
-        let update = Update {
-            number: i as u64 + 1,
-            steps: batches.len() as u64,
-            learning_rate: run.train.learning_rate,
-            weight_decay: run.train.weight_decay,
-            clip_norm: run.train.clip_norm,
-        };
+        let rate = run.train.learning_rate;
+        let update = Update { learning_rate: rate, ..run.train.update(i, batches.len()) };
         let began = Instant::now();
         let stepped = step(&mut model, &mut optimizer, batch, &update, &tape);
         let time = began.elapsed();

@@ -79,7 +79,11 @@ pub(super) fn train_claimed(
         Ok((Outcome::Diverged { step, what }, report)) => {
             fill(&mut row, &report, task);
             row.status = Status::Diverged;
+            let before = row.note.clone();
             row.note = format!("diverged at step {step}: {what}");
+            if !before.is_empty() {
+                row.note = format!("{}; {before}", row.note);
+            }
             End::failed(row.note.clone())
         }
         Err(error) => {
@@ -167,4 +171,6 @@ fn fill(row: &mut RunRecord, report: &Report, task: &Task) {
     row.tokens_per_second = Some(milli(report.tokens_per_second));
     row.wall_seconds = Some(milli(report.wall_seconds));
     row.peak_rss_mb = report.peak_rss_mb.map(milli);
+    row.arithmetic = report.arithmetic.join(", ");
+    row.note = report.note().unwrap_or_default();
 }

@@ -24,13 +24,21 @@ const BLOCK: usize = 64 * GROUP;
 /// # Panics
 /// When the rate is below 0, or 1 or more.
 pub fn dropout(x: Activation, rate: f32, key: u64) -> Activation {
+    dropout_from(0, x, rate, key)
+}
+
+/// The same for a part of a larger matrix: its rows from `first` on. The parts get the mask that the whole would get.
+///
+/// # Panics
+/// As [`dropout`].
+pub fn dropout_from(first: usize, x: Activation, rate: f32, key: u64) -> Activation {
     assert!((0.0..1.0).contains(&rate), "a dropout rate of {rate}, not at least 0 and below 1");
     if rate == 0.0 {
         return x;
     }
-    let mask = Mask::new(rate, key);
     let (x, mut tape) = x.split_tape();
     let (rows, columns) = dims(&x);
+    let mask = Mask::new(rate, key, first * columns);
     let blocks = values(&x).par_chunks(BLOCK);
     // SAFETY: the blocks cover both, which are equally long, and every number of a block is written.
     let y = unsafe {
@@ -55,6 +63,8 @@ pub fn dropout(x: Activation, rate: f32, key: u64) -> Activation {
 #[derive(Clone, Copy)]
 struct Mask {
     key: [u32; 2],
+    /// The place of the first element.
+    first: usize,
     /// Random numbers below it are zeros: rate · 2³².
     zeros_below: u64,
     /// Of elements that stay.
@@ -62,10 +72,11 @@ struct Mask {
 }
 
 impl Mask {
-    fn new(rate: f32, key: u64) -> Self {
+    fn new(rate: f32, key: u64, first: usize) -> Self {
         let rate = f64::from(rate);
         Self {
             key: [key as u32, (key >> 32) as u32],
+            first,
             zeros_below: (rate * 2.0_f64.powi(32)) as u64,
             factor: (1.0 / (1.0 - rate)) as f32,
         }
@@ -73,17 +84,30 @@ impl Mask {
 
     /// Multiplies the elements of a block.
     fn apply(self, block: usize, elements: &mut [f32]) {
+        // All blocks begin at the same place within a group: at its first element unless this is a part of a matrix.
+        let (group, within) = ((self.first + block * BLOCK) / GROUP, self.first % GROUP);
+        let (head, rest) = elements.split_at_mut(((GROUP - within) % GROUP).min(elements.len()));
         vectorised(
             #[inline(always)]
             || {
-                for (group, elements) in (block * (BLOCK / GROUP)..).zip(elements.chunks_mut(GROUP)) {
-                    let words = random_numbers((group * LANES) as u64, self.key);
-                    for (element, &word) in elements.iter_mut().zip(words.as_flattened()) {
-                        *element *= if word < self.zeros_below { 0.0 } else { self.factor };
-                    }
+                let next = if head.is_empty() { group } else { group + 1 };
+                if !head.is_empty() {
+                    self.apply_to_group(group, within, head);
+                }
+                for (group, elements) in (next..).zip(rest.chunks_mut(GROUP)) {
+                    self.apply_to_group(group, 0, elements);
                 }
             },
         );
+    }
+
+    /// Multiplies elements of a group from its `skip`-th on.
+    #[inline(always)]
+    fn apply_to_group(self, group: usize, skip: usize, elements: &mut [f32]) {
+        let words = random_numbers((group * LANES) as u64, self.key);
+        for (element, &word) in elements.iter_mut().zip(&words.as_flattened()[skip..]) {
+            *element *= if word < self.zeros_below { 0.0 } else { self.factor };
+        }
     }
 }
 

@@ -45,6 +45,15 @@ thread_local! {
 /// When there are no tokens, a target is outside the vocabulary, or the shapes do not fit; in the backward pass when
 /// the loss was scaled.
 pub fn head_cross_entropy(x: Activation, embedding: &Parameter, targets: &[u32]) -> Scalar {
+    head_cross_entropy_of(targets.len(), x, embedding, targets)
+}
+
+/// The same for a part of a batch of `batch` tokens: the sum over the part's tokens is divided by `batch`, so that losses and
+/// gradients of all parts add up to those of the batch.
+///
+/// # Panics
+/// As [`head_cross_entropy`].
+pub fn head_cross_entropy_of(batch: usize, x: Activation, embedding: &Parameter, targets: &[u32]) -> Scalar {
     let (x, mut tape) = x.split_tape();
     let (tokens, features) = dims(&x);
     let (vocabulary, embedding_features) = embedding.dims();
@@ -53,7 +62,7 @@ pub fn head_cross_entropy(x: Activation, embedding: &Parameter, targets: &[u32])
     assert!(targets.iter().all(|&t| (t as usize) < vocabulary), "targets in the vocabulary");
 
     let recording = tape.is_recording();
-    let scale = 1.0 / tokens as f32;
+    let scale = 1.0 / batch as f32;
     let mut dx = Vec::with_capacity(if recording { tokens * features } else { 0 });
     let mut loss = 0.0;
     let block = block_tokens(tokens, vocabulary);
@@ -74,7 +83,7 @@ pub fn head_cross_entropy(x: Activation, embedding: &Parameter, targets: &[u32])
     }
     LOGITS.set(logits);
 
-    let loss = Scalar::new((loss / tokens as f64) as f32, &tape);
+    let loss = Scalar::new((loss / batch as f64) as f32, &tape);
     if recording {
         let output = ActivationId::from(&loss);
         tape.record(move |gradients| {

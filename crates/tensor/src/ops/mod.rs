@@ -25,9 +25,9 @@ use rayon::prelude::*;
 
 pub use add::{add, add_with_bias};
 pub use attention::{AttentionShape, attention, attention_continued};
-pub use dropout::dropout;
+pub use dropout::{dropout, dropout_from};
 pub use embedding::embedding;
-pub use head::{LOGITS_AT_ONCE, head_cross_entropy, head_logits};
+pub use head::{LOGITS_AT_ONCE, head_cross_entropy, head_cross_entropy_of, head_logits};
 pub use layer_norm::layer_norm;
 pub use linear::{linear, linear_each};
 pub use multiply::{multiply, scale};
