@@ -15,7 +15,9 @@ import torch
 from torch import nn
 from transformers.utils import logging
 
-from gpt_neo import Lean, Spec, hugging_face, load, random_weights
+from hugging_face import hugging_face
+from lean import Lean
+from spec import Spec, load, random_weights
 from stories import DEFAULT_DATA, NO_TARGET
 from workload import MODELS, PEERS, SHAPES, Batch, make_batches
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from gpt_neo import Spec
+from spec import Spec
 from stories import batches, encode, pad, read_stories
 
 MODELS = {

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from gpt_neo import Lean, Spec, shapes, stored_name
+from lean import Lean
+from spec import Spec, shapes, stored_name
 from training import norm
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 

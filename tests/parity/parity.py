@@ -1,4 +1,6 @@
-"""lrx against Hugging Face GPT-Neo: the same weights and stories give the same losses, in ten steps and the evaluation.
+"""lrx against Hugging Face: the same weights and stories give the same losses, in ten steps and the evaluation.
+
+The weights that lrx ends with then give the same text in both, the likeliest token each time.
 
 Exit code 0: every case agrees; 1: a case does not, or lrx failed; 2: the data or a case is not there.
 """
@@ -18,7 +20,9 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 from transformers.utils import logging
 
-from gpt_neo import Spec, hugging_face, load, random_weights
+from generation import TOKENS, continue_greedily, difference, prompts
+from hugging_face import hugging_face
+from spec import Spec, load, random_weights
 from stories import DEFAULT_DATA, REPOSITORY, data_is_present, encode, read_stories, write_stories
 from training import Recipe, Training, hugging_face_loss, live_parameters, train
 
@@ -27,6 +31,7 @@ TRAIN_STORIES = 38  # ten steps of four stories, the last one of two
 VALID_STORIES = 10
 
 SMALL = {"hidden": 96, "heads": 4, "context": 256}  # some stories are longer, so truncation is checked too
+LLAMA = {"family": "llama", "hidden": 128, "heads": 4, "kv_heads": 2, "inner": 352, "context": 256}
 CASES = {
     "dense": Spec(**SMALL),
     "low-rank-attention": Spec(**SMALL, attention_ranks=(19,) * 4),
@@ -36,6 +41,9 @@ CASES = {
     "local-windows": Spec(**SMALL, windows=(0, 8, 0, 8)),
     "seed-size-dense": Spec(),
     "seed-size-per-layer": Spec(attention_ranks=(100, 50, 20, 5), mlp_ranks=(10, 30, 80, 150)),
+    "gpt2": Spec(**SMALL, family="gpt2"),
+    "llama": Spec(**LLAMA),
+    "llama-low-rank": Spec(**LLAMA, attention_ranks=(24, 12, 6, 3), mlp_ranks=(31,) * 4),
 }
 
 
@@ -47,28 +55,48 @@ class Verdict:
     grad_norm: float  # greatest relative difference
     weight: float  # greatest difference of a final weight
     parameters: str
+    text: str
 
     @property
     def passed(self) -> bool:
         # Written so that a NaN fails. The gradient norms and weights are shown but not judged: AdamW divides by the
         # gradient's own size, so a weight whose gradient is rounding noise moves as far as any, in its own direction.
-        return self.train <= TOLERANCE and self.eval <= TOLERANCE and self.parameters == "equal"
+        losses = self.train <= TOLERANCE and self.eval <= TOLERANCE
+        return losses and self.parameters == "equal" and self.text in ("equal", "")
 
 
 def toml_list(values: tuple[int, ...]) -> str:
     return f"[{', '.join(map(str, values))}]"
 
 
-def config(name: str, spec: Spec, recipe: Recipe, tokenizer: Path) -> str:
-    def section(title: str, ranks: tuple[int, ...] | None) -> str:
-        if ranks is None:
-            return f'[model.{title}]\nkind = "dense"\n'
-        rank = str(ranks[0]) if len(set(ranks)) == 1 else toml_list(ranks)
-        return f'[model.{title}]\nkind = "low-rank"\nrank = {rank}\n'
+def keys(table: dict[str, str]) -> str:
+    return "".join(f"{key} = {value}\n" for key, value in table.items())
 
-    attention = section("attention", spec.attention_ranks)
-    if spec.windows:
-        attention += f"window = {toml_list(spec.windows)}\n"
+
+# What a family says in [model], [model.attention] and [model.mlp] beside its sizes.
+FAMILIES = {
+    "gpt-neo": ({}, {}, {}),
+    "gpt2": ({}, {"scaled": "true", "bias": '"all"'}, {}),
+    "llama": (
+        {"positions": '"rotary"', "norm": '"rms-norm"', "norm_epsilon": "1e-6", "tied": "false"},
+        {"scaled": "true", "bias": '"none"'},
+        {"block": '"gated-mlp"'},
+    ),
+}
+
+
+def config(name: str, spec: Spec, recipe: Recipe, tokenizer: Path) -> str:
+    def section(title: str, ranks: tuple[int, ...] | None, options: dict[str, str]) -> str:
+        if ranks is None:
+            lines = {"kind": '"dense"'}
+        else:
+            lines = {"kind": '"low-rank"', "rank": str(ranks[0]) if len(set(ranks)) == 1 else toml_list(ranks)}
+        return f"[model.{title}]\n" + keys(lines | options)
+
+    attention = {"window": toml_list(spec.windows)} if spec.windows else {}
+    attention |= {"kv_heads": str(spec.kv_heads)} if spec.kv_heads else {}
+    model, family_attention, mlp = FAMILIES[spec.family]
+    mlp = mlp | ({"inner": str(spec.inner)} if spec.inner else {})
     return f"""\
 name = "{name}"
 seeds = [0]
@@ -86,9 +114,9 @@ layers = {spec.layers}
 heads = {spec.heads}
 context = {spec.context}
 init_from = "weights.safetensors"
-
-{attention}
-{section("mlp", spec.mlp_ranks)}
+{keys(model)}
+{section("attention", spec.attention_ranks, family_attention | attention)}
+{section("mlp", spec.mlp_ranks, mlp)}
 [train]
 batch_stories = 4
 epochs = 1
@@ -120,8 +148,8 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 def run_lrx(
     binary: Path, name: str, spec: Spec, weights: dict, data: Path, recipe: Recipe, work: Path
-) -> tuple[Training, int]:
-    """lrx's losses, and the number of parameters that it reports."""
+) -> tuple[Training, int, Path]:
+    """lrx's losses, the number of parameters that it reports, and the run's folder."""
     case = work / "cases" / name
     case.mkdir(parents=True)
     write_stories(case / "train.txt", read_stories(data / "tinystories-train.txt", TRAIN_STORIES))
@@ -129,10 +157,7 @@ def run_lrx(
     save_file(weights, case / "weights.safetensors")
     (case / "config.toml").write_text(config(name, spec, recipe, data / "gpt2" / "tokenizer.json"), encoding="utf-8")
 
-    command = [binary, "run", case / "config.toml", "--out", work / "results"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(f"lrx run ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    call(binary, "run", case / "config.toml", "--out", work / "results")
 
     results = work / "results" / name
     (run,) = read_csv(results / "runs.csv")
@@ -144,10 +169,32 @@ def run_lrx(
         eval_loss=float(run["eval_loss"]),
         weights=load_file(results / run["run_id"] / "model.safetensors"),
     )
-    return training, int(run["params"])
+    return training, int(run["params"]), results / run["run_id"]
 
 
-def compare(name: str, reference: Training, live: int, ours: Training, parameters: int) -> Verdict:
+def compare_text(binary: Path, spec: Spec, weights: dict, run: Path, data: Path) -> str:
+    """Whether both continue stories alike with lrx's final weights: "equal", or where they part."""
+    model = hugging_face(spec)
+    load(model, weights)
+    for prompt in prompts(data):
+        theirs = continue_greedily(model, data / "gpt2" / "tokenizer.json", prompt)
+        generate = ("--prompt", prompt, "--temperature", "0", "--tokens", str(TOKENS))
+        ours = call(binary, "generate", run, *generate)
+        if found := difference(theirs, ours):
+            return found
+    return "equal"
+
+
+def call(binary: Path, *arguments: str | Path) -> str:
+    """What lrx prints, decoded as UTF-8."""
+    done = subprocess.run([binary, *arguments], capture_output=True, check=False)
+    if done.returncode != 0:
+        printed = (done.stdout + done.stderr).decode()
+        raise RuntimeError(f"lrx {arguments[0]} ended with {done.returncode}:\n{printed}")
+    return done.stdout.decode()
+
+
+def compare(name: str, reference: Training, live: int, ours: Training, parameters: int, text: str = "") -> Verdict:
     if len(ours.losses) != len(reference.losses):
         raise RuntimeError(f"curves.csv has {len(ours.losses)} train rows, not {len(reference.losses)}")
     if ours.weights.keys() != reference.weights.keys():
@@ -162,6 +209,7 @@ def compare(name: str, reference: Training, live: int, ours: Training, parameter
         grad_norm=float((np.abs(norms - reference_norms) / reference_norms).max()),
         weight=max(float(np.abs(ours.weights[name] - weight).max()) for name, weight in reference.weights.items()),
         parameters="equal" if parameters == live else f"{parameters:,} for {live:,}",
+        text=text,
     )
 
 
@@ -174,13 +222,13 @@ def print_steps(reference: Training, ours: Training | None = None) -> None:
 
 
 def print_table(verdicts: list[Verdict]) -> None:
-    print("\n| case | train loss | eval loss | gradient norm, relative | weights | parameters | verdict |")
-    print("|---|---|---|---|---|---|---|")
+    print("\n| case | train loss | eval loss | gradient norm, relative | weights | parameters | text | verdict |")
+    print("|---|---|---|---|---|---|---|---|")
     for v in verdicts:
         verdict = "pass" if v.passed else "FAIL"
         print(
             f"| {v.case} | {v.train:.1e} | {v.eval:.1e} | {v.grad_norm:.1e} | {v.weight:.1e} "
-            f"| {v.parameters} | {verdict} |"
+            f"| {v.parameters} | {v.text} | {verdict} |"
         )
     print(f"\nGreatest differences from Hugging Face; a case passes when both losses are within {TOLERANCE:.0e} nats.")
 
@@ -253,9 +301,10 @@ def main() -> int:
             print(f"{name} …", flush=True)
             weights = random_weights(spec, seed=list(CASES).index(name))
             try:
-                ours, parameters = run_lrx(binary, name, spec, weights, arguments.data, recipe, work)
+                ours, parameters, run = run_lrx(binary, name, spec, weights, arguments.data, recipe, work)
                 reference, live = run_reference(spec, weights, arguments.data, recipe)
-                verdict = compare(name, reference, live, ours, parameters)
+                text = compare_text(binary, spec, ours.weights, run, arguments.data)
+                verdict = compare(name, reference, live, ours, parameters, text)
             except (RuntimeError, OSError, KeyError, ValueError) as error:
                 print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
                 errors += 1

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from gpt_neo import Attention, Lean, Spec, hugging_face, load, random_weights
+from hugging_face import hugging_face
+from lean import Attention, Lean
 from parity import (
     CASES,
     SMALL,
@@ -27,6 +28,7 @@ from parity import (
     print_table,
     run_reference,
 )
+from spec import Spec, load, random_weights
 from stories import encode, read_stories
 from training import Loss, Recipe, Training, hugging_face_loss, live_parameters, story_by_story_loss, train
 

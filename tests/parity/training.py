@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from gpt_neo import dump
+from spec import dump
 from stories import batches, pad, targets
 
 Batch = list[list[int]]
