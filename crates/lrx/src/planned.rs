@@ -1,8 +1,8 @@
 //! What is known of a run before it has begun.
 
 use lrx_data::{BatchSize, Corpus, Sampler, SamplerConfig};
-use lrx_layers::rules::RuleOf;
 use lrx_layers::Place;
+use lrx_layers::rules::RuleOf;
 use lrx_records::{RunRecord, Status};
 use lrx_spec::{DataState, RunSpec};
 

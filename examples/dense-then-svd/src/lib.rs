@@ -47,7 +47,10 @@ impl LinearKind for DenseThenSvd {
     fn layer(&self, options: &Options, shape: &LinearShape, plan: &mut Plan) -> Result<Box<dyn Linear>, OptionError> {
         let (rank, most) = (options.rank.get(), shape.inputs.min(shape.outputs));
         if rank > most {
-            return Err(OptionError::new("rank", format!("rank {rank} is more than {most}, the smaller side of {shape}")));
+            return Err(OptionError::new(
+                "rank",
+                format!("rank {rank} is more than {most}, the smaller side of {shape}"),
+            ));
         }
         if !(0.0..=1.0).contains(&options.at) {
             return Err(OptionError::new("at", format!("`at` is {}; expected a number from 0 to 1", options.at)));

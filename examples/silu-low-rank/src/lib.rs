@@ -3,8 +3,8 @@
 use std::num::NonZeroUsize;
 
 use lrx::layers::{About, Linear, LinearKind, LinearShape, OptionError, ParameterId, Pass, Plan, Start};
-use lrx::tensor::ops::{self, Nonlinearity};
 use lrx::tensor::Activation;
+use lrx::tensor::ops::{self, Nonlinearity};
 
 /// The kind, as the registry knows it.
 pub struct SiluLowRank;
