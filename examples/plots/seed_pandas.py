@@ -9,7 +9,10 @@ args = arguments(__doc__)
 text = dict.fromkeys(["run_id", "label", "configuration"], str)
 runs = pd.read_csv(args.results / "runs.csv", dtype=text, keep_default_na=False, na_values=["", "NaN"])
 runs = runs[runs["status"] == "finished"]
-configurations = runs.groupby("label", sort=False).agg(
+# One configuration is one hash, whatever its label; files of an earlier lrx have none.
+key = runs.get("configuration", runs["label"]).fillna(runs["label"])
+configurations = runs.groupby(key, sort=False).agg(
+    label=("label", "first"),
     params=("params", "first"),
     seconds=("wall_seconds", "mean"),
     loss=("eval_loss", "mean"),
@@ -20,4 +23,4 @@ for what, size, title in [
     ("parameters", configurations["params"] / 1e6, "parameters, millions"),
     ("minutes", configurations["seconds"] / 60, "training time, minutes"),
 ]:
-    save(zip(configurations.index, size, loss, sd), title, args.out / f"{args.results.name}-loss-by-{what}.png")
+    save(zip(configurations["label"], size, loss, sd), title, args.out / f"{args.results.name}-loss-by-{what}.png")

@@ -7,11 +7,14 @@ from figure import arguments, save
 args = arguments(__doc__)
 # As text, whatever they look like: a hash such as 25874e6068 is no number.
 text = dict.fromkeys(["run_id", "label", "configuration"], pl.String)
+runs = pl.scan_csv(args.results / "runs.csv", infer_schema_length=None, schema_overrides=text)
+# One configuration is one hash, whatever its label; files of an earlier lrx have none.
+hashes = ["configuration"] if "configuration" in runs.collect_schema() else []
 configurations = (
-    pl.scan_csv(args.results / "runs.csv", infer_schema_length=None, schema_overrides=text)
-    .filter(pl.col("status") == "finished")
-    .group_by("label", maintain_order=True)
+    runs.filter(pl.col("status") == "finished")
+    .group_by(pl.coalesce(*hashes, "label").alias("key"), maintain_order=True)
     .agg(
+        pl.col("label").first(),
         millions=pl.col("params").first() / 1e6,
         minutes=pl.col("wall_seconds").mean() / 60,
         loss=pl.col("eval_loss").mean(),
