@@ -234,7 +234,9 @@ pub fn matmul(c: MatMut<'_>, add: bool, a: MatRef<'_>, b: MatRef<'_>, threads: T
 /// The product on the calling thread.
 fn multiply(mut c: MatMut<'_>, add: bool, a: MatRef<'_>, b: MatRef<'_>) {
     let depth = a.columns;
-    let piece = depth.div_ceil(depth.div_ceil(DEPTH).max(1));
+    // A single row is computed by `gemm` in one way of its own, which cuts nothing.
+    let pieces = if c.rows == 1 && a.column_stride == 1 { 1 } else { depth.div_ceil(DEPTH).max(1) };
+    let piece = depth.div_ceil(pieces);
     let mut begin = 0;
     loop {
         let inner = begin..depth.min(begin + piece);
