@@ -63,7 +63,9 @@ impl Registry {
         let slot = kinds_schema(&kinds, &self.rules_schema());
         let mut own = self.rules_schema();
         for (about, options) in &blocks {
-            own.extend(options.iter().map(|(key, option)| (key.clone(), per_layer(option.clone()))));
+            for (key, option) in options {
+                either(own.entry(key.clone()).or_insert(Value::Null), per_layer(option.clone()));
+            }
             own.extend(self.slots(about.name).iter().map(|name| (name.to_string(), slot.clone())));
         }
         let names = blocks.iter().map(|(about, _)| json!({"const": about.name, "description": about.summary}));
@@ -121,6 +123,15 @@ impl Registry {
         };
         RuleOf::ALL.into_iter().map(schema).collect()
     }
+}
+
+/// Widens a schema by another: several kinds have an option of one name.
+fn either(known: &mut Value, other: Value) {
+    *known = match known.take() {
+        Value::Null => other,
+        one if one == other => one,
+        one => json!({"anyOf": [one, other]}),
+    };
 }
 
 /// A table with `kind`, the options of the kind, and `others`.

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config.toml");
+/// What each idea is called.
 const NAMES: [&str; 6] =
     ["silu-low-rank", "sparse-low-rank", "sigmoid-gated-mlp", "dense-then-svd", "depth-scaled", "lion"];
 
@@ -24,7 +25,9 @@ fn output(arguments: &[&str]) -> String {
 #[test]
 fn all_commands_know_them() {
     let told = output(&["layers"]) + &output(&["rules"]) + &output(&["optimizers"]);
-    let (schema, plan) = (output(&["schema"]), output(&["plan", CONFIG, "--format", "csv"]));
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let (schema, plan) = (output(&["schema"]), output(&["plan", CONFIG, "--format", "csv", "--out", out]));
     for name in NAMES {
         assert!(told.contains(name) && schema.contains(name) && plan.contains(name), "{name} is told and planned");
     }
