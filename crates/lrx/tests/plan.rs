@@ -94,7 +94,7 @@ fn the_table_has_a_line_for_each_configuration_and_fits() {
     let shown: Vec<&str> = done.stdout.lines().filter(|line| line.starts_with("FullSA-FullMLP-2L")).collect();
     assert_eq!(shown.len(), 1, "{}", done.stdout);
     assert!(shown[0].contains("  4–6  "), "{}", done.stdout);
-    assert!(done.stdout.contains("3 runs of 1 configurations"), "{}", done.stdout);
+    assert!(done.stdout.contains("3 runs of 1 configuration, about "), "{}", done.stdout);
     assert!(done.stdout.contains("times: by a matrix product of "), "{}", done.stdout);
     let sweep = "[sweep]\n\"train.learning_rate\" = [1e-3, 2e-3, 3e-3]\n\"model.attention\" = \
                  [{ kind = \"low-rank\", rank = 2 }, { kind = \"low-rank\", rank = 4, init = \"spectral\", slots = [\"q\", \"k\"] }]\n";

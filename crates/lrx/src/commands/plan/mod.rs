@@ -151,9 +151,11 @@ fn print_table(planned: &[Row<'_>], args: &PlanArgs) {
     ];
     let (text, left_out) = table(table::columns(), &columns, &lines);
     write_out(format_args!("{text}\n"));
-    let runs = |count: usize| if count == 1 { "1 run".to_string() } else { format!("{count} runs") };
-    let of = if groups.len() == planned.len() { String::new() } else { format!(" of {} configurations", groups.len()) };
-    say!("{}{of}, about {} on this machine, one after the other", runs(planned.len()), duration(total));
+    let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let of_seeds = groups.len() < planned.len();
+    let of = if of_seeds { format!(" of {}", counted(groups.len(), "configuration")) } else { String::new() };
+    let runs = counted(planned.len(), "run");
+    say!("{runs}{of}, about {} on this machine, one after the other", duration(total));
     let out = args.common.out.display();
     match (by_runs, estimator.product()) {
         (0, Some(rate)) => say!("times: by a matrix product of {:.0} GFLOP/s, measured just now", rate / 1e9),
