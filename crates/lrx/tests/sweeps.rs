@@ -181,3 +181,70 @@ fn a_folder_of_another_config_is_not_mixed_in() {
     let done = lab.expect(1, "run tiny.toml --out out");
     assert!(done.stderr.contains("`train.learning_rate` is 0.002 there and 0.001 here"), "{}", done.stderr);
 }
+
+#[test]
+fn a_run_under_another_label_or_experiment_is_the_same_run() {
+    let lab = Lab::tiny("label = \"first\"");
+    lab.expect(0, "run tiny.toml");
+    let run = lab.only_run("results/tiny");
+    let before = fs::read(run.join("run.csv")).unwrap();
+
+    // Relabelled, and in a sweep: found, and called as it is now.
+    lab.write("tiny.toml", format!("{}[sweep]\n\"train.steps\" = [12]\n", common::TINY));
+    let done = lab.expect(0, "run tiny.toml --set label=\"second\"");
+    assert!(done.stderr.contains("finished before"), "{}", done.stderr);
+    assert_eq!(column(&rows(&lab.read("results/tiny/runs.csv")), "label"), ["second"]);
+    assert_eq!(fs::read(run.join("run.csv")).unwrap(), before, "what was trained stays as it was");
+    lab.expect(0, "run tiny.toml --set label=\"second\" --set seeds=[1]");
+    assert_eq!(column(&rows(&lab.read("results/tiny/runs.csv")), "label"), ["second", "second"]);
+    lab.expect(0, "run tiny.toml --set label=\"first\"");
+    assert_eq!(column(&rows(&lab.read("results/tiny/runs.csv")), "label"), ["first", "second"]);
+
+    // In another experiment: taken from there, every number as it is, and whole.
+    lab.write("other.toml", format!("label = \"third\"\nseeds = [0, 2]\n{}", common::TINY));
+    let done = lab.expect(0, "run other.toml");
+    assert!(
+        done.stderr.contains("first seed 0  finished before in tiny")
+            || done.stderr.contains("third seed 0  finished before in tiny"),
+        "{}",
+        done.stderr
+    );
+    let (ours, theirs) = (rows(&lab.read("results/other/runs.csv")), rows(&lab.read("results/tiny/runs.csv")));
+    assert_eq!(column(&ours, "seed"), ["0", "2"]);
+    for name in ours[0].keys().filter(|name| *name != "label") {
+        assert_eq!(ours[0][name], theirs[0][name], "{name}");
+    }
+    let folder = |experiment: &str| lab.path("results").join(experiment).join(&ours[0]["run_id"]);
+    for file in ["model.safetensors", "curve.csv", "ranks.csv", "vocabulary.json"] {
+        assert!(
+            fs::read(folder("other").join(file)).unwrap() == fs::read(folder("tiny").join(file)).unwrap(),
+            "{file}"
+        );
+    }
+    fs::remove_dir_all(lab.path("results/tiny")).unwrap();
+    let again = lab.expect(0, "run other.toml").stderr;
+    assert_eq!(again.matches("finished before").count(), 2, "{again}");
+}
+
+#[test]
+fn a_run_that_two_files_describe_is_trained_once() {
+    let lab = Lab::tiny("");
+    lab.write("other.toml", format!("seeds = [0, 1]\n{}", common::TINY));
+    for (out, jobs) in [("one", "1"), ("side-by-side", "3")] {
+        let done = lab.expect(0, &format!("run tiny.toml other.toml --out {out} --jobs {jobs}"));
+        assert_eq!(done.stderr.matches("finished before in ").count(), 1, "{}", done.stderr);
+        assert!(
+            done.stderr.contains("note: other: FullSA-FullMLP-2L with seed 0 is a run of tiny, too"),
+            "{}",
+            done.stderr
+        );
+        let ids = |name: &str| {
+            rows(&lab.read(&format!("{out}/{name}/runs.csv")))
+                .iter()
+                .map(|row| row["run_id"].clone())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!((ids("tiny").len(), ids("other").len()), (1, 2));
+        assert_eq!(ids("tiny")[0], ids("other")[0]);
+    }
+}

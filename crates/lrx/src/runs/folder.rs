@@ -147,9 +147,29 @@ fn read_ended(folder: &Path, checked: Option<&mut Checked>) -> Run {
         return if earlier { read_attempt(folder, &row).unwrap_or_else(unreadable) } else { changed() };
     }
     match verified(folder, &row, checked) {
-        Ok((curve, ranks)) => Run { state: State::Finished(record), curve, ranks },
+        Ok((curve, ranks)) => Run { state: State::Finished(relabelled(folder, record)), curve, ranks },
         Err(Damage::Changed(what)) => Run::only(State::Damaged(what)),
         Err(Damage::Unreadable(what)) => Run::only(State::Unreadable(what)),
+    }
+}
+
+/// What a finished run is called now, where that is not how it was called when it was trained: the row itself has a
+/// checksum, and a label says nothing of the numbers.
+const LABEL_FILE: &str = "label.txt";
+
+/// A finished run's row under the label that it was last given.
+fn relabelled(folder: &Path, mut record: RunRecord) -> RunRecord {
+    if let Ok(label) = fs::read_to_string(folder.join(LABEL_FILE)) {
+        record.label = label.trim_end().to_string();
+    }
+    record
+}
+
+/// Gives a finished run the label that its config has now.
+pub(crate) fn relabel(folder: &Path, record: &RunRecord, label: &str) {
+    if record.label != label {
+        // Where nothing can be written, the tables show the label that it had.
+        let _ = write_text(&folder.join(LABEL_FILE), &format!("{label}\n"));
     }
 }
 
@@ -305,13 +325,6 @@ fn first_difference(key: &str, there: &Value, here: &Value) -> Option<String> {
         return (there != here).then(|| format!("`{key}` is {there} there and {here} here"));
     };
     let join = |name: &String| if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
-    there
-        .iter()
-        .find_map(|(name, value)| match here.get(name) {
-            Some(other) => first_difference(&join(name), value, other),
-            None => Some(format!("`{}` is only there", join(name))),
-        })
-        .or_else(|| {
-            here.keys().find(|name| !there.contains_key(*name)).map(|name| format!("`{}` is only here", join(name)))
-        })
+    // A key of one side only is at its default on the other: an option that one of two versions does not know.
+    there.iter().find_map(|(name, value)| first_difference(&join(name), value, here.get(name)?))
 }

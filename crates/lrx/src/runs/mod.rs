@@ -5,11 +5,13 @@
 //! queue   which run comes next, on how many workers; waits for runs that other processes have
 //! claim   whose run it is, among processes and machines: who may work in the run's current attempt
 //! worker  trains a claimed run, and moves what is finished from the attempt into the run's folder
+//! elsewhere  runs that another experiment of the same results has finished
 //! folder  how a run's folder stands, and checksums that tell a whole one from a damaged one
 //! panics  a panic in one run is that run's failure
 //! ```
 
 mod claim;
+mod elsewhere;
 mod folder;
 mod panics;
 mod queue;

@@ -1,15 +1,18 @@
 //! Which run comes next, on how many workers.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use lrx_records::RunRecord;
 use lrx_train::{Checkpoints, Order};
 
 use super::Task;
 use super::claim::{Claim, Claimed, Watch, clear_empty, current_attempt};
-use super::folder::{State, read_state};
+use super::elsewhere::{finished_elsewhere, take_over};
+use super::folder::{State, read_state, relabel};
 use super::panics::caught;
 use super::worker::{End, note_failure, train_claimed};
 use crate::progress::Lines;
@@ -50,6 +53,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 pub(crate) fn work(tasks: &[Task], policy: &Policy, signals: &Signals, lines: &Lines, assembler: &Assembler) -> Totals {
     let queue = Queue {
         waiting: Mutex::new((0..tasks.len()).collect()),
+        busy: Mutex::default(),
         watch: Mutex::default(),
         totals: Mutex::default(),
         failed: AtomicBool::new(false),
@@ -88,6 +92,8 @@ pub(crate) fn work(tasks: &[Task], policy: &Policy, signals: &Signals, lines: &L
 struct Queue<'a> {
     /// Tasks that nobody here works on, in their order.
     waiting: Mutex<VecDeque<usize>>,
+    /// Runs that somebody here works on: two experiments may have the same, and the second takes it from the first.
+    busy: Mutex<HashSet<String>>,
     watch: Mutex<Watch>,
     totals: Mutex<Totals>,
     failed: AtomicBool,
@@ -113,8 +119,13 @@ impl<'a> Queue<'a> {
             };
             let Some(index) = next else { return };
             let task = &self.tasks[index];
-            match self.attempt(task) {
-                Ok(Some(by)) if self.policy.no_wait => {
+            let is_free = self.busy().insert(task.run_id.clone());
+            let attempt = if is_free { self.attempt(task) } else { Ok(Some("a job for another experiment".into())) };
+            if is_free {
+                self.busy().remove(&task.run_id);
+            }
+            match attempt {
+                Ok(Some(by)) if is_free && self.policy.no_wait => {
                     self.lines.print(&format!("{}  left to {by}", task.title));
                     self.totals().with_others.push((task.title.clone(), by));
                 }
@@ -134,6 +145,10 @@ impl<'a> Queue<'a> {
             }
             held = 0;
         }
+    }
+
+    fn busy(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn totals(&self) -> MutexGuard<'_, Totals> {
@@ -172,7 +187,22 @@ impl<'a> Queue<'a> {
             }
             return Ok(None);
         }
+        if let Some((other, record)) = finished_elsewhere(task) {
+            let row = take_over(task, claim.folder(), &other, record)?;
+            claim.clear();
+            let experiment = other.parent().and_then(Path::file_name).unwrap_or_default().display();
+            self.finished(task, &row, &format!("finished before in {experiment}"));
+            self.assembler.assemble(&task.experiment, &task.order)?;
+            return Ok(None);
+        }
         self.train(task, claim)
+    }
+
+    /// Tells of a run that was finished before, and counts it.
+    fn finished(&self, task: &Task, record: &RunRecord, how: &str) {
+        let loss = record.eval_loss.map(|loss| format!(", eval {loss:.3}")).unwrap_or_default();
+        self.lines.print(&format!("{}  {how}{loss}  {}", task.title, task.run_id));
+        self.totals().finished.push(task.run_id.clone());
     }
 
     fn claim(&self, task: &Task) -> std::io::Result<Claimed> {
@@ -246,9 +276,8 @@ impl<'a> Queue<'a> {
     fn settled(&self, task: &Task, state: &State) -> bool {
         let failed = match state {
             State::Finished(record) => {
-                let loss = record.eval_loss.map(|loss| format!(", eval {loss:.3}")).unwrap_or_default();
-                self.lines.print(&format!("{}  finished before{loss}  {}", task.title, task.run_id));
-                self.totals().finished.push(task.run_id.clone());
+                relabel(&task.folder(), record, &task.planned.label);
+                self.finished(task, record, "finished before");
                 return true;
             }
             State::Failed(record) => record.note.clone(),
