@@ -60,6 +60,20 @@ const KEYS: &[Bad] = &[
         "unknown key `rank`: an option of `low-rank`, which is not the `kind` here",
     ),
     (
+        "in [train.optimizer]",
+        "[train.optimizer]\nkind = 'muon'\nns_step = 3",
+        "3:1",
+        "ns_step",
+        "unknown key `ns_step`; did you mean `ns_steps`?",
+    ),
+    (
+        "of another optimizer",
+        "[train.optimizer]\nmomentum = 0.9",
+        "2:1",
+        "momentum",
+        "it is an option of `muon`, `sgd`, but the kind here is `adamw`",
+    ),
+    (
         "of the tokenizer",
         "data.tokenizer = { train_bep = 1000 }",
         "1:20",
@@ -89,6 +103,27 @@ const VALUES: &[Bad] = &[
         "2:13",
         "'low_rank'",
         "unknown layer kind \"low_rank\"; did you mean `low-rank`?",
+    ),
+    (
+        "a misspelt optimizer",
+        "[train.optimizer]\nkind = 'adam'",
+        "2:8",
+        "'adam'",
+        "unknown optimizer \"adam\"; did you mean `adamw`? (known: adamw, muon, sgd)",
+    ),
+    (
+        "an optimizer's group that nothing is in",
+        "[[train.optimizer.group]]\nrole = 'factor'\n[[train.optimizer.group]]\nname = '*.atn.*'",
+        "4:8",
+        "'*.atn.*'",
+        "no parameter of the model has name = \"*.atn.*\"; there are transformer.wte.weight (embedding), ",
+    ),
+    (
+        "an optimizer's group of nobody",
+        "[[train.optimizer.group]]\nlr = 2",
+        "1:1",
+        "[[train.optimizer.group]]",
+        "which parameters are meant? expected `role` or `name`, or both",
     ),
     ("no name", "[model.mlp]\nkind = 3", "2:8", "3", "`kind` is 3; expected the name of a layer kind in quotes"),
     (

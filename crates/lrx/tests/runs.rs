@@ -145,6 +145,40 @@ fn a_run_that_diverges_says_where_and_is_not_repeated() {
     assert!(lab.expect(2, &format!("generate {} --prompt a", folder.display())).stderr.contains("not finished"));
 }
 
+/// What the last update has made of the weights is looked at, and no learning rate ends a sweep.
+#[test]
+fn anything_that_is_not_finite_is_diverged_and_the_others_are_trained() {
+    let lab = Lab::tiny("");
+    let done = lab.expect(1, "run tiny.toml --out one --set train.steps=1 --set train.learning_rate=1e12");
+    assert!(done.stderr.contains("diverged at step 1: evaluation loss"), "{}", done.stderr);
+    lab.write("sweep.toml", "extends = 'tiny.toml'\n[sweep]\n'train.learning_rate' = [1e39, 1e300, 0, 1e-3]\n");
+    lab.expect(1, "run sweep.toml --out out --set train.steps=2");
+    let runs = rows(&lab.read("out/sweep/runs.csv"));
+    assert_eq!(column(&runs, "status"), ["diverged", "diverged", "finished", "finished"]);
+    assert!(runs[..2].iter().all(|run| run["note"].starts_with("diverged at step ")), "{runs:?}");
+    let arithmetic = column(&runs, "arithmetic");
+    assert!(!arithmetic[0].is_empty() && arithmetic.iter().all(|name| *name == arithmetic[0]), "{arithmetic:?}");
+    assert!(column(&runs, "numerics").iter().all(|version| version.parse::<u32>().is_ok_and(|version| version > 0)));
+}
+
+#[test]
+fn optimizers_are_named_and_compared() {
+    let lab = Lab::new();
+    let cases = "[[sweep.case]]\n[[sweep.case]]\ntrain.optimizer = { kind = 'muon', adamw_lr = 0.1 }\n\
+        [[sweep.case]]\ntrain.optimizer = { kind = 'sgd', momentum = 0.9, group = [{ role = 'embedding', lr = 2 }] }\n\
+        [[sweep.case]]\ntrain.micro_batches = 2\n";
+    lab.write("o.toml", format!("{}\n{cases}", common::TINY));
+    lab.expect(0, "run o.toml --out out");
+    let runs = rows(&lab.read("out/o/runs.csv"));
+    assert_eq!(column(&runs, "optimizer"), ["adamw", "muon", "sgd", "adamw"]);
+    let losses: std::collections::BTreeSet<&str> = runs.iter().map(|run| run["eval_loss"].as_str()).collect();
+    assert!(losses.len() >= 3, "{losses:?}");
+    let of = |name: &str| lab.expect(0, &format!("optimizers {name}")).stdout;
+    assert!(of("").contains("muon") && of("muon").contains("ns_steps (default 5)"), "{}", of("muon"));
+    let error = lab.expect(2, "optimizers mun").stderr;
+    assert!(error.contains("unknown optimizer \"mun\"; did you mean `muon`?"), "{error}");
+}
+
 #[test]
 fn several_files_are_several_experiments() {
     let lab = Lab::tiny("");

@@ -54,6 +54,7 @@ fn what_a_config_may_say_is_valid() {
         "[sweep]\n'model.hidden' = [64, 128]\nmodel.mlp.rank = [[1, 2], [3, 4]]\nseeds = [[1], [2]]",
         "[[sweep.case]]\n\n[[sweep.case]]\nlabel = 'x'\n'model.hidden' = 3\ntrain.steps = 4",
         "name = 'a-1.b'\nlabel = 'µ = 3'\n[sweep]\ndense_baseline = true\n'model.hidden' = [64]",
+        "[train.optimizer]\nkind = 'muon'\nmomentum = 0.9\n[[train.optimizer.group]]\nrole = 'bias'\nlr = 0.5\nbeta1 = 0.8",
         "data.tokenizer = 'a.json'\n[train]\nlearning_rate = 1\nschedule = 'cosine'\nbatch_tokens = 100",
     ] {
         assert!(validator.is_valid(&json(config)), "{config}: {:?}", validator.validate(&json(config)));
@@ -74,6 +75,10 @@ fn misspelt_keys_and_wrong_values_are_not() {
         "data.tokenizer = { train_bep = 300 }",
         "train.warm_up = 8",
         "train.schedule = 'cosin'",
+        "train.optimizer = { kind = 'adam' }",
+        "train.optimizer = { kind = 'adamw', momentum = 0.9 }",
+        "train.optimizer = { beta3 = 1 }",
+        "train.optimizer = { group = [{ rle = 'bias' }] }",
         "model.attention = { kind = 'lowrank' }",
         "model.attention = { kind = 'low-rank', rnak = 8 }",
         "model.attention = { kind = 'low-rank', rank = 0 }",

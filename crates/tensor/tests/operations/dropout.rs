@@ -89,6 +89,25 @@ fn the_same_key_gives_the_same_mask() {
     assert_eq!(masked(1000, 0.3, 5)[..300], masked(300, 0.3, 5), "whatever the size");
 }
 
+/// Rows that are computed by themselves get the mask that they have in the whole, in the backward pass too.
+#[test]
+fn parts_of_a_matrix_have_the_mask_of_the_whole() {
+    let (rows, columns, rate, key) = (700, 13, 0.4, 9);
+    let whole = Input { rows, columns, values: vec![1.0; rows * columns] }.parameter();
+    let mask = values(&ops::dropout(whole.on(&Tape::silent()), rate, key)).to_vec();
+    let cuts = [0, 1, 2, 64, 65, 400, rows];
+    for cut in cuts.windows(2) {
+        let part = Input { rows: cut[1] - cut[0], columns, values: vec![1.0; (cut[1] - cut[0]) * columns] }.parameter();
+        let tape = Tape::recording();
+        let y = ops::dropout_from(cut[0], part.on(&tape), rate, key);
+        let should = &mask[cut[0] * columns..cut[1] * columns];
+        assert_eq!(values(&y), should, "rows {cut:?}");
+        let ones = lrx_tensor::matrix(vec![1.0; should.len()], cut[1] - cut[0], columns);
+        Tape::backward(ops::weighted_sum(y, &ones));
+        assert_eq!(part.gradient().as_slice(), should, "the gradient of rows {cut:?}");
+    }
+}
+
 #[test]
 #[should_panic(expected = "a dropout rate of 1, not at least 0 and below 1")]
 fn refuses_a_rate_of_one() {
