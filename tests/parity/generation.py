@@ -37,6 +37,7 @@ def continue_greedily(model: PreTrainedModel, tokenizer: Path, prompt: str) -> C
         ids,
         attention_mask=torch.ones_like(ids),
         do_sample=False,
+        use_cache=False,
         max_new_tokens=TOKENS,
         eos_token_id=END_OF_TEXT,
         pad_token_id=END_OF_TEXT,

@@ -8,6 +8,7 @@ Exit code 0: every case agrees; 1: a case does not, or lrx failed; 2: the data o
 import argparse
 import csv
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -172,16 +173,21 @@ def run_lrx(
     return training, int(run["params"]), results / run["run_id"]
 
 
-def compare_text(binary: Path, spec: Spec, weights: dict, run: Path, data: Path) -> str:
-    """Whether both continue stories alike with lrx's final weights: "equal", or where they part."""
+def compare_text(binary: Path, spec: Spec, start: dict, end: dict, run: Path, data: Path, work: Path) -> str:
+    """Whether both continue stories alike with the weights at the start and at the end: "equal", or where they part."""
+    # Ten steps make most texts dull; with the weights at the start nearly every token is another.
+    untrained = work / "untrained" / run.name
+    shutil.copytree(run, untrained)
+    save_file(start, untrained / "model.safetensors")
     model = hugging_face(spec)
-    load(model, weights)
-    for prompt in prompts(data):
-        theirs = continue_greedily(model, data / "gpt2" / "tokenizer.json", prompt)
-        generate = ("--prompt", prompt, "--temperature", "0", "--tokens", str(TOKENS))
-        ours = call(binary, "generate", run, *generate)
-        if found := difference(theirs, ours):
-            return found
+    for weights, folder in ((start, untrained), (end, run)):
+        load(model, weights)
+        for prompt in prompts(data):
+            theirs = continue_greedily(model, data / "gpt2" / "tokenizer.json", prompt)
+            generate = ("--prompt", prompt, "--temperature", "0", "--tokens", str(TOKENS))
+            ours = call(binary, "generate", folder, *generate)
+            if found := difference(theirs, ours):
+                return f"{folder.parent.name}: {found}"
     return "equal"
 
 
@@ -303,7 +309,7 @@ def main() -> int:
             try:
                 ours, parameters, run = run_lrx(binary, name, spec, weights, arguments.data, recipe, work)
                 reference, live = run_reference(spec, weights, arguments.data, recipe)
-                text = compare_text(binary, spec, ours.weights, run, arguments.data)
+                text = compare_text(binary, spec, weights, ours.weights, run, arguments.data, work)
                 verdict = compare(name, reference, live, ours, parameters, text)
             except (RuntimeError, OSError, KeyError, ValueError) as error:
                 print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)

@@ -67,6 +67,36 @@ fn the_five_seeds_are_the_baseline() {
 }
 
 #[test]
+fn the_families_are_what_their_files_say() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/families");
+    let lab = Lab::new();
+    // Each of four layers of 128 features: 12 · 128² in matrices, 5 · 128 biases in the MLP, two norms of 2 · 128; with a
+    // bias of the attention's output, or of all four. A Llama's with 2 of 8 heads for keys and values, and three matrices
+    // of 352 inside. A norm at the end.
+    let (hidden, matrices) = (128, 12 * 128 * 128);
+    let neo = 4 * (matrices + (1 + 5 + 4) * hidden) + 2 * hidden;
+    let gpt2 = 4 * (matrices + (4 + 5 + 4) * hidden) + 2 * hidden;
+    let llama = 4 * (2 * hidden * hidden + 2 * hidden * 32 + 3 * hidden * 352 + 2 * hidden) + hidden;
+    // 1,024 tokens, and 512 positions or a head.
+    let (positions, head) = ((1024 + 512) * hidden, 2 * 1024 * hidden);
+    for (name, embedding, body) in [("gpt-neo", positions, neo), ("gpt2", positions, gpt2), ("llama", head, llama)] {
+        let config = fs::read_to_string(folder.join(name).with_extension("toml")).unwrap();
+        lab.write("config.toml", &config);
+        let row = lab.plan("config.toml").remove(0);
+        assert_eq!(row["params_embedding"], embedding.to_string(), "{name}");
+        assert_eq!(row["params_body"], body.to_string(), "{name}");
+        let small = "--set data.stories=60 --set model.hidden=16 --set train.steps=2 --set train.warmup_steps=0";
+        lab.expect(0, &format!("run config.toml {small}"));
+    }
+    let gpt2: toml::Table = fs::read_to_string(folder.join("gpt2.toml")).unwrap().parse().unwrap();
+    for (block, slot) in [("attention", "out"), ("mlp", "c_proj")] {
+        let std = gpt2["model"][block][slot]["init"]["std"].as_float().unwrap();
+        let layers = gpt2["model"]["layers"].as_integer().unwrap() as f64;
+        assert!((std - 0.02 / (2.0 * layers).sqrt()).abs() < 1e-7, "{block}: {std}");
+    }
+}
+
+#[test]
 fn missing_data_is_said() {
     let done = seed_configs(str::to_string).expect(0, "plan configs/seed/base.toml --format csv");
     assert!(done.stderr.contains("planned without data"), "{}", done.stderr);
