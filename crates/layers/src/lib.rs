@@ -43,7 +43,7 @@ pub use linear::{Chain, Depth, Linear, LinearKind, LinearShape, LinearSpec, Plac
 pub use options::{OptionError, deserialize, known_names, nearest, to_table, without_defaults};
 pub use parameters::{Fixed, FixedEntry, FixedId, ParameterEntry, ParameterId, Parameters, Role};
 pub use pass::{Pass, Past, Progress};
-pub use plan::{Cost, Declared, DeclaredFixed, FixedStart, GPT_NEO_STD, Plan, Size, Start};
+pub use plan::{Computed, Cost, Declared, DeclaredFixed, Drawn, FixedStart, GPT_NEO_STD, Plan, Size, Start};
 pub use registry::{DuplicateKind, Registry};
 pub use schema::options_schema;
 pub use selection::{layers_text, selected_layers};

@@ -136,7 +136,7 @@ impl Chain {
     }
 }
 
-type MakeLinear = dyn Fn(&mut Plan) -> Box<dyn Linear> + Send + Sync;
+pub(crate) type MakeLinear = dyn Fn(&mut Plan) -> Box<dyn Linear> + Send + Sync;
 
 /// A kind with validated options for a slot: everything that can be said of a layer before it exists.
 #[derive(Clone)]

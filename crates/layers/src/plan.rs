@@ -50,8 +50,11 @@ pub enum Start {
         bound: f32,
     },
     /// Computed at the layer's own place in the model (see [`Builder::normal`], [`Builder::random`]).
-    From(Arc<dyn Fn(&Builder<'_>) -> Vec<f32> + Send + Sync>),
+    From(Arc<Computed>),
 }
+
+/// The first numbers of a parameter, from its layer's own place in the model.
+pub type Computed = dyn Fn(&Builder<'_>) -> Vec<f32> + Send + Sync;
 
 impl std::fmt::Debug for Start {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -101,8 +104,11 @@ pub enum FixedStart {
     /// Real numbers.
     Matrix(usize, usize, Start),
     /// Whole numbers, from a random stream of their own.
-    Integers(usize, Arc<dyn Fn(&mut ChaCha8Rng) -> Vec<u32> + Send + Sync>),
+    Integers(usize, Arc<Drawn>),
 }
+
+/// Whole numbers from a random stream.
+pub type Drawn = dyn Fn(&mut ChaCha8Rng) -> Vec<u32> + Send + Sync;
 
 /// What a layer costs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

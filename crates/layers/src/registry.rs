@@ -8,13 +8,13 @@ use schemars::Schema;
 use toml::Table;
 
 use crate::block::{MakeBlock, ResolveSlot};
-use crate::linear::Depth;
+use crate::linear::{Depth, MakeLinear};
 use crate::options::{known_names, without_defaults};
 use crate::rules::{DecayRule, InitRule, LearningRateRule, RuleSet, Target, WrittenRules};
 use crate::schema::{OptionKeys, options_schema};
 use crate::{
-    About, Block, BlockKind, BlockPlan, BlockShape, BlockSpec, Cost, Linear, LinearKind, LinearShape, LinearSpec,
-    OptionError, Place, Plan, blocks, deserialize, kinds, to_table,
+    About, Block, BlockKind, BlockPlan, BlockShape, BlockSpec, Cost, LinearKind, LinearShape, LinearSpec, OptionError,
+    Place, Plan, blocks, deserialize, kinds, to_table,
 };
 
 /// The registered kinds and rules, by name.
@@ -252,7 +252,7 @@ struct Planned {
     options: Table,
     identity: Table,
     plan: Plan,
-    make: Arc<dyn Fn(&mut Plan) -> Box<dyn Linear> + Send + Sync>,
+    make: Arc<MakeLinear>,
 }
 
 /// [`LinearKind`] without its options' type.

@@ -5,8 +5,10 @@ use toml::Value;
 use crate::OptionError;
 use crate::options::nearest;
 
+type IsIn = fn(usize, usize) -> bool;
+
 /// The names of sets of layers, each with whether layer i of n is in it.
-const NAMED: [(&str, fn(usize, usize) -> bool); 7] = [
+const NAMED: [(&str, IsIn); 7] = [
     ("all", |_, _| true),
     ("early", |i, n| i < n.div_ceil(2)),
     ("late", |i, n| i >= n.div_ceil(2)),

@@ -82,6 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[allow(clippy::single_range_in_vec_init)] // One part is a range, not its numbers.
     fn parts_have_about_as_many_tokens_and_a_story_at_least() {
         assert_eq!(parts(&[0, 5], 4), [0..1]);
         assert_eq!(parts(&[0, 5, 9, 12], 1), [0..3]);

@@ -130,7 +130,7 @@ impl Watch {
         let another = Ok(Claimed::Held("another process".into()));
         let Some(number) = attempts(folder)?.pop() else {
             return match fs::create_dir(attempt(folder, 0)) {
-                Ok(()) => Claim::new(folder, 0),
+                Ok(()) => Claim::signed(folder, 0),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => another,
                 Err(error) => Err(error),
             };
@@ -153,7 +153,7 @@ impl Watch {
             return Ok(Claimed::Held(owner.map_or("another process".into(), |owner| owner.name())));
         }
         match fs::rename(attempt(folder, number), attempt(folder, number + 1)) {
-            Ok(()) => Claim::new(folder, number + 1),
+            Ok(()) => Claim::signed(folder, number + 1),
             Err(error) if is_taken(&error) => another,
             Err(error) => Err(error),
         }
@@ -195,7 +195,7 @@ pub(super) struct Claim {
 
 impl Claim {
     /// Signs the attempt that this process has just made or taken.
-    fn new(folder: &Path, number: u64) -> io::Result<Claimed> {
+    fn signed(folder: &Path, number: u64) -> io::Result<Claimed> {
         let folder = attempt(folder, number);
         match Self::sign(&folder) {
             Ok((owner, file)) => Self::renewed(folder, owner, file).map(Claimed::Mine),

@@ -134,7 +134,7 @@ fn every_optimizer_learns() {
         report.eval_loss.unwrap()
     };
     let untrained = eval_loss("adamw", 0.0);
-    for (optimizer, rate) in [("adamw", 3e-2), ("muon", 3e-2), ("sgd", 0.5), ("lion", 1e-2)] {
+    for (optimizer, rate) in [("adamw", 3e-2), ("muon", 3e-2), ("sgd", 2.0), ("lion", 1e-2)] {
         let trained = eval_loss(optimizer, rate);
         assert!(trained < untrained - 0.1, "{optimizer}: {untrained} became {trained}");
     }
