@@ -153,3 +153,75 @@ const EMBEDDING: &str = "transformer.wte.weight";
 fn is_redundant(name: &str, tied: bool) -> bool {
     (tied && name == HEAD) || name.ends_with(".attn.attention.bias") || name.ends_with(".attn.attention.masked_bias")
 }
+
+#[cfg(test)]
+mod tests {
+    use safetensors::tensor::TensorView;
+    use safetensors::{Dtype, SafeTensors};
+
+    use super::*;
+
+    fn model(lines: &str) -> Model {
+        let config = format!("hidden = 8\nlayers = 1\nheads = 2\ncontext = 4\n{lines}");
+        let config: crate::ModelConfig = toml::from_str(&config).expect("a config");
+        let spec = config.resolve(&lrx_layers::Registry::builtin(), &|_, path| path.into()).expect("a model");
+        Model::new(&spec, 6, 3)
+    }
+
+    /// The weights of `model` as another program would write them, with tensors of its own.
+    fn file_of(model: &Model, others: Vec<(&str, TensorView<'_>)>) -> tempfile::NamedTempFile {
+        let tensors = model_tensors(model);
+        let own = tensors.iter().map(|tensor| {
+            let Numbers::Real(values) = tensor.numbers else { panic!("real numbers") };
+            let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytemuck::cast_slice(values));
+            (tensor.name.as_str(), view.expect("a tensor"))
+        });
+        let bytes = safetensors::serialize(own.chain(others), None).expect("a file");
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), bytes).expect("room");
+        file
+    }
+
+    #[test]
+    fn constant_buffers_of_any_type_are_passed_over() {
+        let mut loaded = model("");
+        let mask = TensorView::new(Dtype::BOOL, vec![1, 1, 4, 4], &[1; 16]).expect("a mask");
+        let file = file_of(&model(""), vec![("transformer.h.0.attn.attention.bias", mask)]);
+        load_weights(&mut loaded, file.path()).expect("weights");
+        let other = TensorView::new(Dtype::BOOL, vec![2], &[1; 2]).expect("a tensor");
+        let file = file_of(&model(""), vec![("transformer.other", other)]);
+        let error = load_weights(&mut loaded, file.path()).expect_err("an unknown tensor");
+        assert!(error.message.contains("no place for `transformer.other`"), "{error}");
+    }
+
+    #[test]
+    fn a_head_that_differs_from_a_tied_embedding_is_not_dropped() {
+        let mut tied = model("");
+        let embedding = tied.parameters().iter().next().expect("the embedding").parameter.values().to_vec();
+        let head = |values: &[f32], target: &mut Model| {
+            let bytes = bytemuck::cast_slice(values);
+            let view = TensorView::new(Dtype::F32, vec![6, 8], bytes).expect("a head");
+            let file = file_of(&model(""), vec![(HEAD, view)]);
+            load_weights(target, file.path())
+        };
+        head(&embedding, &mut tied).expect("a copy of the embedding");
+        let other: Vec<f32> = embedding.iter().map(|x| x + 1.0).collect();
+        let error = head(&other, &mut tied).expect_err("another head");
+        assert!(error.message.contains("set `tied = false`"), "{error}");
+        let mut untied = model("tied = false");
+        head(&other, &mut untied).expect("a head of its own");
+        let found = untied.parameters().find(HEAD).expect("the head");
+        assert_eq!(untied.parameters()[found].values(), other);
+    }
+
+    #[test]
+    fn weights_say_that_they_are_for_pytorch() {
+        let (file, model) = (tempfile::NamedTempFile::new().expect("a file"), model(""));
+        save_weights(&model, file.path()).expect("room");
+        let bytes = std::fs::read(file.path()).expect("a file");
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).expect("safetensors");
+        assert_eq!(metadata.metadata().as_ref().and_then(|m| m.get("format")).map(String::as_str), Some("pt"));
+        save_weights(&model, file.path()).expect("room");
+        assert_eq!(bytes, std::fs::read(file.path()).expect("a file"), "the same file for the same weights");
+    }
+}
