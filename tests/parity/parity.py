@@ -179,6 +179,7 @@ def compare_text(binary: Path, spec: Spec, start: dict, end: dict, run: Path, da
     untrained = work / "untrained" / run.name
     shutil.copytree(run, untrained)
     save_file(start, untrained / "model.safetensors")
+    (untrained / "checksums.txt").unlink(missing_ok=True)  # They are those of the weights that were there.
     model = hugging_face(spec)
     for weights, folder in ((start, untrained), (end, run)):
         load(model, weights)
