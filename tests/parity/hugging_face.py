@@ -15,7 +15,8 @@ from transformers import (
     PreTrainedModel,
 )
 
-from spec import ATTENTION_MATRICES, Spec, stored_name
+from kinds import Structured
+from spec import ATTENTION_MATRICES, Spec, block_of, stored_name
 
 EAGER = {"use_cache": False, "attn_implementation": "eager"}
 
@@ -49,10 +50,22 @@ def gpt_neo(spec: Spec) -> GPTNeoForCausalLM:
         **EAGER,
     )
     model = GPTNeoForCausalLM(config)
+    model.shared = {}
     for layer, block in enumerate(model.transformer.h):
         make_low_rank(block.attn.attention, {name: name for name in ATTENTION_MATRICES}, spec, layer)
         make_low_rank(block.mlp, {name: name for name in spec.mlp_matrices}, spec, layer)
+        for owner, names in ((block.attn.attention, ATTENTION_MATRICES), (block.mlp, spec.mlp_matrices)):
+            for name in names:
+                make_structured(owner, name, spec, f"basis.{layer}.{block_of(name)}", model.shared)
     return model
+
+
+def make_structured(owner: nn.Module, name: str, spec: Spec, among: str, shared: dict[str, nn.Parameter]) -> None:
+    """Swaps in a layer of the spec's kind."""
+    dense, kind = getattr(owner, name), spec.kind(name)
+    if kind is not None:
+        bias = dense.bias is not None
+        setattr(owner, name, Structured(kind, dense.in_features, dense.out_features, bias, shared, among))
 
 
 class Gpt2(GPT2LMHeadModel):

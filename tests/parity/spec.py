@@ -9,6 +9,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from kinds import Kind, Structured, random_values
+
+ALL_MATRICES = ("q_proj", "k_proj", "v_proj", "out_proj", "gate", "c_fc", "c_proj")
 ATTENTION_MATRICES = ("q_proj", "k_proj", "v_proj", "out_proj")
 
 
@@ -27,6 +30,8 @@ class Spec:
     windows: tuple[int, ...] | None = None  # one per layer, 0 = global; None: global everywhere
     kv_heads: int | None = None  # None: as many as heads
     inner: int | None = None  # None: 4 · hidden
+    attention_kind: Kind | None = None  # another kind than these ranks say, in all layers
+    mlp_kind: Kind | None = None
 
     @property
     def is_llama(self) -> bool:
@@ -55,12 +60,19 @@ class Spec:
             return False
         return self.family == "gpt2" or matrix not in ("q_proj", "k_proj", "v_proj")
 
+    def kind(self, matrix: str) -> Kind | None:
+        return self.attention_kind if matrix in ATTENTION_MATRICES else self.mlp_kind
+
     def window(self, layer: int) -> int:
         return self.windows[layer] if self.windows else 0
 
     def rank(self, layer: int, matrix: str) -> int | None:
         ranks = self.attention_ranks if matrix in ATTENTION_MATRICES else self.mlp_ranks
         return ranks[layer] if ranks else None
+
+
+def block_of(matrix: str) -> str:
+    return "attention" if matrix in ATTENTION_MATRICES else "mlp"
 
 
 def shapes(spec: Spec) -> dict[str, tuple[int, ...]]:
@@ -70,8 +82,14 @@ def shapes(spec: Spec) -> dict[str, tuple[int, ...]]:
     matrices |= {"gate": (inner, hidden), "c_fc": (inner, hidden), "c_proj": (hidden, inner)}
 
     def matrix(layer: int, prefix: str, name: str) -> dict[str, tuple[int, ...]]:
-        (out, inputs), rank = matrices[name], spec.rank(layer, name)
-        if rank is None:
+        (out, inputs), rank, kind = matrices[name], spec.rank(layer, name), spec.kind(name)
+        if kind is not None:
+            found = {}
+            for own, shape in kind.shapes(inputs, out).items():
+                full = f"basis.{layer}.{block_of(name)}.down.{inputs}.{shape[0]}.weight"
+                is_shared = kind.name == "shared-basis" and own == "down.weight"
+                found[full if is_shared else f"{prefix}{name}.{own}"] = shape
+        elif rank is None:
             found = {f"{prefix}{name}.weight": (out, inputs)}
         else:
             found = {f"{prefix}{name}.down.weight": (rank, inputs), f"{prefix}{name}.up.weight": (out, rank)}
@@ -120,7 +138,28 @@ def random_weights(spec: Spec, seed: int) -> dict[str, np.ndarray]:
             scale = 0.5
         return scale * normal / np.sqrt(shape[1])
 
-    return {name: draw(name, shape).astype(np.float32) for name, shape in shapes(spec).items()}
+    def values(name: str, shape: tuple[int, ...]) -> np.ndarray:
+        matrix = next((part for part in name.split(".") if part in ALL_MATRICES), None)
+        kind = spec.kind(matrix) if matrix else spec.attention_kind if name.startswith("basis.") else None
+        if kind is None or name.endswith(".bias"):
+            return draw(name, shape).astype(np.float32)
+        sizes = (spec.inner_features, spec.hidden) if matrix == "c_proj" else (spec.hidden, spec.inner_features)
+        inputs, outputs = (spec.hidden, spec.hidden) if matrix in ATTENTION_MATRICES else sizes
+        return random_values(name, shape, inputs, outputs, random)
+
+    weights = {name: values(name, shape) for name, shape in shapes(spec).items()}
+    for name in [name for name in weights if name.endswith(".guide.weight")]:
+        weights[name] = guide_of(weights, name, spec)
+    return weights
+
+
+def guide_of(weights: dict[str, np.ndarray], name: str, spec: Spec) -> np.ndarray:
+    """What a self-guided layer's W is at first: the matrix that its structure stands for."""
+    prefix = name.removesuffix("guide.weight")
+    matrix = prefix.split(".")[-2]
+    own = {key.removeprefix(prefix): torch.from_numpy(value) for key, value in weights.items() if key.startswith(prefix)}
+    identity = torch.eye(own["guide.weight"].shape[1])
+    return spec.kind(matrix).apply(own, identity, 1.0).T.contiguous().numpy()
 
 
 def stored_name(name: str) -> str:
@@ -132,7 +171,14 @@ def stored(model: nn.Module) -> dict[str, torch.Tensor]:
     """The model's parameters, or views of them, under lrx's names. A model whose own are others says so itself."""
     if own := getattr(model, "stored", None):
         return own()
-    return {stored_name(name): parameter for name, parameter in model.named_parameters()}
+    shared = {id(parameter): name for name, parameter in getattr(model, "shared", {}).items()}
+    found = {shared.get(id(p), stored_name(name)): p for name, p in model.named_parameters()}
+    for prefix, module in model.named_modules():
+        if isinstance(module, Structured):
+            found |= {f"{prefix}.{name}": values for name, values in module.named_buffers()}
+            for name in module.forgotten():
+                del found[f"{prefix}.{name}"]
+    return found
 
 
 def load(model: nn.Module, weights: dict[str, np.ndarray]) -> None:

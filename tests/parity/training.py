@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from kinds import Structured
 from spec import dump
 from stories import batches, pad, targets
 
@@ -53,14 +54,18 @@ def train(model: nn.Module, loss_of: Loss, stories: Batch, valid: Batch, recipe:
     )
     losses, grad_norms = [], []
     for k, batch in enumerate(steps):
-        optimizer.param_groups[0]["lr"] = recipe.learning_rate * (len(steps) - k - recipe.steps_ahead) / len(steps)
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.learning_rate * (len(steps) - k - recipe.steps_ahead) / len(steps)
         loss = loss_of(model, batch)
         loss.backward()
-        grad_norms.append(norm([parameter.grad for parameter in model.parameters()]))
+        grad_norms.append(norm([parameter.grad for parameter in model.parameters() if parameter.grad is not None]))
         torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
         optimizer.step()
         optimizer.zero_grad()
         losses.append(loss.item())
+        for module in model.modules():
+            if isinstance(module, Structured) and (born := module.after_step((k + 1) / len(steps))):
+                optimizer.add_param_group({"params": born})
 
     with torch.no_grad():
         total = sum(loss_of(model, batch).item() * targets(batch) for batch in batches(valid))

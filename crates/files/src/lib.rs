@@ -12,7 +12,7 @@ use std::path::Path;
 pub use checksums::{CHECKSUMS_FILE, Checksums, Damage, Hash, hash, hash_file, settled};
 pub use machine::machine;
 pub use tempfile::{NamedTempFile, TempDir};
-pub use temporary::{TEMPORARY_PREFIX, clear_leftovers, temporary_in};
+pub use temporary::{TEMPORARY_PREFIX, clear_leftovers, temporary_folder_in, temporary_in};
 
 /// The error of the system alone, without the name of the temporary file, which says nothing to a user. tempfile keeps the
 /// system's error to itself, so it is taken out of the text.

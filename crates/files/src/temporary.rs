@@ -1,11 +1,11 @@
-//! Files without their name yet, and what killed processes leave of them.
+//! Files and folders without their name yet, and what killed processes leave of them.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use tempfile::{Builder, NamedTempFile};
+use tempfile::{Builder, NamedTempFile, TempDir};
 
 use crate::{machine, without_path};
 
@@ -38,12 +38,29 @@ pub fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
     Ok(file)
 }
 
+/// A temporary folder in `folder`, to be given its name once it is complete. It is gone if that does not happen. Others see
+/// by the locked files in it whether its process lives.
+///
+/// # Errors
+/// When none can be made there.
+pub fn temporary_folder_in(folder: &Path) -> io::Result<TempDir> {
+    let prefix = own_prefix().unwrap_or(TEMPORARY_PREFIX.into());
+    let mut builder = Builder::new();
+    builder.prefix(&prefix);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o777)); // Less the umask.
+    }
+    builder.tempdir_in(folder).map_err(without_path)
+}
+
 fn own_prefix() -> Option<String> {
     machine().map(|machine| format!("{TEMPORARY_PREFIX}-{machine}-"))
 }
 
-/// Deletes the temporary files that killed processes have left in `folder`: those of this machine that no process has
-/// open, and others that nobody has written to for ten minutes. What cannot be deleted stays.
+/// Deletes the temporary files and folders that killed processes have left in `folder`: those of this machine that no
+/// process has open, and others that nobody has written to for ten minutes. What cannot be deleted stays.
 pub fn clear_leftovers(folder: &Path) {
     let own = own_prefix();
     // The clocks of machines need not agree: the file system's own says what is old.
@@ -51,14 +68,15 @@ pub fn clear_leftovers(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
-        if !is_file || !name.starts_with(TEMPORARY_PREFIX) {
+        let Ok(kind) = entry.file_type() else { continue };
+        if !(kind.is_file() || kind.is_dir()) || !name.starts_with(TEMPORARY_PREFIX) {
             continue;
         }
         let path = entry.path();
+        let try_lock = if kind.is_dir() { try_lock_folder } else { try_lock };
         let lock = own.as_ref().filter(|own| name.starts_with(own.as_str())).map(|_| try_lock(&path));
         let abandoned = match lock {
-            Some(Lock::Free(_)) => true,
+            Some(Lock::Free) => true,
             Some(Lock::Held) => false,
             Some(Lock::Unknown) | None => {
                 let now = now.get_or_insert_with(|| clock_of(folder));
@@ -68,15 +86,14 @@ pub fn clear_leftovers(folder: &Path) {
             }
         };
         if abandoned {
-            let _ = fs::remove_file(path);
+            let _ = if kind.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
         }
     }
 }
 
 /// Whether a process of this machine has locked a file.
 enum Lock {
-    /// None has; now this one has, as long as the file is open.
-    Free(#[allow(dead_code)] File),
+    Free,
     Held,
     Unknown,
 }
@@ -84,10 +101,22 @@ enum Lock {
 fn try_lock(path: &Path) -> Lock {
     let Ok(file) = File::open(path) else { return Lock::Unknown };
     match file.try_lock() {
-        Ok(()) => Lock::Free(file),
+        Ok(()) => Lock::Free,
         Err(TryLockError::WouldBlock) => Lock::Held,
         Err(TryLockError::Error(_)) => Lock::Unknown,
     }
+}
+
+/// Whether a process of this machine has locked a file of a folder.
+fn try_lock_folder(path: &Path) -> Lock {
+    let Ok(entries) = fs::read_dir(path) else { return Lock::Unknown };
+    for entry in entries {
+        let lock = entry.map_or(Lock::Unknown, |entry| try_lock(&entry.path()));
+        if !matches!(lock, Lock::Free) {
+            return lock;
+        }
+    }
+    Lock::Free
 }
 
 /// What time it is for the file system that `folder` is on.
@@ -105,6 +134,13 @@ mod tests {
         let live = temporary_in(folder.path()).unwrap();
         // A killed process: the file is there, and nobody has it open.
         let dead = temporary_in(folder.path()).unwrap().keep().unwrap().1;
+        let folder_of = |lives: bool| {
+            let made = temporary_folder_in(folder.path()).unwrap().keep();
+            let file = temporary_in(&made).unwrap();
+            let file = if lives { Some(file) } else { file.keep().map(|_| None).unwrap() };
+            (made, file)
+        };
+        let ((dead_folder, _), (live_folder, _locked)) = (folder_of(false), folder_of(true));
         // Of other machines: one just written, one forgotten long ago by a clock that runs two minutes ahead.
         let other = |name: &str, age: u64| {
             let path = folder.path().join(name);
@@ -118,5 +154,6 @@ mod tests {
         clear_leftovers(folder.path());
         assert!(live.path().exists() && young.exists() && named.exists());
         assert!(!dead.exists() && !old.exists());
+        assert!(!dead_folder.exists() && live_folder.exists());
     }
 }

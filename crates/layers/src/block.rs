@@ -133,6 +133,7 @@ pub(crate) type ResolveSlot<'a> = dyn FnMut(&'static str, LinearShape, Depth) ->
 /// Where a block declares what it is made of.
 pub struct BlockPlan<'a> {
     shape: BlockShape,
+    place: Place,
     resolve: &'a mut ResolveSlot<'a>,
     pub(crate) slots: Vec<SlotSpec>,
     pub(crate) attends: Option<Attends>,
@@ -150,8 +151,8 @@ pub struct Attends {
 }
 
 impl<'a> BlockPlan<'a> {
-    pub(crate) fn new(shape: BlockShape, resolve: &'a mut ResolveSlot<'a>, own: &'a mut Plan) -> Self {
-        Self { shape, resolve, slots: Vec::new(), attends: None, own }
+    pub(crate) fn new(shape: BlockShape, place: Place, resolve: &'a mut ResolveSlot<'a>, own: &'a mut Plan) -> Self {
+        Self { shape, place, resolve, slots: Vec::new(), attends: None, own }
     }
 
     /// A slot: its name in the config (one of [`BlockKind::slots`]), its name in the weights file, and its shape.
@@ -187,7 +188,7 @@ impl<'a> BlockPlan<'a> {
         shape: LinearShape,
         ends_branch: bool,
     ) -> Result<Slot, OptionError> {
-        let depth = Depth { layer: self.shape.layer, layers: self.shape.layers, ends_branch };
+        let depth = Depth { place: self.place, layer: self.shape.layer, layers: self.shape.layers, ends_branch };
         let linear = (self.resolve)(key, shape, depth)?;
         self.slots.push(SlotSpec { key, weights, linear });
         Ok(Slot(self.slots.len() - 1))
@@ -214,6 +215,8 @@ pub struct BlockSpec {
     pub kind: &'static str,
     /// The version of its mathematics.
     pub version: u32,
+    /// The block that it stands in for.
+    pub place: Place,
     /// Its slots, each with the linear layer in it.
     pub slots: Vec<SlotSpec>,
     /// Its own options, every default filled in.
@@ -238,7 +241,7 @@ impl BlockSpec {
         let mut own = builder.plan();
         let specs: BTreeMap<&str, &LinearSpec> = self.slots.iter().map(|slot| (slot.key, &slot.linear)).collect();
         let mut resolve = |key: &'static str, _: LinearShape, _: Depth| Ok(specs[key].clone());
-        let block = (self.make)(&mut BlockPlan::new(self.shape, &mut resolve, &mut own));
+        let block = (self.make)(&mut BlockPlan::new(self.shape, self.place, &mut resolve, &mut own));
         builder.make(&own);
         PlacedBlock { block, linears }
     }

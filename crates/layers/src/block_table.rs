@@ -15,8 +15,9 @@ use std::collections::BTreeSet;
 
 use toml::{Table, Value};
 
+use crate::budget::BUDGET;
 use crate::linear::Depth;
-use crate::options::known_names;
+use crate::options::{join, known_names};
 use crate::registry::RegisteredBlock;
 use crate::rules::{RuleOf, WrittenRules};
 use crate::selection::selected_layers;
@@ -149,7 +150,7 @@ impl Registry {
                 let name = entry.kind_name(i, layers.len())?;
                 let kind = self.find_linear(&name).map_err(|error| entry.explain(error, i, layers.len()))?;
                 for (key, Sourced { at, .. }) in &entry.options {
-                    if kind.keys.has(key) {
+                    if kind.keys.has(key) || (key == BUDGET && name != DENSE) {
                         used.insert(at);
                         continue;
                     }
@@ -198,7 +199,8 @@ impl Registry {
         let name = entry.kind_name(layer, layers)?;
         let kind = self.find_linear(&name).map_err(|error| entry.explain(error, layer, layers))?;
         let mut options = Table::new();
-        for (key, sourced) in entry.options.iter().filter(|(key, _)| kind.keys.has(key)) {
+        let is_own = |key: &str| kind.keys.has(key) || (key == BUDGET && name != DENSE);
+        for (key, sourced) in entry.options.iter().filter(|(key, _)| is_own(key)) {
             if let Some(own) = project(sourced, layer, layers, kind.keys.is_list(key))? {
                 options.insert(key.clone(), own.value);
             }
@@ -441,13 +443,6 @@ fn text(value: &Value, key: &str, at: &str) -> Result<String, OptionError> {
             let what = if key == "block" { "block kind" } else { "layer kind" };
             Err(OptionError::new(at, format!("`{key}` is {other}; expected the name of a {what} in quotes")))
         }
-    }
-}
-
-fn join(outer: &str, inner: &str) -> String {
-    match (outer, inner) {
-        ("", key) | (key, "") => key.to_string(),
-        (outer, inner) => format!("{outer}.{inner}"),
     }
 }
 

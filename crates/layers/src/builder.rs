@@ -85,6 +85,7 @@ impl<'p> Builder<'p> {
                 uniform.sample_iter(self.random(name)).take(count).collect()
             }
             Start::From(values) => values(self),
+            Start::Follows(values) => values(self.parameters),
         };
         assert_eq!(values.len(), count, "as many numbers for {name} as declared");
         values
@@ -128,6 +129,7 @@ fn entry(name: String, declared: &Declared, values: Vec<f32>) -> ParameterEntry 
         name,
         role: declared.role,
         is_vector,
+        blocks: declared.blocks,
         parameter: Parameter::new(matrix(values, rows, columns)),
         learning_rate: 1.0,
         decay: if is_vector { 0.0 } else { 1.0 },

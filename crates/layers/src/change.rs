@@ -70,6 +70,7 @@ impl<'a> Change<'a> {
             name: format!("{}.{name}", self.prefix),
             role,
             is_vector,
+            blocks: 1,
             parameter: Parameter::new(value),
             learning_rate: 1.0,
             decay: if is_vector { 0.0 } else { 1.0 },

@@ -21,6 +21,7 @@ pub mod rules;
 mod about;
 mod block;
 mod block_table;
+mod budget;
 mod builder;
 mod change;
 mod linear;
@@ -43,7 +44,9 @@ pub use linear::{Chain, Depth, Linear, LinearKind, LinearShape, LinearSpec, Plac
 pub use options::{OptionError, deserialize, known_names, nearest, to_table, without_defaults};
 pub use parameters::{Fixed, FixedEntry, FixedId, ParameterEntry, ParameterId, Parameters, Role};
 pub use pass::{Pass, Past, Progress};
-pub use plan::{Computed, Cost, Declared, DeclaredFixed, Drawn, FixedStart, GPT_NEO_STD, Plan, Size, Start};
+pub use plan::{
+    Computed, Cost, Declared, DeclaredFixed, Drawn, FixedStart, Following, GPT_NEO_STD, Plan, Product, Size, Start,
+};
 pub use registry::{DuplicateKind, Registry};
 pub use schema::options_schema;
 pub use selection::{layers_text, selected_layers};

@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 
 use crate::rules::{RuleSet, Rules, Target};
 use crate::{
-    About, Builder, Change, Cost, Declared, OptionError, ParameterId, Parameters, Pass, Plan, Progress, Role, Size,
-    Start,
+    About, Builder, Change, Cost, Declared, OptionError, ParameterId, Parameters, Pass, Place, Plan, Product, Progress,
+    Role, Size, Start,
 };
 
 /// The slot that a linear layer fills.
@@ -46,6 +46,14 @@ pub trait LinearKind: Send + Sync + 'static {
     /// Fills in options that follow from the shape where they are not given: so that a value that is given and the same one
     /// that follows are one config, and known as one run.
     fn settle(&self, _options: &mut Self::Options, _shape: &LinearShape) {}
+
+    /// The sizes that the layer may have in a slot of this shape: tables of the options that say how large it is. A config
+    /// that gives a `budget` in their place takes the largest that the budget allows. Unless said: every `rank` up to the
+    /// smaller side, which is of use for kinds that have this option.
+    fn sizes(&self, shape: &LinearShape) -> Vec<toml::Table> {
+        let rank = |rank: usize| toml::Table::from_iter([("rank".to_string(), (rank as i64).into())]);
+        (1..=shape.inputs.min(shape.outputs)).map(rank).collect()
+    }
 
     /// The layer with these options in a slot of this shape. What it is made of is declared in `plan`, which gives out the
     /// ids of its parameters; nothing is allocated, and their values come from what was declared or from init rules.
@@ -167,6 +175,8 @@ pub struct LinearSpec {
 /// Where in the model a layer stands, for rules that depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Depth {
+    /// The block that the slot is of.
+    pub place: Place,
     /// The layer of the model, from 0.
     pub layer: usize,
     /// Layers in all.
@@ -175,15 +185,27 @@ pub struct Depth {
     pub ends_branch: bool,
 }
 
+impl Depth {
+    /// A layer by itself.
+    pub(crate) const ALONE: Depth = Depth { place: Place::Mlp, layer: 0, layers: 1, ends_branch: false };
+}
+
 impl LinearSpec {
     /// Makes the layer and its parameters; `key` is the slot's name in the config.
     pub fn build(&self, key: &'static str, builder: &mut Builder<'_>) -> PlacedLinear {
-        let mut plan = builder.plan();
+        let mut plan = builder.plan().at(self.depth);
         let linear = (self.make)(&mut plan);
-        self.rules.starts.iter().for_each(|(i, start)| plan.trained[*i].start = start.clone());
+        // What another layer has declared before is not among what this one declares now; its rules do not reach it.
+        let place = |i: usize| plan.trained.iter().position(|declared| declared.name == self.declared[i].name);
+        let places: Vec<Option<usize>> = (0..self.declared.len()).map(place).collect();
+        for (i, start) in &self.rules.starts {
+            if let Some(place) = places[*i] {
+                plan.trained[place].start = start.clone();
+            }
+        }
         builder.make(&plan);
         let mut placed = PlacedLinear { key, linear, spec: self.clone(), prefix: builder.place().1.to_string() };
-        let ids: Vec<ParameterId> = plan.ids().to_vec();
+        let ids: Vec<Option<ParameterId>> = places.iter().map(|place| place.map(|place| plan.ids()[place])).collect();
         placed.apply_rules(builder.parameters(), &self.rules, &ids);
         placed
     }
@@ -254,26 +276,32 @@ impl PlacedLinear {
         let declared: Vec<Declared> = ids.iter().map(|&id| as_declared(parameters.entry(id), own.len())).collect();
         let chain = self.linear.chain().map(|chain| chain.matrices);
         let chain = chain.and_then(|chain| chain.iter().map(|id| ids.iter().position(|own| own == id)).collect());
+        let product = chain.clone().map(|chain| Product::of_chain(chain, |i| declared[i].size.dims().0));
         let target = Target {
             kind: self.spec.kind,
             shape: self.spec.shape,
             declared: &declared,
             chain,
+            product,
             only: None,
             depth: self.spec.depth,
         };
         let rules = self.spec.rules.again(&self.spec.rule_set, &target)?;
+        let ids: Vec<Option<ParameterId>> = ids.into_iter().map(Some).collect();
         self.apply_rules(parameters, &rules, &ids);
         self.spec.rules = rules;
         Ok(())
     }
 
-    fn apply_rules(&mut self, parameters: &mut Parameters, rules: &Rules, ids: &[ParameterId]) {
-        for &(i, factor) in &rules.learning_rates {
-            parameters.entry_mut(ids[i]).learning_rate = factor;
+    fn apply_rules(&mut self, parameters: &mut Parameters, rules: &Rules, ids: &[Option<ParameterId>]) {
+        let own = |factors: &[(usize, f64)]| -> Vec<(ParameterId, f64)> {
+            factors.iter().filter_map(|&(i, factor)| Some((ids[i]?, factor))).collect()
+        };
+        for (id, factor) in own(&rules.learning_rates) {
+            parameters.entry_mut(id).learning_rate = factor;
         }
-        for &(i, factor) in &rules.decays {
-            parameters.entry_mut(ids[i]).decay = factor;
+        for (id, factor) in own(&rules.decays) {
+            parameters.entry_mut(id).decay = factor;
         }
     }
 }
@@ -284,6 +312,7 @@ fn as_declared(entry: &crate::ParameterEntry, prefix: usize) -> Declared {
         name: entry.name[prefix..].to_string(),
         size: if entry.is_vector { Size::Vector(columns) } else { Size::Matrix(rows, columns) },
         role: entry.role,
+        blocks: entry.blocks,
         start: Start::Constant(0.0),
         shared: None,
     }

@@ -80,7 +80,8 @@ impl OptionError {
     }
 }
 
-fn join(outer: &str, inner: &str) -> String {
+/// The key `inner` of the table at `outer`; either may be the table itself.
+pub(crate) fn join(outer: &str, inner: &str) -> String {
     match (outer, inner) {
         ("", key) | (key, "") => key.to_string(),
         (outer, inner) => format!("{outer}.{inner}"),

@@ -38,6 +38,8 @@ pub struct ParameterEntry {
     pub role: Role,
     /// Whether it is a vector: the weights file has it with one dimension.
     pub is_vector: bool,
+    /// How many matrices stand under one another in it.
+    pub blocks: usize,
     /// The numbers and their gradient.
     pub parameter: Parameter,
     /// The learning rate is multiplied by it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 
-use crate::{Builder, FixedId, LinearShape, ParameterId, Role};
+use crate::{Builder, Depth, FixedId, LinearShape, ParameterId, Parameters, Role};
 
 /// The size of a declared parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,10 +51,16 @@ pub enum Start {
     },
     /// Computed at the layer's own place in the model (see [`Builder::normal`], [`Builder::random`]).
     From(Arc<Computed>),
+    /// Computed from the first numbers of parameters that the layer has declared before. No init rule says otherwise, and
+    /// rules do not count it among the layer's factors.
+    Follows(Arc<Following>),
 }
 
 /// The first numbers of a parameter, from its layer's own place in the model.
 pub type Computed = dyn Fn(&Builder<'_>) -> Vec<f32> + Send + Sync;
+
+/// The first numbers of a parameter, from those of others.
+pub type Following = dyn Fn(&Parameters) -> Vec<f32> + Send + Sync;
 
 impl std::fmt::Debug for Start {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -62,7 +68,7 @@ impl std::fmt::Debug for Start {
             Start::Constant(value) => write!(f, "{value}"),
             Start::Normal { std } => write!(f, "N(0, {std}²)"),
             Start::Uniform { bound } => write!(f, "±{bound}"),
-            Start::From(_) => write!(f, "computed"),
+            Start::From(_) | Start::Follows(_) => write!(f, "computed"),
         }
     }
 }
@@ -76,6 +82,8 @@ pub struct Declared {
     pub size: Size,
     /// What it is for.
     pub role: Role,
+    /// How many matrices stand under one another in it: 1, unless it was declared by [`Plan::blocks`].
+    pub blocks: usize,
     /// How it starts, unless an init rule says otherwise.
     pub start: Start,
     /// The full name where several layers share it.
@@ -86,6 +94,23 @@ impl Declared {
     /// The name as configs have it: `down` for `down.weight`.
     pub fn key(&self) -> &str {
         self.name.strip_suffix(".weight").unwrap_or(&self.name)
+    }
+}
+
+/// What the numbers of the whole matrix are made of that a layer stands for.
+#[derive(Clone, Debug)]
+pub struct Product {
+    /// The factors, in the order in which they are applied: their places among the declared parameters.
+    pub factors: Vec<usize>,
+    /// Each number is a sum of so many products of one number of each factor.
+    pub terms: f64,
+}
+
+impl Product {
+    /// That of a chain of matrices with so many rows each.
+    pub(crate) fn of_chain(factors: Vec<usize>, rows: impl Fn(usize) -> usize) -> Self {
+        let inner = factors[..factors.len() - 1].iter().map(|&i| rows(i) as f64);
+        Self { terms: inner.product(), factors }
     }
 }
 
@@ -150,11 +175,13 @@ pub struct Plan {
     pub(crate) trained: Vec<Declared>,
     pub(crate) fixed: Vec<DeclaredFixed>,
     ids: Vec<ParameterId>,
+    depth: Option<Depth>,
     next: usize,
     next_fixed: usize,
     /// Parameters that other layers have declared and this one may share.
     known: Vec<(String, Size, ParameterId)>,
     pub(crate) chain: Option<Vec<ParameterId>>,
+    product: Option<(Vec<ParameterId>, f64)>,
     pub(crate) rank: Option<usize>,
     flops: Option<usize>,
     deploy: Option<(usize, usize)>,
@@ -166,10 +193,27 @@ impl Plan {
         Self { next: next.0, next_fixed: fixed.0, known, ..Self::default() }
     }
 
+    pub(crate) fn at(self, depth: Depth) -> Self {
+        Self { depth: Some(depth), ..self }
+    }
+
+    /// Where in the model the layer stands.
+    pub fn depth(&self) -> Depth {
+        self.depth.unwrap_or(Depth::ALONE)
+    }
+
     /// A trained matrix of `rows × columns` that is multiplied with: role [`Role::Factor`], N(0, 0.02²) unless said
     /// otherwise by [`starting`](Self::starting) or an init rule.
     pub fn matrix(&mut self, name: &str, rows: usize, columns: usize) -> ParameterId {
         self.declare(name, Size::Matrix(rows, columns), Role::Factor, Start::Normal { std: GPT_NEO_STD }, None)
+    }
+
+    /// `count` trained matrices of `rows × columns`, one under the other in one parameter, each multiplied with features of its
+    /// own: rules of initialisation and learning rate look at the size of one.
+    pub fn blocks(&mut self, name: &str, count: usize, rows: usize, columns: usize) -> ParameterId {
+        let id = self.matrix(name, count * rows, columns);
+        self.trained.last_mut().expect("just declared").blocks = count;
+        id
     }
 
     /// A trained vector: role [`Role::Scale`], all `value` at first.
@@ -233,6 +277,13 @@ impl Plan {
         self.chain = Some(matrices.to_vec());
     }
 
+    /// Says of a layer that is no chain that each number of the whole matrix that it stands for is a sum of `terms` products
+    /// of one number of each of these factors, which are applied in this order. Rules that look at the size of the whole
+    /// matrix's numbers, or for what is applied last, need to know.
+    pub fn product(&mut self, factors: &[ParameterId], terms: f64) {
+        self.product = Some((factors.to_vec(), terms));
+    }
+
     /// The rank, for kinds that have one: it goes into the tables.
     pub fn rank(&mut self, rank: usize) {
         self.rank = Some(rank);
@@ -273,6 +324,17 @@ impl Plan {
         chain.iter().map(|id| self.ids.iter().position(|own| own == id)).collect()
     }
 
+    /// The same of the factors of a product, and how many terms its numbers have.
+    pub(crate) fn own_product(&self) -> Option<Product> {
+        let (factors, terms) = match (&self.chain, &self.product) {
+            (Some(_), _) => return Some(Product::of_chain(self.own_chain()?, |i| self.trained[i].size.dims().0)),
+            (None, Some(product)) => product,
+            (None, None) => return None,
+        };
+        let factors = factors.iter().map(|id| self.ids.iter().position(|own| own == id)).collect::<Option<_>>()?;
+        Some(Product { factors, terms: *terms })
+    }
+
     pub(crate) fn ids(&self) -> &[ParameterId] {
         &self.ids
     }
@@ -281,7 +343,7 @@ impl Plan {
         let id = ParameterId(self.next);
         self.next += 1;
         self.ids.push(id);
-        self.trained.push(Declared { name: name.to_string(), size, role, start, shared });
+        self.trained.push(Declared { name: name.to_string(), size, role, blocks: 1, start, shared });
         id
     }
 

@@ -8,6 +8,7 @@ use schemars::Schema;
 use toml::Table;
 
 use crate::block::{MakeBlock, ResolveSlot};
+use crate::budget::{BUDGET, within_budget};
 use crate::linear::{Depth, MakeLinear};
 use crate::options::{known_names, without_defaults};
 use crate::rules::{DecayRule, InitRule, LearningRateRule, RuleSet, Target, WrittenRules};
@@ -50,7 +51,20 @@ impl Registry {
     /// The kinds and rules that lrx brings.
     pub fn builtin() -> Self {
         let mut registry = Self::empty();
-        registry.register(kinds::LowRank).expect("unique names");
+        let known = "unique names";
+        registry.register(kinds::LowRank).expect(known);
+        registry.register(kinds::SiluLowRank).expect(known);
+        registry.register(kinds::DiagonalLowRank).expect(known);
+        registry.register(kinds::SparseLowRank).expect(known);
+        registry.register(kinds::BlockDiagonal).expect(known);
+        registry.register(kinds::BlockShuffle).expect(known);
+        registry.register(kinds::BlockDense).expect(known);
+        registry.register(kinds::TensorTrain).expect(known);
+        registry.register(kinds::Kronecker).expect(known);
+        registry.register(kinds::Blast).expect(known);
+        registry.register(kinds::SelfGuided).expect(known);
+        registry.register(kinds::DenseThenSvd).expect(known);
+        registry.register(kinds::SharedBasis).expect(known);
         registry.register_block(blocks::GatedMlp).expect("unique names");
         registry.register_block(blocks::LatentAttention).expect("unique names");
         registry
@@ -161,7 +175,7 @@ impl Registry {
     /// An unknown kind, a block kind, or wrong options; keys are relative to the table of the options.
     pub fn linear(&self, name: &str, mut options: Table, shape: LinearShape) -> Result<LinearSpec, OptionError> {
         let rules = WrittenRules::take_from(&mut options);
-        self.linear_with(name, options, &rules, shape, Depth { layer: 0, layers: 1, ends_branch: false })
+        self.linear_with(name, options, &rules, shape, Depth::ALONE)
     }
 
     pub(crate) fn linear_with(
@@ -173,10 +187,10 @@ impl Registry {
         depth: Depth,
     ) -> Result<LinearSpec, OptionError> {
         let kind = self.find_linear(name)?;
-        let planned = (kind.resolve)(options, shape)?;
+        let planned = (kind.resolve)(options, shape, depth)?;
         let declared: Arc<[_]> = planned.plan.trained.clone().into();
-        let target =
-            Target { kind: name, shape, declared: &declared, chain: planned.plan.own_chain(), only: None, depth };
+        let (chain, product) = (planned.plan.own_chain(), planned.plan.own_product());
+        let target = Target { kind: name, shape, declared: &declared, chain, product, only: None, depth };
         let rules = rules.resolve(&self.rules, &target)?;
         Ok(LinearSpec {
             kind: kind.about.name,
@@ -255,25 +269,35 @@ struct Planned {
     make: Arc<MakeLinear>,
 }
 
+type ResolveLinear = dyn Fn(Table, LinearShape, Depth) -> Result<Planned, OptionError> + Send + Sync;
+
 /// [`LinearKind`] without its options' type.
 pub(crate) struct RegisteredLinear {
     about: About,
     pub(crate) keys: OptionKeys,
-    resolve: Box<dyn Fn(Table, LinearShape) -> Result<Planned, OptionError> + Send + Sync>,
+    resolve: Box<ResolveLinear>,
 }
 
 impl RegisteredLinear {
     fn new<K: LinearKind>(about: About, kind: K) -> Self {
         let kind = Arc::new(kind);
-        let resolve = move |table: Table, shape: LinearShape| {
+        let resolve = move |mut table: Table, shape: LinearShape, depth: Depth| {
             let read = |table: Table| {
                 let mut options = deserialize::<K::Options>(table)?;
                 kind.settle(&mut options, &shape);
                 Ok::<_, OptionError>(options)
             };
-            let options = read(table).map_err(|error| error.wanted_by(about.name))?;
-            let mut plan = Plan::default();
-            kind.layer(&options, &shape, &mut plan).map_err(OptionError::about_sizes)?;
+            let plan = |options: &K::Options| {
+                let mut plan = Plan::default().at(depth);
+                kind.layer(options, &shape, &mut plan).map_err(OptionError::about_sizes)?;
+                Ok::<_, OptionError>(plan)
+            };
+            if let Some(budget) = table.remove(BUDGET) {
+                let cost = |table: &Table| Some(plan(&read(table.clone()).ok()?).ok()?.cost());
+                table = within_budget(&budget, table, kind.sizes(&shape), &shape, cost)?;
+            }
+            let options = read(table).map_err(|error| error.wanted_by(about.name).also_known(&[BUDGET]))?;
+            let plan = plan(&options)?;
             let filled = to_table(&options);
             let identity = without_defaults(&filled, |table| Some(to_table(&read(table).ok()?)));
             let kind = kind.clone();
@@ -307,7 +331,7 @@ impl RegisteredBlock {
             };
             let options = read(table).map_err(|error| error.wanted_by(about.name))?;
             let mut own = Plan::default();
-            let mut plan = BlockPlan::new(shape, resolve, &mut own);
+            let mut plan = BlockPlan::new(shape, place, resolve, &mut own);
             kind.block(&options, &shape, &mut plan)?;
             let (slots, attends) = (plan.slots, plan.attends);
             let filled = to_table(&options);
@@ -319,7 +343,7 @@ impl RegisteredBlock {
             let make: Arc<MakeBlock> = Arc::new(make);
             let cost = own.cost() + slots.iter().map(|slot| slot.linear.cost).sum::<Cost>();
             let (kind, version) = (about.name, about.version);
-            Ok(BlockSpec { kind, version, slots, options: filled, identity, cost, attends, shape, make })
+            Ok(BlockSpec { kind, version, place, slots, options: filled, identity, cost, attends, shape, make })
         };
         let keys = OptionKeys::new(options_schema::<K::Options>());
         Self { about, place, slots, keys, resolve: Box::new(resolve) }

@@ -265,6 +265,23 @@ fn init_from_starts_where_another_run_ended() {
     assert!((loss(&first[0]) - loss(&second[0])).abs() < 1e-5, "{first:?} {second:?}");
 }
 
+/// What stands between a forward pass and its backward pass is most of the memory of a step, and is there for one
+/// micro-batch at a time.
+#[cfg(target_os = "linux")]
+#[test]
+fn micro_batches_take_less_memory() {
+    let lab = Lab::tiny("");
+    let peak = |micro_batches: usize| -> f64 {
+        let out = format!("out{micro_batches}");
+        let size = "--set model.hidden=128 --set model.layers=4 --set train.batch_stories=32 --set train.steps=2";
+        let data = "--set data.stories=200 --set train.eval_every=0";
+        lab.expect(0, &format!("run tiny.toml {size} {data} --set train.micro_batches={micro_batches} --out {out}"));
+        rows(&lab.read(&format!("{out}/tiny/runs.csv")))[0]["peak_rss_mb"].parse().unwrap()
+    };
+    let (whole, parts) = (peak(1), peak(8));
+    assert!(parts < 0.7 * whole, "{parts} MB in parts, {whole} MB at once");
+}
+
 #[test]
 fn a_model_that_cannot_fit_is_refused_before_anything_is_made() {
     let lab = Lab::tiny("");

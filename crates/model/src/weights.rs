@@ -214,6 +214,24 @@ mod tests {
         assert_eq!(untied.parameters()[found].values(), other);
     }
 
+    /// What a config was read with is what its runs start from, and nothing else.
+    #[test]
+    fn a_file_that_was_replaced_since_the_config_was_read_is_refused() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        save_weights(&model(""), file.path()).expect("room");
+        let hash = |path: &Path| blake3::hash(&std::fs::read(path).expect("a file")).to_hex().to_string();
+        let from = InitFrom { written: "w".into(), path: file.path().to_path_buf(), blake3: hash(file.path()) };
+        load_initial(&mut model(""), &from).expect("as it was");
+        let mut other = model("");
+        other.parameters_mut().iter_mut().for_each(|named| named.parameter.values_mut().fill(0.5));
+        save_weights(&other, file.path()).expect("room");
+        let mut loaded = model("");
+        let before = loaded.parameters().iter().next().expect("one").parameter.values().to_vec();
+        let error = load_initial(&mut loaded, &from).expect_err("other weights");
+        assert!(error.message.contains("was changed after the config had been read"), "{error}");
+        assert_eq!(loaded.parameters().iter().next().expect("one").parameter.values(), before);
+    }
+
     #[test]
     fn weights_say_that_they_are_for_pytorch() {
         let (file, model) = (tempfile::NamedTempFile::new().expect("a file"), model(""));

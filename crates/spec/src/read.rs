@@ -1,9 +1,9 @@
 //! The text of a config file: of a regular file, of a size that somebody may have written, in UTF-8.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
 use std::path::Path;
 use std::rc::Rc;
+
+use lrx_files::read_regular;
 
 use crate::error::{ConfigError, Document, ErrorKind, Place};
 use crate::files::hint;
@@ -14,7 +14,7 @@ const MOST_BYTES: u64 = 4 << 20;
 /// The text of the file at `path`, which was named at `named_at`: without a byte-order mark, with `\n` at the end of
 /// lines.
 pub(crate) fn read(path: &Path, named_at: Option<&Place>) -> Result<String, ConfigError> {
-    let bytes = read_bytes(path).map_err(|error| {
+    let bytes = read_regular(path, MOST_BYTES).map_err(|error| {
         let message = format!("cannot read the config {}: {error}{}", path.display(), hint(path));
         ConfigError::new(ErrorKind::Unreadable, message, named_at.cloned())
     })?;
@@ -24,19 +24,6 @@ pub(crate) fn read(path: &Path, named_at: Option<&Place>) -> Result<String, Conf
     }
     let text = String::from_utf8(bytes).map_err(|error| not_utf8(path, &error))?;
     Ok(text.strip_prefix('\u{feff}').unwrap_or(&text).replace("\r\n", "\n"))
-}
-
-fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
-    // Looked at before it is opened: opening a pipe waits for somebody to write to it.
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MOST_BYTES {
-        return Err(io::Error::other(format!("larger than {} MiB, which no config is", MOST_BYTES >> 20)));
-    }
-    Ok(bytes)
 }
 
 /// The error of a config that is not text, at the first byte that is not.

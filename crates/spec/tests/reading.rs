@@ -59,13 +59,13 @@ fn what_is_no_file_of_a_config_s_size_is_not_read() {
         for named in [name, "extends.toml"] {
             folder.write("extends.toml", format!("extends = '{name}'\n"));
             let errors = folder.load(&[named]).err().unwrap();
-            assert!(errors.to_string().contains(&format!("{name}: not a regular file")), "{errors}");
+            assert!(errors.to_string().contains(&format!("{name}: not a file but")), "{errors}");
             assert!(errors.iter().all(|error| error.kind() == ErrorKind::Unreadable));
         }
     }
     folder.write("large.toml", "#".repeat((4 << 20) + 1));
     let errors = folder.load(&["large.toml"]).err().unwrap();
-    assert!(errors.to_string().contains("larger than 4 MiB, which no config is"), "{errors}");
+    assert!(errors.to_string().contains("expected at most 4194304"), "{errors}");
     assert!(began.elapsed() < MOMENT);
 }
 

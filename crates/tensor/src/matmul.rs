@@ -31,6 +31,19 @@ impl<'a> MatRef<'a> {
         Self { data, rows, columns, row_stride, column_stride: 1 }
     }
 
+    /// Numbers that lie `row_stride` and `column_stride` apart: `data` starts at the first.
+    pub(crate) fn spread(
+        data: &'a [f32],
+        rows: usize,
+        columns: usize,
+        row_stride: usize,
+        column_stride: usize,
+    ) -> Self {
+        let last = rows.saturating_sub(1) * row_stride + columns.saturating_sub(1) * column_stride;
+        assert!(rows == 0 || columns == 0 || last < data.len(), "a matrix inside its slice");
+        Self { data, rows, columns, row_stride, column_stride }
+    }
+
     /// The transpose, without moving anything.
     pub fn t(self) -> Self {
         Self {
@@ -162,7 +175,7 @@ const COLUMN_UNIT: usize = 64;
 const DEPTH: usize = 512;
 /// Results at most so wide, or so high, may be computed in ways of their own by `gemm`: a single row or column, and at most
 /// [`FEW`] numbers.
-const NARROW: usize = 4;
+pub(crate) const NARROW: usize = 4;
 /// Multiply-adds of a part of such a result.
 const PART_OF_NARROW: usize = 1 << 18;
 /// Numbers of a result up to which `gemm` may add up the products of each in parallel.

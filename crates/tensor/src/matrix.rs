@@ -26,6 +26,16 @@ impl Matrix {
         let [a, b] = [self, other].map(|x| MatRef::new(values(x), x.rows, x.columns));
         matrix(product(a, b, Threads::All), self.rows, other.columns)
     }
+
+    /// A handle on the same numbers, in rows of `columns`.
+    ///
+    /// # Panics
+    /// When they do not fill such rows.
+    pub(crate) fn regrouped(&self, columns: usize) -> Matrix {
+        let count = self.values.len();
+        assert!(columns > 0 && count.is_multiple_of(columns), "{count} numbers in rows of {columns}");
+        Matrix { values: self.values.clone(), rows: count / columns, columns }
+    }
 }
 
 /// `matrix[[row, column]]`.

@@ -1,5 +1,7 @@
 //! A layer kind of our own that changes during training: dense up to a step, its truncated SVD from then on (as in
 //! Cuttlefish, Wang et al. 2023).
+//!
+//! lrx brings it as `dense-then-svd`; here it stands to show how one is written.
 
 use std::num::NonZeroUsize;
 
@@ -12,7 +14,7 @@ use lrx::tensor::{Activation, Matrix, dims, matrix, ops, values};
 /// The kind, as the registry knows it.
 pub struct DenseThenSvd;
 
-/// What stands beside `kind = "dense-then-svd"` in a config.
+/// What stands beside `kind = "own-dense-then-svd"` in a config.
 #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Options {
@@ -35,7 +37,7 @@ impl LinearKind for DenseThenSvd {
 
     fn about(&self) -> About {
         About {
-            name: "dense-then-svd",
+            name: "own-dense-then-svd",
             version: 1,
             summary: "a matrix that becomes its truncated singular value decomposition",
             description: "y = W x + b until the part `at` of training is done, then y = B A x + b with B = U_r √Σ_r, A = √Σ_r V_rᵀ \

@@ -8,7 +8,7 @@ use std::time::Duration;
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config.toml");
 /// What each idea is called.
 const NAMES: [&str; 6] =
-    ["silu-low-rank", "sparse-low-rank", "sigmoid-gated-mlp", "dense-then-svd", "depth-scaled", "lion"];
+    ["own-silu-low-rank", "own-sparse-low-rank", "sigmoid-gated-mlp", "own-dense-then-svd", "depth-scaled", "lion"];
 
 fn lrx(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ideas"));

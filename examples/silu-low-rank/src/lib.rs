@@ -1,4 +1,6 @@
 //! A layer kind of our own that is not linear: `B silu(A x)`, the auto-encoder layer of CoLA (Liu et al. 2025).
+//!
+//! lrx brings it as `silu-low-rank`; here it stands to show how one is written.
 
 use std::num::NonZeroUsize;
 
@@ -9,7 +11,7 @@ use lrx::tensor::ops::{self, Nonlinearity};
 /// The kind, as the registry knows it.
 pub struct SiluLowRank;
 
-/// What stands beside `kind = "silu-low-rank"` in a config.
+/// What stands beside `kind = "own-silu-low-rank"` in a config.
 #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Options {
@@ -28,7 +30,7 @@ impl LinearKind for SiluLowRank {
 
     fn about(&self) -> About {
         About {
-            name: "silu-low-rank",
+            name: "own-silu-low-rank",
             version: 1,
             summary: "two thin matrices with silu between them",
             description: "y = B silu(A x) + b, A: rank × inputs, B: outputs × rank. Parameters: rank · (inputs + outputs).\n\

@@ -20,7 +20,7 @@ fn it_computes_its_formula() {
     let mut registry = Registry::empty();
     registry.register(silu_low_rank::SiluLowRank).unwrap();
     let shape = LinearShape { inputs: 2, outputs: 1, bias: false };
-    let spec = registry.linear("silu-low-rank", "rank = 1".parse().unwrap(), shape).unwrap();
+    let spec = registry.linear("own-silu-low-rank", "rank = 1".parse().unwrap(), shape).unwrap();
     assert_eq!(spec.cost.parameters, 3);
     let (mut parameters, mut shared) = (Parameters::new(), BTreeMap::new());
     let layer = spec.build("q", &mut Builder::new(&mut parameters, &mut shared, 0));

@@ -1,5 +1,7 @@
 //! A layer kind of our own with numbers that are not trained: `(α/r) B A x + S x`, S sparse with a fixed random support, as
 //! in SLTrain (Han et al. 2024).
+//!
+//! lrx brings it as `sparse-low-rank`; here it stands to show how one is written.
 
 use std::num::NonZeroUsize;
 
@@ -13,7 +15,7 @@ use rand::seq::index::sample;
 /// The kind, as the registry knows it.
 pub struct SparseLowRank;
 
-/// What stands beside `kind = "sparse-low-rank"` in a config.
+/// What stands beside `kind = "own-sparse-low-rank"` in a config.
 #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Options {
@@ -45,7 +47,7 @@ impl LinearKind for SparseLowRank {
 
     fn about(&self) -> About {
         About {
-            name: "sparse-low-rank",
+            name: "own-sparse-low-rank",
             version: 1,
             summary: "a product of two thin matrices plus a sparse matrix",
             description: "y = (α/rank) B (A x) + S x + b; S has trained numbers at fixed random places. Parameters: \

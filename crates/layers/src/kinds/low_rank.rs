@@ -21,10 +21,11 @@ pub struct LowRankOptions {
     pub rank: NonZeroUsize,
 }
 
-struct LowRankLayer {
-    down: ParameterId,
-    up: ParameterId,
-    bias: Option<ParameterId>,
+#[derive(Clone)]
+pub(super) struct LowRankLayer {
+    pub(super) down: ParameterId,
+    pub(super) up: ParameterId,
+    pub(super) bias: Option<ParameterId>,
 }
 
 impl LinearKind for LowRank {
@@ -59,7 +60,7 @@ impl LinearKind for LowRank {
 }
 
 /// The rank, where a matrix of this shape can have it.
-fn checked_rank(rank: NonZeroUsize, shape: &LinearShape) -> Result<usize, OptionError> {
+pub(super) fn checked_rank(rank: NonZeroUsize, shape: &LinearShape) -> Result<usize, OptionError> {
     let most = shape.inputs.min(shape.outputs);
     if rank.get() > most {
         let message = format!("rank {rank} is more than {most}, the smaller side of a matrix {shape}");

@@ -28,8 +28,8 @@ pub use resolve::{Rules, WrittenRules};
 
 use crate::schema::options_schema;
 use crate::{
-    About, Declared, Depth, DuplicateKind, LinearShape, OptionError, ParameterId, Parameters, Size, Start, deserialize,
-    known_names, to_table,
+    About, Declared, Depth, DuplicateKind, LinearShape, OptionError, ParameterId, Parameters, Product, Size, Start,
+    deserialize, known_names, to_table,
 };
 
 /// What a rule is applied to: one layer in one slot.
@@ -43,6 +43,8 @@ pub struct Target<'a> {
     /// The matrices that the layer is the product of, in the order in which they are applied, if it is nothing else: their
     /// places in `declared`.
     pub chain: Option<Vec<usize>>,
+    /// What the numbers of the whole matrix are made of, where the layer says so; of a chain it always does.
+    pub product: Option<Product>,
     /// The one parameter that the rule is meant for, if it is.
     pub only: Option<usize>,
     /// Where in the model the layer stands.
@@ -50,13 +52,30 @@ pub struct Target<'a> {
 }
 
 impl Target<'_> {
-    /// The matrices that are multiplied with and that the rule is meant for: place in `declared`, rows, columns.
+    /// The matrices that are multiplied with and that the rule is meant for: place in `declared`, rows, columns; where several
+    /// stand under one another, those of one of them.
     pub fn factors(&self) -> impl Iterator<Item = (usize, usize, usize)> + '_ {
         let meant = self.declared.iter().enumerate().filter(|(i, _)| self.only.is_none_or(|only| only == *i));
-        meant.filter_map(|(i, declared)| match declared.size {
-            Size::Matrix(rows, columns) if declared.role.is_factor() => Some((i, rows, columns)),
+        meant.filter_map(|(i, declared)| match (declared.size, &declared.start) {
+            (_, Start::Follows(_)) => None,
+            (Size::Matrix(rows, columns), _) if declared.role.is_factor() => Some((i, rows / declared.blocks, columns)),
             _ => None,
         })
+    }
+
+    /// What the numbers of the whole matrix are made of.
+    ///
+    /// # Errors
+    /// When the layer does not say: `why` the rule needs to know.
+    pub fn product(&self, why: &str) -> Result<&Product, OptionError> {
+        match (&self.product, self.only) {
+            (Some(product), None) => Ok(product),
+            (Some(_), Some(only)) => {
+                let key = self.declared[only].key();
+                Err(OptionError::new("", format!("{why}; it cannot be given for `{key}` alone")))
+            }
+            (None, _) => Err(OptionError::new("", format!("{why}; `{}` is no product of matrices", self.kind))),
+        }
     }
 
     /// The matrices that the layer is the product of.

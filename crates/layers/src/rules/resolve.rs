@@ -171,7 +171,7 @@ fn each<O>(
             let message = format!("`{}` has no parameter `{key}`{}", target.kind, known_names(key, &known));
             return Err(OptionError::new(key, message));
         };
-        let own = Target { only: Some(only), chain: target.chain.clone(), ..*target };
+        let own = Target { only: Some(only), chain: target.chain.clone(), product: target.product.clone(), ..*target };
         let texts = apply(rules, number, value, &own, keep).map_err(|error| error.inside(key))?;
         options.insert(key.clone(), texts.options);
         identity.insert(key.clone(), texts.identity);

@@ -1,7 +1,7 @@
 //! Whose run it is, among processes and machines that share a folder of results.
 //!
 //! Work on a run happens in a folder of its own inside the run's: `attempt.4/` belongs to the process that gave it this
-//! name. Making `attempt.0`, or renaming `attempt.4` to `attempt.5`, succeeds for one process only, and the second takes
+//! name. Giving a folder the name `attempt.0`, or renaming `attempt.4` to `attempt.5`, succeeds for one process only, and the second takes
 //! everything away from the owner before: every path that it knows leads nowhere from then on. An owner that was only slow
 //! can therefore write nothing, wherever it is woken; it need not even notice. What it has open (the curve) is copied by
 //! its successor before anything is appended.
@@ -20,7 +20,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use lrx_files::{machine, temporary_in};
+use lrx_files::{machine, temporary_folder_in, temporary_in};
 use serde::{Deserialize, Serialize};
 
 /// A claim that was not renewed for so long is nobody's.
@@ -127,16 +127,10 @@ impl Watch {
     /// # Errors
     /// When the folder cannot be read or written.
     pub(super) fn claim(&mut self, folder: &Path) -> io::Result<Claimed> {
-        let another = Ok(Claimed::Held("another process".into()));
         let Some(number) = attempts(folder)?.pop() else {
-            return match fs::create_dir(attempt(folder, 0)) {
-                Ok(()) => Claim::signed(folder, 0),
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => another,
-                Err(error) => Err(error),
-            };
+            return Claim::first(folder);
         };
         let path = attempt(folder, number).join(OWNER);
-        // Just made, just taken, or the process was killed between the two.
         let mut content = Vec::new();
         let file = match File::open(&path) {
             Ok(mut file) => {
@@ -153,9 +147,8 @@ impl Watch {
             return Ok(Claimed::Held(owner.map_or("another process".into(), |owner| owner.name())));
         }
         match fs::rename(attempt(folder, number), attempt(folder, number + 1)) {
-            Ok(()) => Claim::signed(folder, number + 1),
-            Err(error) if is_taken(&error) => another,
-            Err(error) => Err(error),
+            Ok(()) => Claim::taken(folder, number + 1),
+            Err(error) => Claim::unless_taken(error),
         }
     }
 }
@@ -194,19 +187,44 @@ pub(super) struct Claim {
 }
 
 impl Claim {
-    /// Signs the attempt that this process has just made or taken.
-    fn signed(folder: &Path, number: u64) -> io::Result<Claimed> {
+    /// Makes the first attempt, which is signed before it gets its name: one without an owner would be held for somebody's
+    /// for a minute, should this process be killed just then.
+    fn first(folder: &Path) -> io::Result<Claimed> {
+        let made = temporary_folder_in(folder)?;
+        // Windows does not rename a folder with an open file in it.
+        if cfg!(not(unix)) {
+            return match fs::rename(made.keep(), attempt(folder, 0)) {
+                Ok(()) => Self::taken(folder, 0),
+                Err(error) => Self::unless_taken(error),
+            };
+        }
+        let signed = Self::sign(made.path());
+        let renamed = signed.and_then(|signed| fs::rename(made.path(), attempt(folder, 0)).map(|()| signed));
+        match renamed {
+            Ok((owner, file)) => {
+                let _ = made.keep();
+                Self::renewed(attempt(folder, 0), owner, file).map(Claimed::Mine)
+            }
+            Err(error) => Self::unless_taken(error),
+        }
+    }
+
+    /// Signs the attempt that this process has just taken.
+    fn taken(folder: &Path, number: u64) -> io::Result<Claimed> {
         let folder = attempt(folder, number);
         match Self::sign(&folder) {
             Ok((owner, file)) => Self::renewed(folder, owner, file).map(Claimed::Mine),
-            // Held for abandoned in the moment before it had an owner.
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Claimed::Held("another process".into())),
             Err(error) => {
                 // On a full disk, say: an attempt without an owner would be held for somebody's for a minute.
                 let _ = fs::remove_dir(folder);
-                Err(error)
+                Self::unless_taken(error)
             }
         }
+    }
+
+    /// What an error says that may only mean that another process was quicker.
+    fn unless_taken(error: io::Error) -> io::Result<Claimed> {
+        if is_taken(&error) { Ok(Claimed::Held("another process".into())) } else { Err(error) }
     }
 
     fn sign(folder: &Path) -> io::Result<(Owner, File)> {

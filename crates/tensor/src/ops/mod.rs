@@ -6,14 +6,18 @@
 
 mod add;
 mod attention;
+mod block_linear;
+mod couple;
 mod dropout;
 mod embedding;
 mod head;
 mod layer_norm;
+mod left_linear;
 mod linear;
 mod multiply;
 mod nonlinear;
 mod norms;
+mod regroup;
 mod rms_norm;
 mod rotary;
 mod scale_columns;
@@ -25,13 +29,17 @@ use rayon::prelude::*;
 
 pub use add::{add, add_with_bias};
 pub use attention::{AttentionShape, attention, attention_continued};
+pub use block_linear::{Blocks, Order, block_linear};
+pub use couple::couple;
 pub use dropout::{dropout, dropout_from};
 pub use embedding::embedding;
 pub use head::{LOGITS_AT_ONCE, head_cross_entropy, head_cross_entropy_of, head_logits};
 pub use layer_norm::layer_norm;
+pub use left_linear::left_linear;
 pub use linear::{linear, linear_each};
 pub use multiply::{multiply, scale};
 pub use nonlinear::{Nonlinearity, gated, gelu, nonlinear, nonlinear_linear};
+pub use regroup::regroup;
 pub use rms_norm::rms_norm;
 pub use rotary::rotary;
 pub use scale_columns::scale_columns;

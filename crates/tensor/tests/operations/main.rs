@@ -3,6 +3,7 @@
 
 mod adamw;
 mod attention;
+mod blocks;
 mod common;
 mod dropout;
 mod elementwise;

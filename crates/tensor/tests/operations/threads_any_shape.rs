@@ -1,7 +1,7 @@
 //! Results are bit-identical whatever the number of threads, for every operation and shapes as they come: narrow ones above
 //! all, which `gemm` computes in ways of their own, and large enough to be divided among threads.
 
-use lrx_tensor::ops::{self, AttentionShape, Nonlinearity};
+use lrx_tensor::ops::{self, AttentionShape, Blocks, Nonlinearity, Order};
 use lrx_tensor::{MatMut, MatRef, Parameter, Tape, Threads, activation, adamw, matmul, muon, sgd, values};
 use proptest::prelude::*;
 
@@ -89,6 +89,39 @@ proptest! {
         let all = [input(seed, tokens, inputs), input(seed ^ 1, 1, inputs), weights(seed ^ 2, outputs, inputs)];
         assert_same_on_any_threads(|| {
             computed(&all, |[x, b, w], tape| ops::nonlinear_linear(x.on(tape), bias.then_some(b), w, kind))
+        });
+    }
+
+    #[test]
+    fn blocks(
+        [tokens, inputs, outputs] in sides(),
+        count in prop_oneof![1..9usize, 9..40usize],
+        apart: (bool, bool),
+        seed: u64,
+    ) {
+        // As much work in all blocks together as one matrix has.
+        let (inputs, outputs) = (inputs.min(1200).div_ceil(count), outputs.min(1200).div_ceil(count));
+        let order = |apart| if apart { Order::Apart } else { Order::Together };
+        let blocks = Blocks { count, reads: order(apart.0), writes: order(apart.1) };
+        let all = [
+            input(seed, tokens.min(3000), count * inputs),
+            weights(seed ^ 1, count * outputs, inputs),
+            input(seed ^ 2, 1, count * outputs),
+        ];
+        assert_same_on_any_threads(|| {
+            computed(&all, |[x, w, b], tape| ops::block_linear(x.on(tape), w, Some(b), blocks))
+        });
+    }
+
+    #[test]
+    fn left_linear_and_couple(
+        tokens in prop_oneof![1..9usize, 9..700usize],
+        (m, n, width) in (1..40usize, 1..40usize, 1..40usize),
+        seed: u64,
+    ) {
+        let all = [input(seed, tokens, m * width), weights(seed ^ 1, n, m), weights(seed ^ 2, 3 * n, width)];
+        assert_same_on_any_threads(|| {
+            computed(&all, |[x, p, d], tape| ops::couple(ops::left_linear(x.on(tape), p, None, width), d, 3))
         });
     }
 

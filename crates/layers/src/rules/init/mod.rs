@@ -8,8 +8,10 @@ mod variance_matched;
 mod zero_last;
 
 pub use normal::{Normal, NormalOptions};
+pub(crate) use orthogonal::orthogonal_blocks;
 pub use orthogonal::{Orthogonal, OrthogonalOptions};
 pub use spectral::{Spectral, SpectralOptions};
+pub(crate) use structure_aware::structure_aware;
 pub use structure_aware::{StructureAware, StructureAwareOptions};
 pub use variance_matched::{VarianceMatched, VarianceMatchedOptions};
 pub use zero_last::{ZeroLast, ZeroLastOf, ZeroLastOptions};

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check_scale;
 use crate::rules::{InitRule, Target};
-use crate::{About, Builder, OptionError, Start};
+use crate::{About, Builder, Declared, OptionError, Start};
 
 /// Orthogonal rows or columns, times a gain.
 pub struct Orthogonal;
@@ -44,16 +44,22 @@ impl InitRule for Orthogonal {
 
     fn starts(&self, options: &OrthogonalOptions, target: &Target<'_>) -> Result<Vec<(usize, Start)>, OptionError> {
         check_scale("gain", options.gain)?;
-        let start = |(i, rows, columns): (usize, usize, usize)| {
-            let (name, gain) = (target.declared[i].name.clone(), f64::from(options.gain));
-            let values = move |builder: &Builder<'_>| {
-                let normal = builder.normal(&name, rows * columns, 1.0);
-                orthogonal(&normal, rows, columns).into_iter().map(|q| (q * gain) as f32).collect()
-            };
-            (i, Start::From(Arc::new(values)))
+        let start = |(i, rows, columns)| {
+            let declared: &Declared = &target.declared[i];
+            (i, orthogonal_blocks(&declared.name, declared.blocks, rows, columns, options.gain))
         };
         Ok(target.factors().map(start).collect())
     }
+}
+
+/// The start of a parameter with so many blocks of `rows × columns`, each with orthogonal rows or columns.
+pub(crate) fn orthogonal_blocks(name: &str, blocks: usize, rows: usize, columns: usize, gain: f32) -> Start {
+    let (name, gain) = (name.to_string(), f64::from(gain));
+    Start::From(Arc::new(move |builder: &Builder<'_>| {
+        let normal = builder.normal(&name, blocks * rows * columns, 1.0);
+        let blocks = normal.chunks_exact(rows * columns);
+        blocks.flat_map(|block| orthogonal(block, rows, columns)).map(|q| (q * gain) as f32).collect()
+    }))
 }
 
 /// Orthonormal columns, or rows where there are fewer, from a matrix of normal numbers.

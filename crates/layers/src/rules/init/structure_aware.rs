@@ -31,10 +31,12 @@ impl InitRule for StructureAware {
     }
 
     fn starts(&self, _: &StructureAwareOptions, target: &Target<'_>) -> Result<Vec<(usize, Start)>, OptionError> {
-        let std = |rows: usize, columns: usize| {
-            let (outputs, inputs) = (rows as f64, columns as f64);
-            ((1.0 / inputs).sqrt() * (outputs / inputs).sqrt().min(1.0)) as f32
-        };
-        Ok(target.factors().map(|(i, rows, columns)| (i, Start::Normal { std: std(rows, columns) })).collect())
+        Ok(target.factors().map(|(i, rows, columns)| (i, structure_aware(rows, columns))).collect())
     }
+}
+
+/// N(0, s²) for a factor of so many outputs and inputs of its own.
+pub(crate) fn structure_aware(outputs: usize, inputs: usize) -> Start {
+    let (outputs, inputs) = (outputs as f64, inputs as f64);
+    Start::Normal { std: ((1.0 / inputs).sqrt() * (outputs / inputs).sqrt().min(1.0)) as f32 }
 }

@@ -29,7 +29,8 @@ impl InitRule for VarianceMatched {
             summary: "the product's numbers are as large as the dense matrix's",
             description: "A product A_k … A_1 of matrices with inner sizes r_1 … r_{k−1} and numbers from N(0, s²) has numbers of \
                 variance s^{2k} · r_1 ⋯ r_{k−1}. All factors start with the one s that makes this std²: \
-                s = (std² / (r_1 ⋯ r_{k−1}))^{1/(2k)}; for B A of rank r, s = √std / r^{1/4}.",
+                s = (std² / (r_1 ⋯ r_{k−1}))^{1/(2k)}; for B A of rank r, s = √std / r^{1/4}. Of a structured kind, whose numbers are \
+                sums of t such products, t stands for r_1 ⋯ r_{k−1}.",
             example: "std = 0.02",
         }
     }
@@ -40,9 +41,9 @@ impl InitRule for VarianceMatched {
         target: &Target<'_>,
     ) -> Result<Vec<(usize, Start)>, OptionError> {
         check_scale("std", options.std)?;
-        let chain = target.chain("`variance-matched` sets the variance of a product of matrices")?;
-        let inner = chain[..chain.len() - 1].iter().map(|&i| target.declared[i].size.dims().0 as f64);
-        let std = (f64::from(options.std).powi(2) / inner.product::<f64>()).powf(0.5 / chain.len() as f64) as f32;
-        Ok(chain.iter().map(|&i| (i, Start::Normal { std })).collect())
+        let product = target.product("`variance-matched` sets the variance of a product of matrices")?;
+        let factors = &product.factors;
+        let std = (f64::from(options.std).powi(2) / product.terms).powf(0.5 / factors.len() as f64) as f32;
+        Ok(factors.iter().map(|&i| (i, Start::Normal { std })).collect())
     }
 }

@@ -50,7 +50,10 @@ impl InitRule for ZeroLast {
         }
         let last = match target.only {
             Some(only) => only,
-            None => *target.chain("`zero-last` looks for the matrix that is applied last")?.last().expect("a matrix"),
+            None => {
+                let product = target.product("`zero-last` looks for the matrix that is applied last")?;
+                *product.factors.last().expect("a matrix")
+            }
         };
         Ok(vec![(last, Start::Constant(0.0))])
     }

@@ -33,7 +33,7 @@ impl LearningRateRule for StructureAware {
     }
 
     fn factors(&self, _: &StructureAwareOptions, target: &Target<'_>) -> Result<Vec<(usize, f64)>, OptionError> {
-        let all = Target { only: None, chain: None, ..*target };
+        let all = Target { only: None, chain: None, product: None, ..*target };
         let (count, inputs) = (all.factors().count() as f64, target.shape.inputs as f64);
         Ok(target.factors().map(|(i, _, columns)| (i, inputs / columns as f64 / count)).collect())
     }
