@@ -130,6 +130,9 @@ impl Slot {
 /// Resolves what a config says of a slot.
 pub(crate) type ResolveSlot<'a> = dyn FnMut(&'static str, LinearShape, Depth) -> Result<LinearSpec, OptionError> + 'a;
 
+/// What a slot may have at most on each side: far more than anybody trains, and few enough for every sum of sizes.
+const MOST_FEATURES: usize = 1 << 24;
+
 /// Where a block declares what it is made of.
 pub struct BlockPlan<'a> {
     shape: BlockShape,
@@ -188,6 +191,11 @@ impl<'a> BlockPlan<'a> {
         shape: LinearShape,
         ends_branch: bool,
     ) -> Result<Slot, OptionError> {
+        let most = shape.inputs.max(shape.outputs);
+        if most > MOST_FEATURES {
+            let message = format!("`{key}` would have {most} features; expected at most {MOST_FEATURES}");
+            return Err(OptionError::new("", message));
+        }
         let depth = Depth { place: self.place, layer: self.shape.layer, layers: self.shape.layers, ends_branch };
         let linear = (self.resolve)(key, shape, depth)?;
         self.slots.push(SlotSpec { key, weights, linear });

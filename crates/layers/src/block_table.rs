@@ -80,6 +80,15 @@ impl Registry {
         let tables = std::iter::once((table, String::new()))
             .chain(overrides.iter().filter(|over| over.slots.is_none()).map(|over| (over.table, over.at.clone())));
         for (table, at) in tables {
+            let name_at = |key: &str| table.get(key).and_then(Value::as_str);
+            if let (Some(block), Some(kind)) = (name_at("block"), name_at("kind"))
+                && self.is_block(kind)
+                && block != kind
+            {
+                let message =
+                    format!("`kind` is the block \"{kind}\", but `block` is \"{block}\"; expected one of the two");
+                return Err(OptionError::new(join(&at, "kind"), message));
+            }
             for key in ["block", "kind"] {
                 let Some(written) = sourced(table, key, &at) else { continue };
                 let Some(Sourced { value, at }) = at_layer(&written)? else { continue };
@@ -304,7 +313,8 @@ struct Override<'t> {
 impl Override<'_> {
     /// Whether it has more to say than options of the block itself.
     fn says_kind(&self, block: &RegisteredBlock) -> bool {
-        self.table.keys().any(|key| !matches!(key.as_str(), "block" | "layers" | "slots") && !block.keys.has(key))
+        let of_block = |key: &str| self.slots.is_none() && block.keys.has(key);
+        self.table.keys().any(|key| !matches!(key.as_str(), "block" | "layers" | "slots") && !of_block(key))
     }
 
     fn entry(&self, block: &RegisteredBlock) -> Entry {
@@ -332,6 +342,19 @@ fn overrides(table: &Table, layer: usize, layers: usize) -> Result<Vec<Override<
         let Value::Table(table) = over else {
             return Err(OptionError::new(at, format!("`override` has {over}; expected tables, each as [[override]]")));
         };
+        let key = |key: &str| format!("{at}.{key}");
+        if table.contains_key("override") {
+            let message = "unknown key `override`: one override does not hold others".to_string();
+            return Err(OptionError::new(key("override"), message));
+        }
+        if table.contains_key("block") && table.contains_key("slots") {
+            let message = "`block` stands beside `slots`, but replaces all of them".to_string();
+            return Err(OptionError::new(key("block"), message));
+        }
+        if table.keys().all(|key| matches!(key.as_str(), "layers" | "slots")) {
+            let message = "the override says nothing; expected a `kind`, options or rules beside `layers` and `slots`";
+            return Err(OptionError::new(at, message));
+        }
         let is_in = match table.get("layers") {
             Some(value) => selected_layers(value, layers).map_err(|error| error.inside(&at))?[layer],
             None => true,

@@ -20,7 +20,7 @@ impl Size {
     /// How many numbers.
     pub fn count(self) -> usize {
         match self {
-            Size::Matrix(rows, columns) => rows * columns,
+            Size::Matrix(rows, columns) => rows.saturating_mul(columns),
             Size::Vector(count) => count,
         }
     }
@@ -155,10 +155,10 @@ impl std::ops::Add for Cost {
 
     fn add(self, other: Cost) -> Cost {
         Cost {
-            parameters: self.parameters + other.parameters,
-            flops: self.flops + other.flops,
-            deploy_parameters: self.deploy_parameters + other.deploy_parameters,
-            deploy_flops: self.deploy_flops + other.deploy_flops,
+            parameters: self.parameters.saturating_add(other.parameters),
+            flops: self.flops.saturating_add(other.flops),
+            deploy_parameters: self.deploy_parameters.saturating_add(other.deploy_parameters),
+            deploy_flops: self.deploy_flops.saturating_add(other.deploy_flops),
         }
     }
 }
@@ -301,13 +301,15 @@ impl Plan {
     }
 
     pub(crate) fn cost(&self) -> Cost {
-        let parameters = self.trained.iter().map(|declared| declared.size.count()).sum();
+        // Sizes that no machine holds are counted, too, before they are refused.
+        let sum = |counts: &mut dyn Iterator<Item = usize>| counts.fold(0, usize::saturating_add);
+        let parameters = sum(&mut self.trained.iter().map(|declared| declared.size.count()));
         let is_factor =
             |declared: &&Declared| declared.role == Role::Factor && matches!(declared.size, Size::Matrix(..));
-        let products: usize = self.trained.iter().filter(is_factor).map(|declared| 2 * declared.size.count()).sum();
+        let products = sum(&mut self.trained.iter().filter(is_factor).map(|declared| declared.size.count()));
         // A shared matrix is multiplied with by each layer that shares it.
-        let shared: usize = self.borrowed().map(|size| 2 * size.count()).sum();
-        let flops = self.flops.unwrap_or(products + shared);
+        let shared = sum(&mut self.borrowed().map(Size::count));
+        let flops = self.flops.unwrap_or(products.saturating_add(shared).saturating_mul(2));
         let (deploy_parameters, deploy_flops) = self.deploy.unwrap_or((parameters, flops));
         Cost { parameters, flops, deploy_parameters, deploy_flops }
     }

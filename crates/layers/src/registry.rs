@@ -18,6 +18,9 @@ use crate::{
     Place, Plan, blocks, deserialize, kinds, to_table,
 };
 
+/// What one layer may have at most: more than any machine holds, and few enough for sums over a model.
+const MOST_NUMBERS: usize = 1 << 48;
+
 /// The registered kinds and rules, by name.
 #[derive(Clone)]
 pub struct Registry {
@@ -189,6 +192,11 @@ impl Registry {
         let kind = self.find_linear(name)?;
         let planned = (kind.resolve)(options, shape, depth)?;
         let declared: Arc<[_]> = planned.plan.trained.clone().into();
+        let numbers = planned.plan.cost().parameters;
+        if numbers > MOST_NUMBERS {
+            let message = format!("`{name}` would have {numbers} numbers here; expected at most {MOST_NUMBERS}");
+            return Err(OptionError::new("kind", message).about_sizes());
+        }
         let (chain, product) = (planned.plan.own_chain(), planned.plan.own_product());
         let target = Target { kind: name, shape, declared: &declared, chain, product, only: None, depth };
         let rules = rules.resolve(&self.rules, &target)?;

@@ -60,7 +60,10 @@ fn slots_can_have_their_own_kind_and_options() {
     let wrong = error("kind = 'low-rank'\nrank = 385", 1);
     assert_eq!((wrong.key.as_str(), wrong.message.contains("more than 384")), ("rank", true));
     let wrong = error("kind = 'dense'\nrank = 3", 1);
-    assert_eq!((wrong.key.as_str(), wrong.message.contains("an option of ") && wrong.message.contains("`low-rank`")), ("rank", true));
+    assert_eq!(
+        (wrong.key.as_str(), wrong.message.contains("an option of ") && wrong.message.contains("`low-rank`")),
+        ("rank", true)
+    );
     let wrong = error("kind = 'low-rank'\nrank = 3\nq = { rnak = 4 }", 1);
     assert_eq!((wrong.key.as_str(), wrong.message.contains("did you mean `rank`?")), ("q.rnak", true));
 }
@@ -181,4 +184,68 @@ fn names_are_unique() {
     let error = registry.register(lrx_layers::kinds::Dense).unwrap_err();
     assert!(error.to_string().contains("`dense` is already registered"));
     assert!(registry.register_init(lrx_layers::rules::init::Normal).is_err());
+}
+
+#[test]
+fn an_override_that_says_nothing_or_too_much_is_told() {
+    let mlp = |text: &str| blocks(Place::Mlp, text, 2).err().expect("an error");
+    let told = |text: &str, key: &str, message: &str| {
+        let error = mlp(text);
+        assert!(error.key == key && error.message.contains(message), "{text}: {error}");
+    };
+    let of_block = "[[override]]\nlayers = '0'\nslots = ['c_fc']\ninner = -3";
+    told(of_block, "override.0.inner", "unknown key `inner`");
+    told("[[override]]\nslots = ['c_fc']\nactivation = 'relu'", "override.0.activation", "unknown key `activation`");
+    told("override = [{}]", "override.0", "says nothing");
+    told("[[override]]\nlayers = '0'", "override.0", "says nothing");
+    told("[[override]]\noverride = []", "override.0.override", "one override does not hold others");
+    told("[[override]]\nslots = ['c_fc']\nblock = 'gated-mlp'", "override.0.block", "replaces all of them");
+    told("block = 'mlp'\nkind = 'gated-mlp'", "kind", "`block` is \"mlp\"");
+    assert!(blocks(Place::Mlp, "[[override]]\nlayers = '0'\nactivation = 'relu'", 2).is_ok());
+}
+
+#[test]
+fn sizes_that_no_machine_holds_are_told() {
+    let error = |place, text: &str| blocks(place, text, 1).err().expect("an error").to_string();
+    for inner in ["9223372036854775807", "6148914691236517206"] {
+        let message = error(Place::Mlp, &format!("inner = {inner}"));
+        assert!(message.starts_with("inner: ") || message.contains("expected at most"), "{message}");
+        let message = error(Place::Mlp, &format!("block = 'gated-mlp'\ninner = {inner}"));
+        assert!(message.contains("expected at most"), "{message}");
+    }
+    let message = error(Place::Attention, "block = 'latent-attention'\nlatent = 9223372036854775807");
+    assert!(message.contains("expected at most"), "{message}");
+}
+
+/// By hand: 0.3 of 384 × 384 = 147,456 numbers is 44,236.8.
+#[test]
+fn a_budget_takes_the_largest_size_that_it_allows() {
+    let budget = |kind: &str, more: &str| attention(&format!("kind = '{kind}'\nbudget = 0.3\n{more}"));
+    let options = |kind: &str, more: &str| budget(kind, more).slots[0].linear.options.clone();
+    // 57 · 768 = 43,776; 58 · 768 = 44,544 is too much.
+    assert_eq!(options("low-rank", ""), table("rank = 57"));
+    // 147,456 / 4 = 36,864, and 3 does divide: 49,152 is too much.
+    assert_eq!(options("block-diagonal", ""), table("blocks = 4"));
+    // min · (m + n) / b = 294,912 / b: 8 → 36,864, 6 → 49,152.
+    assert_eq!(options("block-shuffle", ""), table("blocks = 8"));
+    // r (384 / 4 + 384) = 480 r, r a multiple of 4: 92 → 44,160.
+    assert_eq!(options("block-dense", "blocks = 4"), table("rank = 92\nblocks = 4"));
+    // The same layer, by its budget or by its size.
+    let by_size = attention("kind = 'low-rank'\nrank = 57");
+    assert_eq!(budget("low-rank", "").slots[0].linear.identity, by_size.slots[0].linear.identity);
+    // Of the dense matrix's 294,912 floating-point operations: 2 · 768 r.
+    let of_flops = attention("kind = 'low-rank'\nbudget = { flops = 0.5 }");
+    assert_eq!(of_flops.slots[0].linear.options, table("rank = 96"));
+    for (text, message) in [
+        ("budget = 0", "above 0 and at most 1"),
+        ("budget = 1.5", "above 0 and at most 1"),
+        ("budget = 0.001", "less than the smallest layer"),
+        ("budget = 0.3\nrank = 4", "no size left"),
+        ("budget = { flops = 0.3, parameters = 0.3 }", "above 0"),
+        ("budget = { flop = 0.3 }", "did you mean `flops`?"),
+    ] {
+        let error = error(&format!("kind = 'low-rank'\n{text}"), 1);
+        assert!(error.key.starts_with("budget") && error.message.contains(message), "{text}: {error}");
+    }
+    assert_eq!(error("budget = 0.3", 1).key, "budget", "nothing takes it");
 }

@@ -93,7 +93,11 @@ impl Linear for Layer {
     fn on_step(&mut self, progress: Progress, change: &mut Change<'_>) {
         if self.matrices.len() == 1 && progress.part() >= self.at {
             let rank = self.rank;
-            self.replace(change, |weight| truncated_svd(weight, rank));
+            let weight = &change.parameters()[self.matrices[0]];
+            // Else the run has diverged, and its next loss says so.
+            if weight.values().iter().all(|w| w.is_finite()) {
+                self.replace(change, |weight| truncated_svd(weight, rank));
+            }
         }
     }
 

@@ -34,6 +34,10 @@ impl InitRule for DepthScaled {
     }
 
     fn starts(&self, options: &Options, target: &Target<'_>) -> Result<Vec<(usize, Start)>, OptionError> {
+        if !(0.0..=1e6).contains(&options.std) {
+            let message = format!("`std` is {}; expected a number from 0 to 1000000", options.std);
+            return Err(OptionError::new("std", message));
+        }
         let branches = if target.depth.ends_branch { 2 * target.depth.layers } else { 1 };
         let std = options.std / (branches as f32).sqrt();
         Ok(target.factors().map(|(i, ..)| (i, Start::Normal { std })).collect())

@@ -47,7 +47,10 @@ impl LinearKind for ScaledLowRank {
     fn layer(&self, options: &Options, shape: &LinearShape, plan: &mut Plan) -> Result<Box<dyn Linear>, OptionError> {
         let (rank, most) = (options.rank.get(), shape.inputs.min(shape.outputs));
         if rank > most {
-            return Err(OptionError::new("rank", format!("rank {rank} is more than {most}, the smaller side of {shape}")));
+            return Err(OptionError::new(
+                "rank",
+                format!("rank {rank} is more than {most}, the smaller side of {shape}"),
+            ));
         }
         plan.rank(rank);
         Ok(Box::new(Layer {

@@ -1,8 +1,8 @@
 //! The kind keeps its word, and works from the command line.
 
 use assert_cmd::Command;
-use scaled_low_rank::ScaledLowRank;
 use lrx::layers::{Registry, checks};
+use scaled_low_rank::ScaledLowRank;
 
 #[test]
 fn the_kind_keeps_its_word() {

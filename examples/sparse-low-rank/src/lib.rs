@@ -63,6 +63,9 @@ impl LinearKind for SparseLowRank {
             let message = format!("`density` is {}; expected a number above 0, at most 1", options.density);
             return Err(OptionError::new("density", message));
         }
+        if !options.alpha.is_finite() {
+            return Err(OptionError::new("alpha", format!("`alpha` is {}; expected a number", options.alpha)));
+        }
         let (rank, places) = (options.rank.get(), inputs * outputs);
         let count = ((options.density * places as f64).round() as usize).max(1);
         let bound = (inputs as f32).sqrt().recip();

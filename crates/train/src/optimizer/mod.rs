@@ -206,7 +206,8 @@ impl RegisterOptimizer for Registry {
 
 /// A number of options that is to lie in [0, 1).
 fn check_share(key: &str, value: f64) -> Result<(), OptionError> {
-    if (0.0..1.0).contains(&value) {
+    // It is used as an f32, and a number just below 1 is 1 there.
+    if (0.0..1.0).contains(&value) && (value as f32) < 1.0 {
         return Ok(());
     }
     Err(OptionError::new(key, format!("`{key}` is {value}; expected at least 0 and less than 1")))

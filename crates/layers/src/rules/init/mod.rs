@@ -25,8 +25,9 @@ fn gpt_neo_std() -> f32 {
 
 /// Whether a standard deviation, or another scale, is one.
 fn check_scale(key: &str, value: f32) -> Result<(), OptionError> {
-    if value >= 0.0 && value.is_finite() {
+    // Far above, f32 ends before the first product does.
+    if (0.0..=1e6).contains(&value) {
         return Ok(());
     }
-    Err(OptionError::new(key, format!("`{key}` is {value}; expected a number of at least 0")))
+    Err(OptionError::new(key, format!("`{key}` is {value}; expected a number from 0 to 1000000")))
 }
