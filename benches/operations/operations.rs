@@ -5,9 +5,11 @@
 
 mod measurement;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use lrx_layers::{Builder, LinearShape, Parameters, Pass, Progress, Registry};
 use lrx_tensor::allocator::{Allocator, KeepFreedMemory};
 use lrx_tensor::ops::{AttentionShape, Nonlinearity};
 use lrx_tensor::{
@@ -34,7 +36,7 @@ criterion_group! {
     name = benches;
     config = Criterion::default().with_measurement(OfLimit::measured()).sample_size(20)
         .measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(500));
-    targets = products, linear_layers, attention, elementwise, head, optimizer
+    targets = products, linear_layers, kinds, attention, elementwise, head, optimizer
 }
 criterion_main!(benches);
 
@@ -161,6 +163,34 @@ fn linear_layers(bench: &mut Bench) {
         let work = 2 * TOKENS * support.len();
         passes(bench, &format!("sparse c_fc, {share}"), &Throughput::Elements, (work, 2 * work), &|tape| {
             ops::sparse_linear(activation(x.clone(), tape), &nonzeros, &support, INNER)
+        });
+    }
+}
+
+/// Every linear kind that lrx brings, in the place of c_fc (of q, where it stands in square matrices only), at three tenths
+/// of the dense matrix's numbers as near as its sizes allow; and the dense one.
+fn kinds(bench: &mut Bench) {
+    let registry = Registry::builtin();
+    for (about, _) in registry.iter().filter(|(_, place)| place.is_none()) {
+        let budget = if about.name == "dense" { "" } else { "budget = 0.3" };
+        let spec = |(inputs, outputs)| {
+            let shape = LinearShape { inputs, outputs, bias: false };
+            registry.linear(about.name, budget.parse().expect("TOML"), shape)
+        };
+        let spec = spec((HIDDEN, INNER)).or_else(|_| spec((HIDDEN, HIDDEN))).expect("a shape that the kind takes");
+        let (mut parameters, mut shared) = (Parameters::new(), BTreeMap::new());
+        let layer = spec.build("c_fc", &mut Builder::new(&mut parameters, &mut shared, 0));
+        let (x, offsets) = (random(TOKENS, HIDDEN), offsets());
+        let pass = Pass::new(&parameters, &offsets, Progress { step: 0, steps: 10 });
+        let work = TOKENS * spec.cost.flops;
+        let name = format!(
+            "{} {}, {:.2} of dense",
+            about.name,
+            spec.shape,
+            spec.cost.flops as f64 / (2 * spec.shape.inputs * spec.shape.outputs) as f64
+        );
+        passes(bench, &name, &Throughput::Elements, (work, 2 * work), &|tape| {
+            layer.linear().forward(&pass, activation(x.clone(), tape))
         });
     }
 }

@@ -31,19 +31,6 @@ impl<'a> MatRef<'a> {
         Self { data, rows, columns, row_stride, column_stride: 1 }
     }
 
-    /// Numbers that lie `row_stride` and `column_stride` apart: `data` starts at the first.
-    pub(crate) fn spread(
-        data: &'a [f32],
-        rows: usize,
-        columns: usize,
-        row_stride: usize,
-        column_stride: usize,
-    ) -> Self {
-        let last = rows.saturating_sub(1) * row_stride + columns.saturating_sub(1) * column_stride;
-        assert!(rows == 0 || columns == 0 || last < data.len(), "a matrix inside its slice");
-        Self { data, rows, columns, row_stride, column_stride }
-    }
-
     /// The transpose, without moving anything.
     pub fn t(self) -> Self {
         Self {

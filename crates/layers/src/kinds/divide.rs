@@ -40,6 +40,11 @@ pub(super) fn near_root(number: usize) -> NonZeroUsize {
     nearest.and_then(NonZeroUsize::new).unwrap_or(NonZeroUsize::MIN)
 }
 
+/// The other factor of `number`: the divisor that is nearest to its root and at most as large.
+pub(super) fn near_root_below(number: usize) -> NonZeroUsize {
+    NonZeroUsize::new(number / near_root(number)).unwrap_or(NonZeroUsize::MIN)
+}
+
 fn gcd(a: usize, b: usize) -> usize {
     if a == 0 { b } else { gcd(b % a, a) }
 }
@@ -77,6 +82,7 @@ mod tests {
         let roots = [(1, 1), (2, 2), (7, 7), (8, 4), (12, 4), (16, 4), (384, 24), (1536, 48), (768, 32)];
         for (number, root) in roots {
             assert_eq!(near_root(number).get(), root, "{number}");
+            assert_eq!(near_root_below(number).get(), number / root, "{number}");
         }
     }
 }

@@ -77,11 +77,12 @@ impl LinearKind for Kronecker {
     }
 
     fn sizes(&self, shape: &LinearShape) -> Vec<Table> {
-        let of_inputs = |m1: usize| {
-            let of_both = move |n1: usize| sizes([("input_split", m1), ("output_split", n1)]);
-            divisors(shape.outputs).into_iter().map(of_both)
-        };
-        divisors(shape.inputs).into_iter().flat_map(of_inputs).collect()
+        let (inputs, outputs) = (divisors(shape.inputs), divisors(shape.outputs));
+        let mut splits: Vec<(usize, usize)> =
+            inputs.iter().flat_map(|m1| outputs.iter().map(move |n1| (*m1, *n1))).collect();
+        // Of equally large ones that whose factors are most nearly square comes first.
+        splits.sort_by_key(|(m1, n1)| (m1.max(n1) / m1.min(n1), *m1));
+        splits.into_iter().map(|(m1, n1)| sizes([("input_split", m1), ("output_split", n1)])).collect()
     }
 }
 

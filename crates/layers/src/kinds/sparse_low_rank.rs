@@ -6,7 +6,6 @@ use lrx_tensor::{Activation, Matrix, dims, matrix, ops, values};
 use rand::seq::index::sample;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use toml::{Table, Value};
 
 use super::low_rank::checked_rank;
 use crate::{
@@ -99,19 +98,6 @@ impl LinearKind for SparseLowRank {
         plan.flops(2 * (rank * (inputs + outputs) + count));
         let (scale, bias) = (options.alpha / rank as f32, plan.bias(shape));
         Ok(Box::new(SparseLowRankLayer { down, up, sparse, support, bias, outputs, scale }))
-    }
-
-    /// Half of the numbers in S, half in B·A, and B·A larger where that does not come out even.
-    fn sizes(&self, shape: &LinearShape) -> Vec<Table> {
-        let (sides, places) = (shape.inputs + shape.outputs, shape.inputs * shape.outputs);
-        let size = |rank: usize| {
-            let density = (rank * sides) as f64 / places as f64;
-            Table::from_iter([("rank".to_string(), Value::from(rank as i64)), ("density".to_string(), density.into())])
-        };
-        let only_rank = |rank: usize| Table::from_iter([("rank".to_string(), Value::from(rank as i64))]);
-        let ranks = || 1..=shape.inputs.min(shape.outputs);
-        let halves = ranks().filter(|rank| rank * sides <= places).map(size);
-        halves.chain(ranks().map(only_rank)).collect()
     }
 }
 

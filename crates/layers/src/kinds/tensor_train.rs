@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
-use super::divide::{checked_parts, divisors, near_root, sizes};
+use super::divide::{checked_parts, near_root, near_root_below, sizes};
 use super::stages::{Stage, Stages};
 use crate::rules::init::structure_aware;
 use crate::{About, Linear, LinearKind, LinearShape, OptionError, Plan};
@@ -22,10 +22,10 @@ pub struct TensorTrainOptions {
     /// s: how many numbers the two cores have in common for each pair of their blocks.
     #[serde(default = "one")]
     pub rank: NonZeroUsize,
-    /// m₁, which divides the inputs m = m₁ · m₂; the divisor nearest to √m unless given.
+    /// m₁, which divides the inputs m = m₁ · m₂; the divisor nearest to √m, at least √m, unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_split: Option<NonZeroUsize>,
-    /// n₁, which divides the outputs n = n₁ · n₂; the divisor nearest to √n unless given.
+    /// n₁, which divides the outputs n = n₁ · n₂; the divisor nearest to √n, at most √n, unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_split: Option<NonZeroUsize>,
 }
@@ -55,7 +55,7 @@ impl LinearKind for TensorTrain {
 
     fn settle(&self, options: &mut TensorTrainOptions, shape: &LinearShape) {
         options.input_split.get_or_insert_with(|| near_root(shape.inputs));
-        options.output_split.get_or_insert_with(|| near_root(shape.outputs));
+        options.output_split.get_or_insert_with(|| near_root_below(shape.outputs));
     }
 
     fn layer(
@@ -65,11 +65,10 @@ impl LinearKind for TensorTrain {
         plan: &mut Plan,
     ) -> Result<Box<dyn Linear>, OptionError> {
         let rank = options.rank.get();
-        let part = |key: &str, split: Option<NonZeroUsize>, of: usize, what: &str| {
-            checked_parts(key, split.unwrap_or_else(|| near_root(of)), &[(of, what)])
-        };
-        let m1 = part("input_split", options.input_split, shape.inputs, "inputs")?;
-        let n1 = part("output_split", options.output_split, shape.outputs, "outputs")?;
+        let input_split = options.input_split.unwrap_or_else(|| near_root(shape.inputs));
+        let output_split = options.output_split.unwrap_or_else(|| near_root_below(shape.outputs));
+        let m1 = checked_parts("input_split", input_split, &[(shape.inputs, "inputs")])?;
+        let n1 = checked_parts("output_split", output_split, &[(shape.outputs, "outputs")])?;
         let (m2, n2) = (shape.inputs / m1, shape.outputs / n1);
         let first = plan.blocks("first.weight", m2, rank * n1, m1);
         plan.starting(first, structure_aware(rank * n1, m1));
@@ -83,15 +82,8 @@ impl LinearKind for TensorTrain {
     }
 
     fn sizes(&self, shape: &LinearShape) -> Vec<Table> {
-        let (m1, n1) = (near_root(shape.inputs).get(), near_root(shape.outputs).get());
+        let (m1, n1) = (near_root(shape.inputs).get(), near_root_below(shape.outputs).get());
         let most = shape.inputs * shape.outputs / (shape.inputs * n1 + shape.outputs * (shape.inputs / m1));
-        let balanced = (1..=most.max(1)).map(|rank| sizes([("rank", rank), ("input_split", m1), ("output_split", n1)]));
-        // Other splits for what lies below rank 1.
-        let others = divisors(shape.inputs).into_iter().flat_map(|m1| {
-            divisors(shape.outputs)
-                .into_iter()
-                .map(move |n1| sizes([("rank", 1), ("input_split", m1), ("output_split", n1)]))
-        });
-        balanced.chain(others).collect()
+        (1..=most.max(1)).map(|rank| sizes([("rank", rank), ("input_split", m1), ("output_split", n1)])).collect()
     }
 }

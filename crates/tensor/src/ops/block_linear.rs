@@ -1,17 +1,19 @@
 //! Matrices side by side, each applied to its own part of a token's features: what structured layers are made of.
 //!
-//! The features of a block lie side by side, or as far apart as there are blocks. A product reads them where they lie; where
-//! it is to write them apart, it writes a few hundred tokens into the cache, and they go to their places from there: a
-//! shuffle costs no pass over memory of its own.
+//! The features of a block lie side by side, or as far apart as there are blocks. In the latter case some hundred tokens at
+//! a time are brought together in the cache before a product reads them, or apart after one has written them: a shuffle
+//! costs no pass over memory of its own, and no buffer that outlives it.
 
+use std::borrow::Cow;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::add_column_sums;
-use crate::buffer::filled;
+use super::transpose::transpose;
+use crate::buffer::{filled, write_copy};
 use crate::matmul::{MatMut, MatRef, NARROW, Threads, matmul};
-use crate::simd::vectorised;
 use crate::{Activation, ActivationId, Node, Parameter, dims, values};
 
 /// Where the features of a block lie.
@@ -66,15 +68,7 @@ pub fn block_linear(x: Activation, weight: &Parameter, bias: Option<&Parameter>,
             if let Some(gradient) = bias_gradient {
                 add_column_sums(&mut gradient.borrow_mut(), &dy);
             }
-            // As many blocks as threads, or many more, are a fair share for each; few blocks are divided themselves.
-            let threads = rayon::current_num_threads();
-            let divided = if count % threads == 0 || count >= 4 * threads { Threads::One } else { Threads::All };
-            gradient.update(|sum, add| {
-                sum.par_chunks_mut(size.max(1)).enumerate().for_each(|(i, sum)| {
-                    let sum = MatMut::new(sum, outputs, inputs);
-                    matmul(sum, add, to.block(&dy, i).t(), from.block(values(&x), i), divided);
-                });
-            });
+            gradient.update(|sum, add| add_products(sum, add, (&dy, to), (values(&x), from), tokens));
             let weights = values(&weight);
             let matrix = |i: usize| MatRef::new(&weights[i * size..][..size], outputs, inputs);
             gradients.of(&x).add(applied(&dy, tokens, to, from, None, matrix));
@@ -96,20 +90,29 @@ impl Side {
         self.count * self.width
     }
 
-    /// Those of block i of the tokens `x`.
-    fn block(self, x: &[f32], i: usize) -> MatRef<'_> {
-        let features = self.features();
-        let tokens = if features == 0 { 0 } else { x.len() / features };
+    /// The features of some blocks, block by block side by side in each row; and how wide the rows are.
+    fn together(self, x: &[f32], blocks: Range<usize>) -> (Cow<'_, [f32]>, usize) {
+        let (features, width) = (self.features(), blocks.len() * self.width);
         match self.order {
-            Order::Together => MatRef::block(&x[(i * self.width).min(x.len())..], tokens, self.width, features),
-            Order::Apart => MatRef::spread(&x[i.min(x.len())..], tokens, self.width, features, self.count),
+            Order::Together => (Cow::Borrowed(&x[(blocks.start * self.width).min(x.len())..]), features),
+            Order::Apart => {
+                // SAFETY: each row is written whole.
+                let rows = unsafe {
+                    filled(x.len() / features.max(1) * width, |rows| {
+                        for (row, x) in rows.chunks_exact_mut(width).zip(x.chunks_exact(features)) {
+                            transpose(x, self.count, blocks.clone(), row);
+                        }
+                    })
+                };
+                (Cow::Owned(rows), width)
+            }
         }
     }
 }
 
 /// Rows that a thread gets at least.
 const PART_AT_LEAST: usize = 96;
-/// Rows whose outputs are written apart from a buffer in the cache.
+/// Rows that are worked on at a time: what is brought together of them stays in the cache.
 const PART_AT_MOST: usize = 256;
 /// Parts begin at multiples of it, as those of `matmul`.
 const UNIT: usize = 12;
@@ -137,32 +140,34 @@ fn applied<'m>(
     matrix: impl Fn(usize) -> MatRef<'m> + Sync,
 ) -> Vec<f32> {
     let range = parts(tokens, to.width <= NARROW);
-    let multiply = |x: &[f32], mut y: MatMut<'_>, add: bool| {
+    let multiply = |x: &[f32], rows: usize, mut y: MatMut<'_>, add: bool| {
+        let (x, row_width) = from.together(x, 0..from.count);
         for i in 0..to.count {
             let (block, rest) = y.split_columns(to.width);
-            matmul(block, add, from.block(x, i), matrix(i), Threads::One);
+            let x = MatRef::block(&x[(i * from.width).min(x.len())..], rows, from.width, row_width);
+            matmul(block, add, x, matrix(i), Threads::One);
             y = rest;
         }
     };
     let width = to.features();
-    let part = |x: &[f32], y: &mut [std::mem::MaybeUninit<f32>], rows: usize| match (to.order, bias) {
+    let part = |x: &[f32], y: &mut [MaybeUninit<f32>], rows: usize| match (to.order, bias) {
         // SAFETY: the products of all blocks write every number.
-        (Order::Together, None) => multiply(x, unsafe { MatMut::unwritten(y, rows, width) }, false),
+        (Order::Together, None) => multiply(x, rows, unsafe { MatMut::unwritten(y, rows, width) }, false),
         (Order::Together, Some(bias)) => {
             y.chunks_exact_mut(width).for_each(|y| {
-                crate::buffer::write_copy(y, bias);
+                write_copy(y, bias);
             });
             // SAFETY: every row has just been written.
-            multiply(x, unsafe { MatMut::unwritten(y, rows, width) }, true);
+            multiply(x, rows, unsafe { MatMut::unwritten(y, rows, width) }, true);
         }
         (Order::Apart, bias) => {
             // SAFETY: as above.
             let blocks =
-                unsafe { filled(rows * width, |blocks| multiply(x, MatMut::unwritten(blocks, rows, width), false)) };
+                unsafe { filled(rows * width, |y| multiply(x, rows, MatMut::unwritten(y, rows, width), false)) };
             for (y, blocks) in y.chunks_exact_mut(width).zip(blocks.chunks_exact(width)) {
-                spread(blocks, to.count, y);
+                transpose(blocks, to.width, 0..to.width, y);
                 if let Some(bias) = bias {
-                    // SAFETY: `spread` has written every number.
+                    // SAFETY: `transpose` has written every number.
                     y.iter_mut().zip(bias).for_each(|(y, bias)| unsafe { *y.assume_init_mut() += bias });
                 }
             }
@@ -175,11 +180,10 @@ fn applied<'m>(
     unsafe {
         filled(tokens * width, |mut y| {
             rayon::scope(|scope| {
-                let mut begin = 0;
                 for rows in (0..).map(&range) {
                     let (own, rest) = std::mem::take(&mut y).split_at_mut(rows.len() * width);
-                    let (x, part) = (&x[begin * from.features()..rows.end * from.features()], &part);
-                    (begin, y) = (rows.end, rest);
+                    let (x, part) = (&x[rows.start * from.features()..rows.end * from.features()], &part);
+                    y = rest;
                     if rows.end == tokens {
                         part(x, own, rows.len());
                         return;
@@ -191,36 +195,36 @@ fn applied<'m>(
     }
 }
 
-/// A row whose blocks lie together, written with their features apart.
-fn spread(row: &[f32], count: usize, y: &mut [std::mem::MaybeUninit<f32>]) {
-    /// With the number of blocks known, the compiler interleaves whole vectors.
-    #[inline(always)]
-    fn interleave<const COUNT: usize>(row: &[f32], y: &mut [std::mem::MaybeUninit<f32>]) {
-        let width = row.len() / COUNT;
-        let blocks: [&[f32]; COUNT] = std::array::from_fn(|i| &row[i * width..][..width]);
-        for (j, y) in y.as_chunks_mut::<COUNT>().0.iter_mut().take(width).enumerate() {
-            for i in 0..COUNT {
-                y[i].write(blocks[i][j]);
+/// `sumᵢ = dyᵢᵀ · xᵢ`, or added to it, for each block. Each thread has blocks of its own, over all tokens in their order.
+fn add_products(sum: &mut [f32], add: bool, (dy, to): (&[f32], Side), (x, from): (&[f32], Side), tokens: usize) {
+    let (count, size) = (to.count, to.width * from.width);
+    if size == 0 {
+        return;
+    }
+    let threads = rayon::current_num_threads();
+    let blocks = count.div_ceil(threads);
+    // Few blocks are divided themselves.
+    let divided = if count % threads == 0 || count >= 4 * threads { Threads::One } else { Threads::All };
+    // Where all lies together there is nothing to bring into the cache.
+    let is_apart = to.order == Order::Apart || from.order == Order::Apart;
+    let at_once = if is_apart { PART_AT_MOST } else { tokens.max(1) };
+    sum.par_chunks_mut(blocks * size).enumerate().for_each(|(i, sum)| {
+        let blocks = i * blocks..(i * blocks + sum.len() / size);
+        let mut begin = 0;
+        loop {
+            let rows = begin..(begin + at_once).min(tokens);
+            let some = |side: Side| rows.start * side.features()..rows.end * side.features();
+            let (dy, dy_width) = to.together(&dy[some(to)], blocks.clone());
+            let (x, x_width) = from.together(&x[some(from)], blocks.clone());
+            for (j, sum) in sum.chunks_exact_mut(size).enumerate() {
+                let dy = MatRef::block(&dy[(j * to.width).min(dy.len())..], rows.len(), to.width, dy_width);
+                let x = MatRef::block(&x[(j * from.width).min(x.len())..], rows.len(), from.width, x_width);
+                matmul(MatMut::new(sum, to.width, from.width), add || rows.start > 0, dy.t(), x, divided);
+            }
+            begin = rows.end;
+            if begin == tokens {
+                return;
             }
         }
-    }
-    vectorised(
-        #[inline(always)]
-        || match count {
-            2 => interleave::<2>(row, y),
-            3 => interleave::<3>(row, y),
-            4 => interleave::<4>(row, y),
-            6 => interleave::<6>(row, y),
-            8 => interleave::<8>(row, y),
-            16 => interleave::<16>(row, y),
-            _ => {
-                let width = row.len() / count;
-                for (i, block) in row.chunks_exact(width).enumerate() {
-                    y[i..].iter_mut().step_by(count).zip(block).for_each(|(y, &x)| {
-                        y.write(x);
-                    });
-                }
-            }
-        },
-    );
+    });
 }

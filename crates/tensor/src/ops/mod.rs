@@ -22,6 +22,7 @@ mod rms_norm;
 mod rotary;
 mod scale_columns;
 mod sparse_linear;
+mod transpose;
 mod weighted_sum;
 mod with_dfdx;
 
