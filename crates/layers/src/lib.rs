@@ -46,7 +46,7 @@ pub use pass::{Pass, Past, Progress};
 pub use plan::{Computed, Cost, Declared, DeclaredFixed, Drawn, FixedStart, GPT_NEO_STD, Plan, Size, Start};
 pub use registry::{DuplicateKind, Registry};
 pub use schema::options_schema;
-pub use selection::{layers_text, selected_layers};
+pub use selection::{layers_text, layers_words, selected_layers};
 pub use written::blocks_table;
 
 pub use lrx_tensor as tensor;

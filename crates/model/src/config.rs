@@ -358,6 +358,11 @@ impl ModelSpec {
         })
     }
 
+    /// The keys of the section beside `init_from` and the blocks' tables, every default filled in.
+    pub fn scalars(&self) -> &Table {
+        &self.scalars
+    }
+
     /// The section with every default filled in: `init_from` by the path as written and its content's hash.
     pub fn resolved(&self) -> Table {
         let mut table = self.scalars.clone();

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use lrx_layers::{Registry, deserialize};
-use lrx_model::ModelSpec;
+use lrx_layers::{Place, Registry, deserialize};
+use lrx_model::{InitFrom, ModelSpec};
 use lrx_train::TrainSpec;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -14,13 +14,13 @@ use toml::{Table, Value};
 
 use crate::error::{ConfigError, ConfigErrors, ErrorKind};
 use crate::identity::{Identity, slug};
-use crate::label::{Described, labels};
+use crate::label::{Described, keys_to_compare, labels};
 use crate::names::{check_label, check_name};
 use crate::point::Point;
 use crate::recover::resolve_all;
 use crate::sections::{DataState, Sections, at};
 use crate::sweep::points;
-use crate::tree::{EXTENDS, Tree};
+use crate::tree::{EXTENDS, Tree, get};
 
 /// One config file: its runs.
 pub struct Experiment {
@@ -126,9 +126,8 @@ pub fn load_builtin(name: &str, text: &str, set: &[String], registry: &Registry)
 struct Configuration {
     /// The label in the config.
     given: Option<String>,
-    /// The seed's notation, where it applies, else `[model]` as written.
+    /// The seed's notation, where it applies.
     notation: Option<String>,
-    blocks: Table,
     seeds: Vec<u64>,
     data: DataState,
     model: Arc<ModelSpec>,
@@ -166,7 +165,7 @@ fn resolve(
         let message = format!("{count} runs in all; expected at most {MOST_RUNS} from one command");
         return Err(ConfigError::new(ErrorKind::Sweep, message, place).into());
     }
-    let described: Vec<Described> = configurations.iter().map(describe).collect();
+    let described = describe(&configurations);
     let labels = labels(&described);
     let runs = configurations.iter().zip(&labels).flat_map(|(configuration, label)| configuration.runs(label));
     let runs = runs.collect();
@@ -213,10 +212,8 @@ fn resolve_point(point: Point, sections: &mut Sections<'_>, errors: &mut ConfigE
     let identity = Identity::of_configuration(data_identity, model.identity, train.identity);
     let (model, train) = (model.spec.clone(), train.spec.clone());
     let notation = model.notation();
-    // Only those that the notation cannot name are told by what stands in their blocks.
-    let blocks = if notation.is_none() { top.model } else { Table::new() };
     let (given, seeds) = (top.label, top.seeds);
-    Some(Configuration { given, notation, blocks, seeds, data, model, train, identity, point: Rc::new(point) })
+    Some(Configuration { given, notation, seeds, data, model, train, identity, point: Rc::new(point) })
 }
 
 /// Runs that a config describes more than once.
@@ -285,15 +282,29 @@ fn merged(configurations: Vec<Configuration>, repeats: &mut Repeats) -> Vec<Conf
     merged
 }
 
-fn describe(configuration: &Configuration) -> Described {
-    let Configuration { given, notation, blocks, point, identity, .. } = configuration;
-    Described {
-        given: given.clone(),
-        notation: notation.clone(),
-        model: blocks.clone(),
-        settings: point.settings().map(|setting| (setting.key.clone(), setting.value.clone())).collect(),
-        unique: identity.text(),
-    }
+/// What labels are made of.
+fn describe(configurations: &[Configuration]) -> Vec<Described> {
+    let settings = configurations.iter().flat_map(|configuration| configuration.point.settings());
+    let keys = keys_to_compare(settings.map(|setting| setting.key.as_str()));
+    let each = configurations.iter().map(|configuration| {
+        let Configuration { given, notation, model, point, identity, .. } = configuration;
+        let written = point.table();
+        let values = keys.iter().filter_map(|key| Some((key.clone(), configuration.value(&written, key)?)));
+        let from = model.init_from.as_ref().map(|InitFrom { path, blake3, .. }| {
+            (path.file_name().unwrap_or_default().to_string_lossy().into_owned(), blake3.clone())
+        });
+        Described {
+            given: given.clone(),
+            notation: notation.clone(),
+            blocks: [Place::Attention, Place::Mlp].map(|place| model.words(place)),
+            from,
+            settings: point.settings().map(|setting| (setting.key.clone(), setting.value.clone())).collect(),
+            values: values.collect(),
+            is_added: point.is_baseline(),
+            unique: identity.text(),
+        }
+    });
+    each.collect()
 }
 
 /// Tells each experiment which of its runs an earlier one has as well.
@@ -333,6 +344,23 @@ pub fn missing_files(experiments: &[Experiment]) -> Result<(), ConfigErrors> {
 }
 
 impl Configuration {
+    /// The value of a key: as `written`, else by default, where that is known.
+    fn value(&self, written: &Table, key: &str) -> Option<Value> {
+        if let Some(value) = get(written, key) {
+            return Some(value.clone());
+        }
+        let (section, inner) = key.split_once('.')?;
+        match section {
+            "model" => get(self.model.scalars(), inner).cloned(),
+            "train" => get(to_value(&*self.train).as_table()?, inner).cloned(),
+            "data" => match &self.data {
+                DataState::Ready(data) => get(to_value(&**data).as_table()?, inner).cloned(),
+                DataState::Missing(_) => None,
+            },
+            _ => None,
+        }
+    }
+
     fn runs(&self, label: &str) -> Vec<RunSpec> {
         let is_known = matches!(self.data, DataState::Ready(_));
         let slug = slug(&self.model);

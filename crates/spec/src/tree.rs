@@ -148,7 +148,7 @@ pub(crate) fn outwards(path: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The value at a dotted path.
-fn get<'t>(table: &'t Table, path: &str) -> Option<&'t Value> {
+pub(crate) fn get<'t>(table: &'t Table, path: &str) -> Option<&'t Value> {
     let mut keys = path.split('.');
     let first = table.get(keys.next()?)?;
     keys.try_fold(first, |value, key| value.as_table()?.get(key))
