@@ -154,3 +154,47 @@ fn committed_results_survive_a_clone_that_would_change_line_ends() {
     assert_eq!(done.stderr, "");
     assert_eq!(column(&rows(&lab.read("clone/results/tiny/runs.csv")), "status"), ["finished"]);
 }
+
+#[test]
+fn what_was_trained_otherwise_has_a_label_and_a_baseline_of_its_own() {
+    let lab = Lab::tiny(
+        "[[sweep.case]]\nlabel = 'A'\n[[sweep.case]]\nlabel = 'B'\nmodel.mlp = { kind = 'low-rank', rank = 2 }",
+    );
+    lab.expect(0, "run tiny.toml --out out");
+    lab.expect(0, "run tiny.toml --out out --set train.steps=3");
+    let table = rows(&lab.read("out/tiny/runs.csv"));
+    let mut labels = column(&table, "label");
+    labels.sort_unstable();
+    assert_eq!(labels, ["A (steps 12)", "A (steps 3)", "B (steps 12)", "B (steps 3)"]);
+    lab.expect(0, "report out/tiny");
+    let summary = rows(&lab.read("out/tiny/summary.csv"));
+    for row in &summary {
+        let steps = row["label"].split_once(' ').unwrap().1;
+        let expected = if row["label"].starts_with('A') { String::new() } else { format!("A {steps}") };
+        assert_eq!(row["baseline"], expected, "{row:?}");
+    }
+
+    // What starts from another run's weights is told, and is not what others are compared with.
+    let weights = lab
+        .runs("out/tiny")
+        .iter()
+        .map(|run| run.join("model.safetensors"))
+        .find(|path| path.parent().unwrap().file_name().unwrap().to_string_lossy().starts_with("fullsa"));
+    fs::copy(weights.unwrap(), lab.path("dense.safetensors")).unwrap();
+    lab.write(
+        "on.toml",
+        "extends = 'tiny.toml'\nseeds = [0, 1]\n[[sweep.case]]\nmodel.init_from = 'dense.safetensors'\n",
+    );
+    lab.write("fresh.toml", "extends = 'tiny.toml'\nname = 'on'\nseeds = [7]\nsweep.case = [{}]\n");
+    lab.expect(0, "run on.toml --out out");
+    lab.expect(0, "run fresh.toml --out out");
+    let table = rows(&lab.read("out/on/runs.csv"));
+    for row in &table {
+        let started = row["seed"] != "7";
+        let expected = if started { "FullSA-FullMLP-2L, from dense.safetensors" } else { "FullSA-FullMLP-2L" };
+        assert_eq!((row["label"].as_str(), !row["init_from"].is_empty()), (expected, started));
+        assert!(!started || row["init_from"].starts_with("dense.safetensors "), "{row:?}");
+    }
+    let text = lab.expect(0, "report out/on --format text").stdout;
+    assert!(text.contains("baseline FullSA-FullMLP-2L, 1 run"), "{text}");
+}

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use lrx_layers::{Place, Registry, deserialize};
-use lrx_model::{InitFrom, ModelSpec};
+use lrx_model::ModelSpec;
 use lrx_train::TrainSpec;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -39,6 +39,8 @@ pub struct RunSpec {
     pub run_id: Option<String>,
     /// The hash of all that the numbers depend on but the seed; empty where the data is not there.
     pub configuration: String,
+    /// The hash of `[data]` and `[train]`; empty where the data is not there.
+    pub training: String,
     /// The configuration's label: no two of an experiment have the same.
     pub label: String,
     /// The seed of weights and order.
@@ -133,6 +135,7 @@ struct Configuration {
     model: Arc<ModelSpec>,
     train: Arc<TrainSpec>,
     identity: Identity,
+    training: Identity,
     point: Rc<Point>,
 }
 
@@ -210,10 +213,11 @@ fn resolve_point(point: Point, sections: &mut Sections<'_>, errors: &mut ConfigE
     // Without its data, a configuration has no id; it is told from others of its experiment by what is written.
     let data_identity = data_identity.unwrap_or_else(|| Identity::of_section(&top.data));
     let identity = Identity::of_configuration(data_identity, model.identity, train.identity);
+    let training = Identity::of_training(data_identity, train.identity);
     let (model, train) = (model.spec.clone(), train.spec.clone());
     let notation = model.notation();
     let (given, seeds) = (top.label, top.seeds);
-    Some(Configuration { given, notation, seeds, data, model, train, identity, point: Rc::new(point) })
+    Some(Configuration { given, notation, seeds, data, model, train, identity, training, point: Rc::new(point) })
 }
 
 /// Runs that a config describes more than once.
@@ -290,9 +294,7 @@ fn describe(configurations: &[Configuration]) -> Vec<Described> {
         let Configuration { given, notation, model, point, identity, .. } = configuration;
         let written = point.table();
         let values = keys.iter().filter_map(|key| Some((key.clone(), configuration.value(&written, key)?)));
-        let from = model.init_from.as_ref().map(|InitFrom { path, blake3, .. }| {
-            (path.file_name().unwrap_or_default().to_string_lossy().into_owned(), blake3.clone())
-        });
+        let from = model.init_from.as_ref().map(|file| (file.name(), file.blake3.clone()));
         Described {
             given: given.clone(),
             notation: notation.clone(),
@@ -367,6 +369,7 @@ impl Configuration {
         let run = |&seed: &u64| RunSpec {
             run_id: is_known.then(|| format!("{slug}-s{seed}-{}", self.identity.of_run(seed).text())),
             configuration: if is_known { self.identity.text() } else { String::new() },
+            training: if is_known { self.training.text() } else { String::new() },
             label: label.to_string(),
             seed,
             data: self.data.clone(),
@@ -379,6 +382,11 @@ impl Configuration {
 }
 
 impl RunSpec {
+    /// The hash of `[model]` without its blocks.
+    pub fn frame(&self) -> String {
+        Identity::of_section(&self.model.frame()).text()
+    }
+
     /// An error about the value of a dotted key of this run's config, for what shows later.
     pub fn error_at(&self, key: &str, message: String) -> ConfigError {
         ConfigError::new(ErrorKind::Value, message, self.point.value_place(key))
