@@ -99,9 +99,10 @@ pub(crate) fn group(runs: &[RunRecord]) -> Vec<Configuration> {
 /// Gives rows of different configurations that have the same label, as those of two configs in one folder, labels that say
 /// in what they differ: `A (steps 8)`.
 pub fn tell_labels_apart(runs: &mut [RunRecord]) {
+    let called_alike = |a: &RunRecord, b: &RunRecord| (&a.configuration, &a.label) == (&b.configuration, &b.label);
     let mut firsts: Vec<Configuration> = Vec::new();
     for run in runs.iter().filter(|run| !run.configuration.is_empty()) {
-        if !firsts.iter().any(|one| one.first().configuration == run.configuration) {
+        if !firsts.iter().any(|one| called_alike(one.first(), run)) {
             // Of a run that is not finished, these tell how far it is.
             let done = run.final_loss().is_some();
             let (steps, tokens) = (run.steps.filter(|_| done), run.tokens.filter(|_| done));
@@ -111,7 +112,7 @@ pub fn tell_labels_apart(runs: &mut [RunRecord]) {
     }
     let names: Vec<String> = firsts.iter().map(|one| unique_name(one, &firsts)).collect();
     for run in runs {
-        if let Some(index) = firsts.iter().position(|one| one.first().configuration == run.configuration) {
+        if let Some(index) = firsts.iter().position(|one| called_alike(one.first(), run)) {
             run.label.clone_from(&names[index]);
         }
     }

@@ -73,7 +73,8 @@ fn summary_csv_has_a_row_for_each_configuration() {
     let text = summary_csv(&[lrx_analysis::Summary::new(experiment, None).unwrap()]);
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let columns = "experiment,label,runs,eval_loss_mean,eval_loss_sd,difference,difference_low,difference_high,verdict,\
-                   params,params_embedding,params_body,flops_per_token,tokens_per_second,wall_seconds,method,configuration";
+                   params,params_embedding,params_body,flops_per_token,tokens_per_second,wall_seconds,method,configuration,\
+                   baseline,trained_otherwise";
     assert_eq!(reader.headers().unwrap().iter().collect::<Vec<_>>().join(","), columns);
     let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 2);

@@ -20,7 +20,7 @@ use crate::point::Point;
 use crate::recover::resolve_all;
 use crate::sections::{DataState, Sections, at};
 use crate::sweep::points;
-use crate::tree::{EXTENDS, Tree, get};
+use crate::tree::{EXTENDS, Tree, flatten, get};
 
 /// One config file: its runs.
 pub struct Experiment {
@@ -147,9 +147,14 @@ fn resolve(
     most: usize,
 ) -> Result<Experiment, ConfigErrors> {
     let mut errors = ConfigErrors::default();
+    let mut held = Vec::new();
     for argument in set {
         if let Some(over) = errors.keep(Tree::from_set(argument)) {
+            let values = flatten(&over.table, "");
             tree = tree.overridden(over);
+            // A key has one value where somebody says so last.
+            let is_swept = |(key, value): &(String, Value)| tree.hold_in_sweep(key, value);
+            held.extend(values.iter().any(is_swept).then_some(argument));
         }
     }
     let name = errors.keep(name_of(&tree, stem));
@@ -172,7 +177,11 @@ fn resolve(
     let labels = labels(&described);
     let runs = configurations.iter().zip(&labels).flat_map(|(configuration, label)| configuration.runs(label));
     let runs = runs.collect();
-    Ok(Experiment { notes: repeats.notes(&name, &labels), name, runs })
+    let held = held
+        .into_iter()
+        .map(|argument| format!("{name}: --set {argument} holds for the whole sweep, which has other values there"));
+    let notes = held.chain(repeats.notes(&name, &labels)).collect();
+    Ok(Experiment { notes, name, runs })
 }
 
 /// The name of the experiment: the config's own, or that of its file.
