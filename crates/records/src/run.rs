@@ -180,6 +180,10 @@ row! {
         training: String,
         /// Hash of `[model]` without its blocks: rows that share it and `training` differ in kinds, ranks and blocks only.
         frame: String,
+        /// Threads that it was last computed on.
+        threads: Option<u64>,
+        /// The machine that it was last computed on: its processor, and how many of them.
+        machine: String,
     }
 }
 

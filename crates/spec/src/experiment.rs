@@ -98,11 +98,24 @@ pub fn load_experiments(
     set: &[String],
     registry: &Registry,
 ) -> Result<Vec<Experiment>, ConfigErrors> {
+    load_experiments_beside(files, set, registry, Path::new("results"))
+}
+
+/// As [`load_experiments`], where runs that somebody may mean lie in the folder `results`.
+///
+/// # Errors
+/// As of `load_experiments`.
+pub fn load_experiments_beside(
+    files: &[PathBuf],
+    set: &[String],
+    registry: &Registry,
+    results: &Path,
+) -> Result<Vec<Experiment>, ConfigErrors> {
     let mut errors = ConfigErrors::default();
     let mut left = MOST_RUNS;
     let mut experiments = Vec::new();
     for file in files {
-        let experiment: Option<Experiment> = errors.keep(load(file, set, registry, left));
+        let experiment: Option<Experiment> = errors.keep(load(file, set, registry, left, results));
         left -= experiment.as_ref().map_or(0, |experiment| experiment.runs.len());
         experiments.extend(experiment);
     }
@@ -111,9 +124,15 @@ pub fn load_experiments(
     Ok(experiments)
 }
 
-fn load(file: &Path, set: &[String], registry: &Registry, most: usize) -> Result<Experiment, ConfigErrors> {
+fn load(
+    file: &Path,
+    set: &[String],
+    registry: &Registry,
+    most: usize,
+    results: &Path,
+) -> Result<Experiment, ConfigErrors> {
     let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    resolve(Tree::read(file)?, &stem, set, registry, most)
+    resolve(Tree::read(file)?, &stem, set, registry, most, results)
 }
 
 /// Resolves a config that is part of the program, with `set` on top.
@@ -121,7 +140,14 @@ fn load(file: &Path, set: &[String], registry: &Registry, most: usize) -> Result
 /// # Errors
 /// All that is wrong with `set`.
 pub fn load_builtin(name: &str, text: &str, set: &[String], registry: &Registry) -> Result<Experiment, ConfigErrors> {
-    resolve(Tree::parse(format!("built-in {name}"), text.into(), PathBuf::new())?, name, set, registry, MOST_RUNS)
+    resolve(
+        Tree::parse(format!("built-in {name}"), text.into(), PathBuf::new())?,
+        name,
+        set,
+        registry,
+        MOST_RUNS,
+        Path::new("results"),
+    )
 }
 
 /// A configuration of a sweep: all but the seed.
@@ -145,6 +171,7 @@ fn resolve(
     set: &[String],
     registry: &Registry,
     most: usize,
+    results: &Path,
 ) -> Result<Experiment, ConfigErrors> {
     let mut errors = ConfigErrors::default();
     let mut held = Vec::new();
@@ -158,7 +185,7 @@ fn resolve(
         }
     }
     let name = errors.keep(name_of(&tree, stem));
-    let mut sections = Sections::new(registry);
+    let mut sections = Sections::new(registry, results);
     let mut configurations: Vec<Configuration> = Vec::new();
     for point in points(tree, registry, &mut errors) {
         configurations.extend(resolve_point(point, &mut sections, &mut errors));

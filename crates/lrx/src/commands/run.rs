@@ -12,13 +12,13 @@ use lrx_spec::{Experiment, missing_files};
 use lrx_train::Checkpoints;
 
 use super::common::Common;
-use crate::corpus::{CACHE_FOLDER, Corpora, vocabulary};
+use crate::corpus::{CACHE_FOLDER, Corpora, Starts, vocabulary};
 use crate::failure::Failure;
 use crate::memory::{self, Verdict};
 use crate::planned::{record, sampler};
 use crate::progress::Lines;
 use crate::results::about;
-use crate::runs::{Policy, Task, Totals, initial_model, work};
+use crate::runs::{Policy, Task, Totals, work};
 use crate::signals::Signals;
 use crate::tables::{Assembler, LeftOut};
 use crate::terminal::{say, tell};
@@ -162,7 +162,7 @@ fn check_only(experiments: &[Experiment], only: &[String]) -> Result<(), Failure
 fn tasks(args: &RunArgs, experiments: &[Experiment], signals: &Signals, lines: &Lines) -> Result<Vec<Task>, Failure> {
     let usage = |error: lrx_spec::ConfigError| Failure::Usage(error.to_string());
     let mut corpora = Corpora::until(signals, lines);
-    let mut tasks = Vec::new();
+    let (mut tasks, mut starts) = (Vec::new(), Starts::default());
     for experiment in experiments {
         let order = order(experiment);
         for (i, run) in experiment.runs.iter().enumerate() {
@@ -173,10 +173,7 @@ fn tasks(args: &RunArgs, experiments: &[Experiment], signals: &Signals, lines: &
                 continue;
             }
             let planned = record(run, size, Some(&corpus));
-            if run.model.init_from.is_some() {
-                initial_model(&run.model, size, run.seed)
-                    .map_err(|error| usage(run.error_at("model.init_from", error)))?;
-            }
+            starts.check(run, size).map_err(usage)?;
             tasks.push(Task {
                 title: format!("[{}/{}] {} seed {}", i + 1, experiment.runs.len(), run.label, run.seed),
                 run_id,
