@@ -127,7 +127,8 @@ fn text_comes_from_a_run_that_is_as_it_was_and_has_weights() {
     assert_eq!(generate(0).stdout, text);
     // Its id is printed where it is finished, before or now.
     let done = lab.expect(0, "run tiny.toml --out out");
-    assert!(done.stdout.lines().any(|line| line.trim() == run_id), "{}", done.stdout);
+    let line = format!("  FullSA-FullMLP-2L seed 0  {run_id}");
+    assert!(done.stdout.lines().any(|told| told == line), "{}", done.stdout);
 }
 
 /// Line ends are the repository's own wherever it is cloned: what is committed is what was written.
@@ -197,4 +198,20 @@ fn what_was_trained_otherwise_has_a_label_and_a_baseline_of_its_own() {
     }
     let text = lab.expect(0, "report out/on --format text").stdout;
     assert!(text.contains("baseline FullSA-FullMLP-2L, 1 run"), "{text}");
+}
+
+#[test]
+fn finished_runs_are_listed_with_their_labels_in_the_order_of_the_table() {
+    let more =
+        "seeds = [0, 1]\n[[sweep.case]]\nlabel = 'dull'\ntrain.learning_rate = 1e-9\n[[sweep.case]]\nlabel = 'keen'\n";
+    let lab = Lab::tiny(more);
+    let done = lab.expect(0, "run tiny.toml --out out").stdout;
+    let table = rows(&lab.read("out/tiny/runs.csv"));
+    let id = |label: &str, seed: &str| {
+        table.iter().find(|row| row["label"] == label && row["seed"] == seed).unwrap()["run_id"].clone()
+    };
+    let expected: String = [("keen", "0"), ("keen", "1"), ("dull", "0"), ("dull", "1")]
+        .map(|(label, seed)| format!("  {label} seed {seed}  {}\n", id(label, seed)))
+        .concat();
+    assert!(done.contains(&format!("finished runs, as `lrx generate` takes them:\n{expected}")), "{done}");
 }
