@@ -273,13 +273,13 @@ fn slots_have_kinds_of_their_own() {
     assert_eq!(body("model.hidden=16"), ("dense".into(), String::new(), dense));
     // q of rank 4 has 4·(16 + 16) numbers in place of 16².
     let q = body("model.attention.q={ kind = \"low-rank\", rank = 4 }");
-    assert_eq!(q, ("dense q=low-rank".into(), "q=4 q=4".into(), dense - 2 * (256 - 128)));
+    assert_eq!(q, ("dense q=low-rank".into(), "4/-/-/- 4/-/-/-".into(), dense - 2 * (256 - 128)));
     // A list has a value for each layer, here a whole table.
     let per_layer = body("model.attention.q=[{ kind = \"low-rank\", rank = 4 }, { kind = \"dense\" }]");
-    assert_eq!(per_layer, ("dense q=low-rank, dense".into(), "q=4 -".into(), dense - (256 - 128)));
+    assert_eq!(per_layer, ("dense q=low-rank, dense".into(), "4/-/-/- -".into(), dense - (256 - 128)));
     // A block's rank holds for all its slots but those that say otherwise.
     let own = body("model.attention={ kind = \"low-rank\", rank = 4, out = { rank = 2 } }");
-    assert_eq!(own, ("low-rank".into(), "4/out=2 4/out=2".into(), dense - 2 * (1024 - 3 * 128 - 64)));
+    assert_eq!(own, ("low-rank".into(), "4/4/4/2 4/4/4/2".into(), dense - 2 * (1024 - 3 * 128 - 64)));
 }
 
 #[test]
@@ -322,9 +322,7 @@ fn only_runs_of_this_machine_and_as_many_threads_tell_times() {
 
 #[test]
 fn runs_whose_time_cannot_be_told_are_counted() {
-    let done = seed_configs(|text| text.replace("name = ", "model.vocabulary = 50257\nname = ")).lrx([
-        "plan",
-        "configs/seed/base.toml",
-    ]);
+    let done = seed_configs(|text| text.replace("name = ", "model.vocabulary = 50257\nname = "))
+        .lrx(["plan", "configs/seed/base.toml"]);
     assert!(done.stdout.contains("1 run, no time is known of 1 run, as their tokens are not"), "{}", done.stdout);
 }

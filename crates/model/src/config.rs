@@ -337,7 +337,8 @@ impl ModelSpec {
         one_or_each(&kinds, ", ")
     }
 
-    /// The rank of each layer, separated by spaces; empty where no layer has one.
+    /// The rank of each layer ([`BlockSpec::rank_cell`]), separated by spaces, `-` for a layer without; empty where no layer
+    /// has one.
     pub fn rank_cell(&self, place: Place) -> String {
         let ranks: Vec<String> = self.blocks(place).map(BlockSpec::rank_cell).collect();
         if ranks.iter().all(String::is_empty) {
