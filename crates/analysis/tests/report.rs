@@ -232,3 +232,26 @@ fn prose_does_not_contradict_itself() {
     assert!(page.contains("is not distinguishable from the baseline"));
     assert!(page.contains("Leaving the baseline aside, they can all be told apart from each other."), "{page}");
 }
+
+#[test]
+fn text_page_and_summary_hold_the_same_comparisons() {
+    let dir = results();
+    fs::create_dir(dir.path().join("again")).unwrap();
+    // Two experiments on as many stories, so that they are also taken together.
+    let with_stories = |runs: &str| {
+        let mut lines = runs.lines();
+        let header = format!("{},stories\n", lines.next().unwrap());
+        header + &lines.map(|line| format!("{line},50\n")).collect::<String>()
+    };
+    fs::write(dir.path().join("trial/runs.csv"), with_stories(RUNS)).unwrap();
+    let renamed = RUNS.replace("\nf", "\ng").replace("\nm", "\nn").replace("\nx", "\ny").replace("FullSA", "OtherSA");
+    fs::write(dir.path().join("again/runs.csv"), with_stories(&renamed)).unwrap();
+    let made = report(&[dir.path().to_owned()], &ReportOptions::default()).unwrap();
+    let page = fs::read_to_string(&made.files[0]).unwrap();
+    let csv = fs::read_to_string(dir.path().join("summary.csv")).unwrap();
+    for name in ["again", "trial", "again + trial"] {
+        assert!(made.text.contains(&format!("{name}: ")), "{name}: {}", made.text);
+        assert!(page.contains(&format!(">{name}</h2>")), "{name}");
+        assert!(csv.contains(&format!("\n{name},")), "{name}: {csv}");
+    }
+}
