@@ -96,6 +96,28 @@ pub(crate) fn group(runs: &[RunRecord]) -> Vec<Configuration> {
     configurations
 }
 
+/// Gives rows of different configurations that have the same label, as those of two configs in one folder, labels that say
+/// in what they differ: `A (steps 8)`.
+pub fn tell_labels_apart(runs: &mut [RunRecord]) {
+    let called_alike = |a: &RunRecord, b: &RunRecord| (&a.configuration, &a.label) == (&b.configuration, &b.label);
+    let mut firsts: Vec<Configuration> = Vec::new();
+    for run in runs.iter().filter(|run| !run.configuration.is_empty()) {
+        if !firsts.iter().any(|one| called_alike(one.first(), run)) {
+            // Of a run that is not finished, these tell how far it is.
+            let done = run.final_loss().is_some();
+            let (steps, tokens) = (run.steps.filter(|_| done), run.tokens.filter(|_| done));
+            let first = RunRecord { steps, tokens, ..run.clone() };
+            firsts.push(Configuration { name: String::new(), runs: vec![first], repeats: 0 });
+        }
+    }
+    let names: Vec<String> = firsts.iter().map(|one| unique_name(one, &firsts)).collect();
+    for run in runs {
+        if let Some(index) = firsts.iter().position(|one| called_alike(one.first(), run)) {
+            run.label.clone_from(&names[index]);
+        }
+    }
+}
+
 fn same_configuration(a: &RunRecord, b: &RunRecord) -> bool {
     if !a.configuration.is_empty() && !b.configuration.is_empty() {
         return a.configuration == b.configuration;
@@ -104,6 +126,7 @@ fn same_configuration(a: &RunRecord, b: &RunRecord) -> bool {
         && (&a.attention, &a.attention_ranks, &a.mlp, &a.mlp_ranks, &a.slots, a.params)
             == (&b.attention, &b.attention_ranks, &b.mlp, &b.mlp_ranks, &b.slots, b.params)
         && (&a.data, &a.vocabulary, &a.eval_data) == (&b.data, &b.vocabulary, &b.eval_data)
+        && (&a.training, &a.frame) == (&b.training, &b.frame)
         && SETTINGS.iter().all(|setting| (setting.value)(a) == (setting.value)(b))
 }
 
@@ -172,6 +195,9 @@ fn unique_name(one: &Configuration, all: &[Configuration]) -> String {
     let telling: Vec<_> = (0..own.len())
         .find(|&i| others.iter().all(|other| other[i] != own[i]))
         .map_or_else(|| (0..own.len() - 1).filter(differs).collect(), |i| vec![i]);
-    let parts: Vec<_> = telling.into_iter().map(|i| own[i].as_str()).filter(|part| !part.is_empty()).collect();
+    let mut parts: Vec<_> = telling.into_iter().map(|i| own[i].as_str()).filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() {
+        parts.push(&one.first().run_id);
+    }
     format!("{} ({})", one.label(), parts.join(", "))
 }

@@ -7,6 +7,7 @@ use lrx_records::{CurveRow, RankRow, Row, RunRecord, read_rows, read_runs};
 
 use crate::comparable::{apart, parts};
 use crate::configuration::group;
+use crate::settings::{same_beside_blocks, same_training};
 use crate::{Comparison, Configuration, Error, Part, compare};
 
 /// What one experiment folder holds, or the part of it whose losses can be compared.
@@ -49,15 +50,20 @@ impl Experiment {
     /// The configuration that others are compared with.
     ///
     /// With `label`, the one with this name, or the only one with this label. Else the all-dense one; if several are, the
-    /// one with the most runs, then the one with the most parameters, then the first; `Ok(None)` if none is dense.
+    /// one with the most runs, then the one that was trained as most others were, then the one with the most parameters, then
+    /// the first. One that started from weights of another run is none, unless all others started from these, too. `Ok(None)`
+    /// if none is dense.
     ///
     /// # Errors
     /// [`Error::UnknownLabel`] when no configuration has the label, [`Error::AmbiguousLabel`] when several have.
     pub fn baseline(&self, label: Option<&str>) -> Result<Option<&Configuration>, Error> {
         let Some(label) = label else {
-            let size = |one: &&Configuration| (one.runs.len(), one.first().params);
+            let trained_alike = |one: &Configuration| {
+                self.configurations.iter().filter(|other| same_training(one.first(), other.first())).count()
+            };
+            let size = |one: &&Configuration| (one.runs.len(), trained_alike(one), one.first().params);
             // `max_by_key` takes the last of equals; reversed, that is the first of the file.
-            return Ok(self.configurations.iter().rev().filter(|one| one.is_dense()).max_by_key(size));
+            return Ok(self.dense().rev().max_by_key(size));
         };
         let named: Vec<_> = match self.configurations.iter().find(|one| one.name == label) {
             Some(one) => vec![one],
@@ -68,6 +74,32 @@ impl Experiment {
             [one] => Ok(Some(one)),
             several => Err(Error::AmbiguousLabel { label: label.to_owned(), known: names(several.iter().copied()) }),
         }
+    }
+
+    /// The dense configurations that others may be compared with.
+    fn dense(&self) -> impl DoubleEndedIterator<Item = &Configuration> {
+        let start = |one: &Configuration| one.first().init_from.clone();
+        let common = self.configurations.first().map(start).filter(|first| {
+            self.configurations.len() > 1 && self.configurations.iter().all(|one| start(one) == *first)
+        });
+        let is_fresh = move |one: &&Configuration| {
+            one.first().init_from.is_empty() || common.as_ref() == Some(&one.first().init_from)
+        };
+        self.configurations.iter().filter(|one| one.is_dense()).filter(is_fresh)
+    }
+
+    /// What a configuration is compared with, where nobody has chosen: the dense one that differs from it in nothing but its
+    /// blocks; else the `baseline`, if that was trained in the same way; else a dense one that was; else the `baseline`.
+    pub(crate) fn reference<'a>(&'a self, one: &'a Configuration, baseline: &'a Configuration) -> &'a Configuration {
+        if std::ptr::eq(one, baseline) {
+            return baseline;
+        }
+        let own = one.first();
+        // Two dense models are a comparison of their sizes or trainings: with the one baseline.
+        let dense = || self.configurations.iter().filter(|other| other.is_dense() && !one.is_dense());
+        let in_order = || std::iter::once(baseline).chain(dense());
+        let twin = in_order().find(|other| other.is_dense() && same_beside_blocks(own, other.first()));
+        twin.or_else(|| in_order().find(|other| same_training(own, other.first()))).unwrap_or(baseline)
     }
 
     /// Compares two configurations, given by label or name; the all-dense baseline lends its spread to single runs.

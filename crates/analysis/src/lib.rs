@@ -30,7 +30,7 @@ mod twins_csv;
 
 pub use comparable::Part;
 pub use compare::{Comparison, Method, Verdict, compare};
-pub use configuration::Configuration;
+pub use configuration::{Configuration, tell_labels_apart};
 pub use error::Error;
 pub use experiment::{Experiment, merged, read_experiment, read_results};
 pub use frontier::{Frontier, Point, Size, Twin, Way, pareto_front};

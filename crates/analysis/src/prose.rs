@@ -57,22 +57,47 @@ fn data(summary: &Summary) -> String {
 }
 
 fn beside_baseline(summary: &Summary, baseline: &Configuration) -> Vec<String> {
-    let row = summary.rows.iter().find(|row| row.verdict == Some(Verdict::Baseline));
+    let row = summary.rows.iter().find(|row| std::ptr::eq(row.configuration, baseline));
     let spread = row.and_then(|row| row.loss_sd).map_or(String::new(), |sd| format!(" ± {sd:.3}"));
     let runs = match baseline.runs.len() {
         1 => "one run, so its spread is not known".to_owned(),
         runs => format!("mean ± standard deviation over {runs} runs"),
     };
     let loss = baseline.mean_loss();
-    let mut sentences =
-        vec![format!("The baseline, {}, reaches an evaluation loss of {loss:.3}{spread} ({runs}).", name(baseline))];
-    for (verdict, what) in [
-        (Verdict::Better, "better than the baseline"),
-        (Verdict::Worse, "worse than the baseline"),
-        (Verdict::NotDistinguishable, "not distinguishable from the baseline"),
-    ] {
-        let rows: Vec<_> = summary.rows.iter().filter(|row| row.verdict == Some(verdict)).collect();
+    let several = summary.has_several_baselines();
+    let mut sentences = vec![if several {
+        "Each configuration is compared with the dense one that shares its other settings.".to_owned()
+    } else {
+        format!("The baseline, {}, reaches an evaluation loss of {loss:.3}{spread} ({runs}).", name(baseline))
+    }];
+    let [better, worse, same] = if several {
+        [
+            "better than the dense one beside it",
+            "worse than the dense one beside it",
+            "not distinguishable from the dense one beside it",
+        ]
+    } else {
+        ["better than the baseline", "worse than the baseline", "not distinguishable from the baseline"]
+    };
+    for (verdict, what) in [(Verdict::Better, better), (Verdict::Worse, worse), (Verdict::NotDistinguishable, same)] {
+        let alike = |row: &&SummaryRow| row.verdict == Some(verdict) && row.otherwise.is_empty();
+        let rows: Vec<_> = summary.rows.iter().filter(alike).collect();
         sentences.extend(differing(&rows, what, summary.rows.len() - 1));
+    }
+    let otherwise: Vec<_> = summary.rows.iter().filter(|row| !row.otherwise.is_empty()).collect();
+    if !otherwise.is_empty() {
+        let mut named: Vec<String> = Vec::new();
+        for name in otherwise.iter().flat_map(|row| &row.otherwise).map(|name| (*name).to_owned()) {
+            if !named.contains(&name) {
+                named.push(name);
+            }
+        }
+        let were = if otherwise.len() == 1 { "was" } else { "were" };
+        let what = list(&named, "and");
+        sentences.push(format!(
+            "{} {were} trained otherwise than what they are compared with ({what}): no difference of theirs is one of models alone.",
+            plural(otherwise.len(), "configuration")
+        ));
     }
     sentences
 }

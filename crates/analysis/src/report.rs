@@ -104,7 +104,9 @@ fn write_files(
 ) -> Result<Vec<PathBuf>, Error> {
     fs::create_dir_all(out).map_err(|source| Error::Write { path: out.to_owned(), source })?;
     let csv = out.join("summary.csv");
-    write_summary_csv(&csv, &summaries)?;
+    let all = [&summaries[..], &overview[..]].concat();
+    write_summary_csv(&csv, &all)?;
+    drop(all);
     let mut files = vec![out.join("report.html"), csv];
     let has_twins = |summary: &&Summary| summary.frontier.as_ref().is_some_and(|one| !one.twins.is_empty());
     let with_twins: Vec<_> = overview.iter().chain(&summaries).filter(has_twins).collect();
@@ -114,7 +116,7 @@ fn write_files(
     }
     let mut names = Vec::new();
     let mut sections = Vec::new();
-    for summary in overview.into_iter().filter(|summary| summary.frontier.is_some()) {
+    for summary in overview {
         let plots = summary.frontier.as_ref().map(frontier_plots).unwrap_or_default();
         names.push("together".to_owned());
         sections.push(Section { plots, summary });

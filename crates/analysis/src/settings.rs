@@ -11,7 +11,7 @@ pub(crate) struct Setting {
 }
 
 /// The settings, in the order in which tables show them.
-pub(crate) const SETTINGS: [Setting; 13] = [
+pub(crate) const SETTINGS: [Setting; 14] = [
     Setting { name: "hidden", value: |run| run.hidden.write() },
     Setting { name: "layers", value: |run| run.layers.write() },
     Setting { name: "learning rate", value: |run| run.learning_rate.map_or(String::new(), |rate| rate.to_string()) },
@@ -22,17 +22,50 @@ pub(crate) const SETTINGS: [Setting; 13] = [
     Setting { name: "context", value: |run| run.context.write() },
     Setting { name: "stories", value: |run| run.stories.write() },
     Setting { name: "steps", value: |run| run.steps.write() },
+    Setting { name: "from", value: |run| run.init_from.clone() },
     Setting { name: "init", value: |run| run.init.clone() },
     Setting { name: "rates by", value: |run| run.lr_rule.clone() },
     Setting { name: "decay by", value: |run| run.decay_rule.clone() },
 ];
 
 /// Whether two runs were trained in the same way, whatever their model: on as many stories, for as many steps, by the same
-/// optimizer.
+/// optimizer, from the same start.
 pub(crate) fn same_training(a: &RunRecord, b: &RunRecord) -> bool {
+    trained_otherwise(a, b).is_empty()
+}
+
+/// In what the training of two runs differs, whatever their models, by the names that tables have for it.
+pub(crate) fn trained_otherwise(a: &RunRecord, b: &RunRecord) -> Vec<&'static str> {
     let of_training = |setting: &&Setting| {
         let of_model = ["hidden", "layers", "init", "rates by", "decay by"];
         !of_model.contains(&setting.name)
     };
-    SETTINGS.iter().filter(of_training).all(|setting| (setting.value)(a) == (setting.value)(b))
+    let differs = |setting: &&Setting| (setting.value)(a) != (setting.value)(b);
+    let mut named: Vec<&'static str> = SETTINGS.iter().filter(of_training).filter(differs).map(|s| s.name).collect();
+    if named.is_empty() && differ(&a.training, &b.training) {
+        named.push("settings without a column");
+    }
+    named
+}
+
+/// Whether two runs learned from other amounts of text; no difference of losses between them says anything of their models.
+pub(crate) fn other_length(a: &RunRecord, b: &RunRecord) -> bool {
+    if let (Some(a), Some(b)) = (a.tokens, b.tokens) {
+        // Shuffled otherwise, as many batches hold a few tokens more or less.
+        return (a.max(b) - a.min(b)) as f64 > SAME_LENGTH * a.max(b) as f64;
+    }
+    (a.steps, &a.batch, a.stories) != (b.steps, &b.batch, b.stories)
+}
+
+/// Runs whose numbers of tokens differ by a smaller part are equally long.
+const SAME_LENGTH: f64 = 0.05;
+
+/// Whether two runs differ in nothing but what stands in their blocks, as far as their rows tell.
+pub(crate) fn same_beside_blocks(a: &RunRecord, b: &RunRecord) -> bool {
+    same_training(a, b) && (a.hidden, a.layers) == (b.hidden, b.layers) && !differ(&a.frame, &b.frame)
+}
+
+/// Whether two hashes differ, where both are known.
+fn differ(a: &str, b: &str) -> bool {
+    !a.is_empty() && !b.is_empty() && a != b
 }

@@ -3,6 +3,7 @@
 use lrx_records::RunRecord;
 
 use crate::format::TimeUnit;
+use crate::settings::{other_length, trained_otherwise};
 use crate::ties::ties;
 use crate::{Comparison, Configuration, Error, Experiment, Frontier, Part, Verdict, compare, stats};
 
@@ -36,9 +37,15 @@ pub struct SummaryRow<'a> {
     pub loss_mean: f64,
     /// Sample standard deviation of the loss; `None` for a single run.
     pub loss_sd: Option<f64>,
-    /// The difference from the baseline; `None` for the baseline itself, and where there is none.
+    /// What it is compared with: the baseline, or the dense configuration that was trained in the same way; `None` for one
+    /// that others are compared with, and where there is none.
+    pub against: Option<&'a Configuration>,
+    /// The difference from it.
     pub comparison: Option<Comparison>,
-    /// What the comparison says; `None` if nothing can be said.
+    /// In what its training differs from that of what it is compared with, so that the difference is not one of the models
+    /// alone.
+    pub otherwise: Vec<&'static str>,
+    /// What the comparison says; `None` if nothing can be said, as between runs of other lengths.
     pub verdict: Option<Verdict>,
     /// Letters: two rows that share one cannot be told apart; empty where a spread is missing.
     pub ties: String,
@@ -51,13 +58,27 @@ pub struct SummaryRow<'a> {
 }
 
 impl<'a> Summary<'a> {
-    /// Compares every configuration of an experiment with its baseline, or with the one labelled `baseline`.
+    /// Compares every configuration of an experiment with the dense one that was trained as it was, or all with the one
+    /// labelled `baseline`.
     ///
     /// # Errors
     /// As [`Experiment::baseline`].
     pub fn new(experiment: &'a Experiment, baseline: Option<&str>) -> Result<Self, Error> {
+        let is_chosen = baseline.is_some();
         let baseline = experiment.baseline(baseline)?;
-        let mut rows: Vec<_> = experiment.configurations.iter().map(|one| SummaryRow::new(one, baseline)).collect();
+        let reference = |one: &'a Configuration| match baseline {
+            Some(baseline) if !is_chosen => Some(experiment.reference(one, baseline)),
+            baseline => baseline,
+        };
+        let references: Vec<_> = experiment.configurations.iter().filter_map(reference).collect();
+        let mut rows: Vec<_> = experiment
+            .configurations
+            .iter()
+            .map(|one| {
+                let is_reference = references.iter().any(|other| std::ptr::eq(*other, one));
+                SummaryRow::new(one, reference(one), is_reference)
+            })
+            .collect();
         rows.sort_by(|a, b| a.loss_mean.total_cmp(&b.loss_mean));
         let sorted: Vec<_> = rows.iter().map(|row| row.configuration).collect();
         for (row, letters) in rows.iter_mut().zip(ties(&sorted, baseline)) {
@@ -72,6 +93,11 @@ impl<'a> Summary<'a> {
 }
 
 impl Summary<'_> {
+    /// Whether rows are compared with several configurations.
+    pub(crate) fn has_several_baselines(&self) -> bool {
+        self.rows.iter().filter(|row| row.verdict == Some(Verdict::Baseline)).count() > 1
+    }
+
     /// The unit of all durations.
     pub(crate) fn time_unit(&self) -> TimeUnit {
         let finished = self.rows.iter().filter_map(|row| row.wall_seconds);
@@ -97,20 +123,24 @@ fn absent(experiment: &Experiment) -> Vec<&'static str> {
 }
 
 impl<'a> SummaryRow<'a> {
-    fn new(configuration: &'a Configuration, baseline: Option<&'a Configuration>) -> Self {
-        let is_baseline = baseline.is_some_and(|baseline| std::ptr::eq(baseline, configuration));
-        let comparison =
-            baseline.filter(|_| !is_baseline).map(|baseline| compare(configuration, baseline, Some(baseline)));
+    fn new(configuration: &'a Configuration, reference: Option<&'a Configuration>, is_reference: bool) -> Self {
+        let against = reference.filter(|_| !is_reference);
+        let comparison = against.map(|against| compare(configuration, against, Some(against)));
+        let runs = against.map(|against| (configuration.first(), against.first()));
+        let otherwise = runs.map(|(own, other)| trained_otherwise(own, other)).unwrap_or_default();
+        let is_other_length = !otherwise.is_empty() && runs.is_some_and(|(own, other)| other_length(own, other));
         let verdict = match comparison {
-            _ if is_baseline => Some(Verdict::Baseline),
-            Some(comparison) => comparison.verdict(),
-            None => None,
+            _ if is_reference => Some(Verdict::Baseline),
+            Some(comparison) if !is_other_length => comparison.verdict(),
+            _ => None,
         };
         Self {
             configuration,
             loss_mean: configuration.mean_loss(),
             loss_sd: stats::sample_sd(&configuration.losses()),
+            against,
             comparison,
+            otherwise,
             verdict,
             ties: String::new(),
             flops_per_token: configuration.first().flops_per_token,

@@ -43,5 +43,7 @@ fn record(experiment: &str, row: &SummaryRow) -> SummaryRecord {
         wall_seconds: row.wall_seconds,
         method: text(row.comparison.as_ref().map(|comparison| &comparison.method as _)),
         configuration: row.configuration.name.clone(),
+        baseline: row.against.map(|against| against.name.clone()).unwrap_or_default(),
+        trained_otherwise: row.otherwise.join(", "),
     }
 }

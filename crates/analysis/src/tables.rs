@@ -21,6 +21,8 @@ pub(crate) fn loss_table(summary: &Summary) -> Table {
         Some(format!("{low} … {high}{}", mark.map_or(String::new(), |index| format!(" {}", superscript(index)))))
     };
     let verdict = |row: &SummaryRow| row.verdict.map(|verdict: Verdict| verdict.to_string());
+    let against =
+        |row: &SummaryRow| row.against.filter(|_| summary.has_several_baselines()).map(|one| one.name.clone());
     Table::new([
         Column::new("configuration", Align::Left, each(summary, |row| Some(name(row)))),
         Column::new("runs", Align::Right, each(summary, |row| Some(row.configuration.runs.len().to_string()))),
@@ -32,6 +34,8 @@ pub(crate) fn loss_table(summary: &Summary) -> Table {
         ),
         Column::new("95 % interval", Align::Right, each(summary, interval)),
         Column::new("verdict", Align::Left, each(summary, verdict)),
+        Column::new("compared with", Align::Left, each(summary, against)),
+        Column::new("trained otherwise in", Align::Left, each(summary, |row| Some(row.otherwise.join(", ")))),
         Column::new("ties", Align::Left, each(summary, |row| Some(row.ties.clone()))),
     ])
 }
@@ -39,13 +43,7 @@ pub(crate) fn loss_table(summary: &Summary) -> Table {
 /// Sizes and speeds: parameters with their change from the baseline, FLOPs, throughput, time.
 pub(crate) fn cost_table(summary: &Summary) -> Table {
     let change = |value: fn(&RunRecord) -> Option<u64>| {
-        move |row: &SummaryRow| {
-            let baseline = summary.baseline?;
-            if std::ptr::eq(baseline, row.configuration) {
-                return None;
-            }
-            percent_change(value(baseline.first())?, value(row.configuration.first())?)
-        }
+        move |row: &SummaryRow| percent_change(value(row.against?.first())?, value(row.configuration.first())?)
     };
     let count =
         |value: fn(&RunRecord) -> Option<u64>| move |row: &SummaryRow| value(row.configuration.first()).map(thousands);
@@ -76,7 +74,9 @@ fn settings(summary: &Summary) -> Vec<Column> {
         // What is as in the baseline need not be told.
         let usual = summary.baseline.map(|baseline| (setting.value)(baseline.first()));
         let told = |(row, cell): (&SummaryRow, &String)| {
-            cell.is_empty() || usual.as_ref() == Some(cell) || row.configuration.name.contains(cell.as_str())
+            // Labels name the file that training starts from without its hash.
+            let word = if setting.name == "from" { cell.rsplit_once(' ').map_or("", |(name, _)| name) } else { cell };
+            cell.is_empty() || usual.as_ref() == Some(cell) || row.configuration.name.contains(word)
         };
         let all_told = summary.rows.iter().zip(&cells).all(told);
         (differs && !all_told).then(|| Column::new(setting.name, Align::Right, cells))
@@ -171,6 +171,17 @@ pub(crate) fn notes(summary: &Summary) -> Vec<String> {
             let explained = methods.iter().enumerate().map(|(i, &one)| format!("{} {}", superscript(i), explain(one)));
             notes.push(format!("Intervals: {}.", explained.collect::<Vec<_>>().join("; ")));
         }
+    }
+    let otherwise = || summary.rows.iter().filter(|row| !row.otherwise.is_empty());
+    if otherwise().next().is_some() {
+        let mut note =
+            "What was trained otherwise than what it is compared with differs from it by its training, too.".to_owned();
+        let is_withheld =
+            |row: &SummaryRow| row.verdict.is_none() && row.comparison.is_some_and(|c| c.interval.is_some());
+        if otherwise().any(is_withheld) {
+            note += " Between runs of other lengths there is no verdict.";
+        }
+        notes.push(note);
     }
     notes.extend(repeated(summary));
     if summary.rows.iter().any(|row| !row.ties.is_empty()) {

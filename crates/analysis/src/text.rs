@@ -34,6 +34,9 @@ pub fn text_table(summary: &Summary) -> String {
 fn headline(summary: &Summary) -> String {
     let runs = summary.rows.iter().map(|row| row.configuration.runs.len()).sum();
     let baseline = match summary.baseline {
+        Some(_) if summary.has_several_baselines() => {
+            "each compared with the dense one that shares its settings".to_owned()
+        }
         Some(Configuration { name, runs, .. }) => format!("baseline {name}, {}", plural(runs.len(), "run")),
         None if summary.rows.is_empty() => return format!("{}: no finished runs yet\n", summary.title),
         None => "no baseline: none is dense throughout".to_owned(),

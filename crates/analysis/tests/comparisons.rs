@@ -179,7 +179,7 @@ fn tables_show_what_was_swept_where_names_do_not() {
     let text = text_table(&Summary::new(experiment, None).unwrap());
     let table: Vec<Vec<&str>> = text
         .lines()
-        .skip_while(|line| !line.contains("learning rate"))
+        .skip_while(|line| !line.starts_with("configuration  learning rate"))
         .map(|line| line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect())
         .collect();
     assert_eq!(table[0], ["configuration", "learning rate", "warm-up"], "{text}");
@@ -187,4 +187,83 @@ fn tables_show_what_was_swept_where_names_do_not() {
         [&table[2], &table[3], &table[4]],
         [&["fast", "0.002", "0"], &["warm", "0.001", "48"], &["slow", "0.001", "0"]]
     );
+}
+
+/// Two trainings of a dense and a low-rank model, with their other settings in columns.
+const TRAININGS: &str = "run_id,configuration,label,seed,attention,mlp,hidden,steps,tokens,learning_rate,init_from,training,frame,eval_loss";
+
+#[test]
+fn each_configuration_is_compared_with_the_dense_one_that_shares_its_other_settings() {
+    let rows = &[
+        "a0,a,Full slow,0,dense,dense,64,10,1000,0.1,,t1,f1,3.0",
+        "a1,a,Full slow,1,dense,dense,64,10,1000,0.1,,t1,f1,3.1",
+        "b0,b,Full fast,0,dense,dense,64,10,1000,0.2,,t2,f1,2.0",
+        "b1,b,Full fast,1,dense,dense,64,10,1000,0.2,,t2,f1,2.1",
+        "c0,c,Low slow,0,low-rank,dense,64,10,1000,0.1,,t1,f1,2.5",
+        "d0,d,Low fast,0,low-rank,dense,64,10,1000,0.2,,t2,f1,2.5",
+    ];
+    let experiment = &parts(TRAININGS, rows)[0];
+    let summary = Summary::new(experiment, None).unwrap();
+    let row = |label: &str| summary.rows.iter().find(|row| row.configuration.label() == label).unwrap();
+    let against = |label: &str| row(label).against.map(|one| one.label());
+    assert_eq!([against("Low slow"), against("Low fast")], [Some("Full slow"), Some("Full fast")]);
+    assert_eq!([row("Full slow").verdict, row("Full fast").verdict], [Some(Verdict::Baseline); 2]);
+    // By hand: 2.5 − 3.05 and 2.5 − 2.05.
+    let difference = |label: &str| row(label).comparison.unwrap().difference;
+    assert!((difference("Low slow") + 0.55).abs() < 1e-12 && (difference("Low fast") - 0.45).abs() < 1e-12);
+    assert!(summary.rows.iter().all(|row| row.otherwise.is_empty()));
+    let text = text_table(&summary);
+    assert!(text.contains("compared with") && text.contains("each compared with the dense one"), "{text}");
+    // Whoever names a baseline has it for all, and is told where it was trained otherwise.
+    let chosen = Summary::new(experiment, Some("Full slow")).unwrap();
+    let fast = chosen.rows.iter().find(|row| row.configuration.label() == "Low fast").unwrap();
+    assert_eq!((fast.against.unwrap().label(), &fast.otherwise[..]), ("Full slow", &["learning rate"][..]));
+    assert!(text_table(&chosen).contains("trained otherwise in"), "{}", text_table(&chosen));
+}
+
+#[test]
+fn runs_of_other_lengths_get_no_verdict() {
+    let rows = &[
+        "a0,a,Full,0,dense,dense,64,10,1000,0.1,,t1,f1,3.0",
+        "a1,a,Full,1,dense,dense,64,10,1000,0.1,,t1,f1,3.1",
+        "b0,b,Full long,0,dense,dense,64,99,9900,0.1,,t2,f1,2.0",
+        "c0,c,Low long,0,low-rank,dense,64,99,9900,0.1,,t2,f1,1.0",
+        "d0,d,Low longer,0,low-rank,dense,64,200,20000,0.1,,t3,f1,1.5",
+        "e0,e,Low decayed,0,low-rank,dense,64,10,1000,0.1,,t4,f1,4.5",
+    ];
+    let experiment = &parts(TRAININGS, rows)[0];
+    let summary = Summary::new(experiment, None).unwrap();
+    let row = |label: &str| summary.rows.iter().find(|row| row.configuration.label() == label).unwrap();
+    assert_eq!(row("Low long").against.unwrap().label(), "Full long");
+    let longer = row("Low longer");
+    assert_eq!(
+        (longer.against.unwrap().label(), longer.verdict),
+        ("Full", None),
+        "no verdict, though the interval has one"
+    );
+    assert!(longer.comparison.unwrap().verdict().is_some() && longer.otherwise == ["steps"]);
+    // As long, but trained with a setting that has no column: a verdict, and the reason for doubt.
+    let decayed = row("Low decayed");
+    assert_eq!((decayed.verdict, &decayed.otherwise[..]), (Some(Verdict::Worse), &["settings without a column"][..]));
+    let csv = lrx_analysis::summary_csv(std::slice::from_ref(&summary));
+    assert!(csv.contains("Low longer,Full,steps\n"), "{csv}");
+}
+
+#[test]
+fn what_started_from_other_weights_is_no_baseline_and_no_seed_of_another() {
+    let rows = &[
+        "a0,,Full,0,dense,dense,64,10,1000,0.1,,t1,f1,3.0",
+        "b0,,Full,1,dense,dense,64,10,1000,0.1,w.safetensors 12,t1,f2,2.0",
+        "b1,,Full,2,dense,dense,64,10,1000,0.1,w.safetensors 12,t1,f2,2.1",
+        "c0,,Low,0,low-rank,dense,64,10,1000,0.1,w.safetensors 12,t1,f2,2.5",
+    ];
+    let experiment = &parts(TRAININGS, rows)[0];
+    assert_eq!(experiment.configurations.len(), 3);
+    let baseline = experiment.baseline(None).unwrap().unwrap();
+    assert_eq!(baseline.first().run_id, "a0");
+    let summary = Summary::new(experiment, None).unwrap();
+    let low = summary.rows.iter().find(|row| row.configuration.label() == "Low").unwrap();
+    assert_eq!(low.against.unwrap().first().run_id, "b0", "the dense one that started from the same weights");
+    let alone = &parts(TRAININGS, &rows[1..3])[0];
+    assert_eq!(alone.baseline(None).unwrap(), None);
 }

@@ -73,7 +73,8 @@ fn summary_csv_has_a_row_for_each_configuration() {
     let text = summary_csv(&[lrx_analysis::Summary::new(experiment, None).unwrap()]);
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let columns = "experiment,label,runs,eval_loss_mean,eval_loss_sd,difference,difference_low,difference_high,verdict,\
-                   params,params_embedding,params_body,flops_per_token,tokens_per_second,wall_seconds,method,configuration";
+                   params,params_embedding,params_body,flops_per_token,tokens_per_second,wall_seconds,method,configuration,\
+                   baseline,trained_otherwise";
     assert_eq!(reader.headers().unwrap().iter().collect::<Vec<_>>().join(","), columns);
     let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 2);
@@ -230,4 +231,27 @@ fn prose_does_not_contradict_itself() {
     let page = fs::read_to_string(&made.files[0]).unwrap();
     assert!(page.contains("is not distinguishable from the baseline"));
     assert!(page.contains("Leaving the baseline aside, they can all be told apart from each other."), "{page}");
+}
+
+#[test]
+fn text_page_and_summary_hold_the_same_comparisons() {
+    let dir = results();
+    fs::create_dir(dir.path().join("again")).unwrap();
+    // Two experiments on as many stories, so that they are also taken together.
+    let with_stories = |runs: &str| {
+        let mut lines = runs.lines();
+        let header = format!("{},stories\n", lines.next().unwrap());
+        header + &lines.map(|line| format!("{line},50\n")).collect::<String>()
+    };
+    fs::write(dir.path().join("trial/runs.csv"), with_stories(RUNS)).unwrap();
+    let renamed = RUNS.replace("\nf", "\ng").replace("\nm", "\nn").replace("\nx", "\ny").replace("FullSA", "OtherSA");
+    fs::write(dir.path().join("again/runs.csv"), with_stories(&renamed)).unwrap();
+    let made = report(&[dir.path().to_owned()], &ReportOptions::default()).unwrap();
+    let page = fs::read_to_string(&made.files[0]).unwrap();
+    let csv = fs::read_to_string(dir.path().join("summary.csv")).unwrap();
+    for name in ["again", "trial", "again + trial"] {
+        assert!(made.text.contains(&format!("{name}: ")), "{name}: {}", made.text);
+        assert!(page.contains(&format!(">{name}</h2>")), "{name}");
+        assert!(csv.contains(&format!("\n{name},")), "{name}: {csv}");
+    }
 }

@@ -10,7 +10,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 
 pub use checksums::{CHECKSUMS_FILE, Checksums, Damage, Hash, hash, hash_file, settled};
-pub use machine::machine;
+pub use machine::{machine, processors};
 pub use tempfile::{NamedTempFile, TempDir};
 pub use temporary::{TEMPORARY_PREFIX, clear_leftovers, temporary_folder_in, temporary_in};
 

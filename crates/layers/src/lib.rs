@@ -49,7 +49,7 @@ pub use plan::{
 };
 pub use registry::{DuplicateKind, Registry};
 pub use schema::options_schema;
-pub use selection::{layers_text, selected_layers};
+pub use selection::{layers_text, layers_words, selected_layers};
 pub use written::blocks_table;
 
 pub use lrx_tensor as tensor;

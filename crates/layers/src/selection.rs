@@ -92,6 +92,16 @@ pub fn layers_text(selected: &[bool]) -> String {
     parts.join(",")
 }
 
+/// Layers in words: `late`, `layers 0 3`; nothing for all of them.
+pub fn layers_words(selected: &[bool]) -> Option<String> {
+    if selected.iter().all(|&is_in| is_in) {
+        return None;
+    }
+    let is_named = |(_, is_in): &&(&str, IsIn)| (0..selected.len()).all(|i| is_in(i, selected.len()) == selected[i]);
+    let named = NAMED.iter().find(is_named).map(|(name, _)| name.to_string());
+    Some(named.unwrap_or_else(|| format!("layers {}", layers_text(selected).replace(',', " "))))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,6 +141,20 @@ mod tests {
         assert!(layers("'3-1'", 4).unwrap_err().contains("ends before it begins"));
         assert!(layers("'odd'", 1).unwrap_err().contains("no layer of a model with 1"));
         assert!(layers("-1", 4).is_err() && layers("1.5", 4).is_err() && layers("[]", 4).is_err());
+    }
+
+    #[test]
+    fn layers_in_words() {
+        for (selected, words) in [
+            (&[true, true][..], None),
+            (&[false, true], Some("late")),
+            (&[true, false, false], Some("first")),
+            (&[false, false, true, true], Some("late")),
+            (&[true, false, true, false], Some("even")),
+            (&[true, false, true, true], Some("layers 0 2-3")),
+        ] {
+            assert_eq!(layers_words(selected).as_deref(), words, "{selected:?}");
+        }
     }
 
     #[test]

@@ -24,8 +24,23 @@ impl BlockSpec {
         block.into_iter().chain([main.to_string()]).chain(others).collect::<Vec<_>>().join(" ")
     }
 
-    /// The ranks as the tables show them: `8`, `8/q=4` where slots differ; empty where no slot's kind has one.
+    /// The ranks as the tables show them: `8` where every slot has it, else each slot's in their order, `-` for one whose
+    /// kind has none: `8/8/-/-`; empty where no slot's kind has one.
     pub fn rank_cell(&self) -> String {
+        let ranks: Vec<Option<usize>> = self.slots.iter().map(|slot| slot.linear.rank).collect();
+        match ranks.first() {
+            Some(Some(rank)) if ranks.iter().all(|other| *other == Some(*rank)) => rank.to_string(),
+            _ if ranks.iter().all(Option::is_none) => String::new(),
+            _ => {
+                let each = ranks.iter().map(|rank| rank.map_or("-".to_owned(), |rank| rank.to_string()));
+                each.collect::<Vec<_>>().join("/")
+            }
+        }
+    }
+
+    /// The ranks as ids of runs have them, which stay as they are: `8`, `8/q=4` where slots differ from those of the kind in
+    /// most slots; empty where no slot's kind has one.
+    pub fn rank_in_id(&self) -> String {
         let main = self.main_kind();
         let base = self.slots.iter().find(|slot| slot.linear.kind == main).and_then(|slot| slot.linear.rank);
         let others = self.slots.iter().filter(|slot| slot.linear.rank != base);

@@ -50,10 +50,10 @@ fn low_rank_breaks_even_where_arithmetic_says() {
 #[test]
 fn slots_can_have_their_own_kind_and_options() {
     let mixed = attention("kind = 'dense'\nq = { kind = 'low-rank', rank = 8 }");
-    assert_eq!((mixed.kind_cell(Place::Attention), mixed.rank_cell()), ("dense q=low-rank".into(), "q=8".into()));
+    assert_eq!((mixed.kind_cell(Place::Attention), mixed.rank_cell()), ("dense q=low-rank".into(), "8/-/-/-".into()));
     assert_eq!(mixed.cost.parameters, 3 * 147_456 + 8 * 768 + 384);
     let inherits = attention("kind = 'low-rank'\nrank = 4\ninit = 'spectral'\nout = { rank = 8 }");
-    assert_eq!((inherits.kind_cell(Place::Attention), inherits.rank_cell()), ("low-rank".into(), "4/out=8".into()));
+    assert_eq!((inherits.kind_cell(Place::Attention), inherits.rank_cell()), ("low-rank".into(), "4/4/4/8".into()));
     assert_eq!(inherits.rule_cell(RuleOf::Init), "spectral", "the block's rules hold for its slots");
     let wrong = error("kind = 'dense'\nq = { kind = 'low-rnk', rank = 8 }", 1);
     assert_eq!((wrong.key.as_str(), wrong.message.contains("did you mean `low-rank`?")), ("q.kind", true));

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use lrx_data::{Cache, Corpus, DataError, DataSpec, prepare};
 use lrx_files::TempDir;
-use lrx_model::Model;
+use lrx_model::{Model, ModelSpec};
 use lrx_spec::{ConfigError, DataState, RunSpec};
 use lrx_train::Length;
 
 use crate::failure::Failure;
 use crate::planned::sampler;
 use crate::progress::{DataProgress, Lines};
+use crate::runs::initial_model;
 use crate::signals::Signals;
 use crate::terminal::tell;
 
@@ -125,6 +126,26 @@ pub(crate) fn vocabulary(run: &RunSpec, corpus: &Corpus) -> Result<usize, Config
             Err(run.error_at("model.vocabulary", message))
         }
         _ => Ok(size),
+    }
+}
+
+/// Whether models can start from the weights that their configs name: asked once for each model, whatever its seeds.
+#[derive(Default)]
+pub(crate) struct Starts(Vec<(Arc<ModelSpec>, usize)>);
+
+impl Starts {
+    /// Whether the model of a run can start, with a vocabulary of `size` tokens.
+    ///
+    /// # Errors
+    /// When its weights are not for it.
+    pub(crate) fn check(&mut self, run: &RunSpec, size: usize) -> Result<(), ConfigError> {
+        let is_known = self.0.iter().any(|(model, known)| Arc::ptr_eq(model, &run.model) && *known == size);
+        if run.model.init_from.is_none() || is_known {
+            return Ok(());
+        }
+        initial_model(&run.model, size, run.seed).map_err(|error| run.error_at("model.init_from", error))?;
+        self.0.push((run.model.clone(), size));
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 use lrx_data::{BatchSize, Corpus, Sampler, SamplerConfig};
 use lrx_layers::Place;
 use lrx_layers::rules::RuleOf;
+use lrx_model::InitFrom;
 use lrx_records::{RunRecord, Status};
 use lrx_spec::{DataState, RunSpec};
 
@@ -31,6 +32,9 @@ pub(crate) fn record(run: &RunSpec, vocabulary: usize, corpus: Option<&Corpus>) 
         tokens: corpus.zip(steps).and_then(|(corpus, steps)| tokens(run, corpus, steps)),
         steps: steps.map(|steps| steps as u64),
         configuration: run.configuration.clone(),
+        init_from: model.init_from.as_ref().map(InitFrom::cell).unwrap_or_default(),
+        training: run.training.clone(),
+        frame: run.frame(),
         optimizer: run.train.optimizer.kind().to_owned(),
         learning_rate: Some(run.train.learning_rate),
         schedule: run.train.schedule.name().to_owned(),

@@ -122,6 +122,7 @@ impl Tables {
                 (Err(why), _) | (_, Err(why)) => leave_out(why),
             }
         }
+        lrx_analysis::tell_labels_apart(&mut records);
         Ok(Self { runs: csv_text(&records), curves, ranks, left_out })
     }
 }

@@ -146,6 +146,27 @@ fn weights_that_do_not_fit_are_refused_before_anything_is_trained() {
         let error = refuse(&lab, name, &["bad.toml"]);
         assert!(error.contains(&format!("error: {message}")), "{name}: {error}");
         assert!(error.ends_with(&shown("bad.toml", DATA, "2:73", "'w.safetensors'")), "{name}: {error}");
+        // Before anybody waits for the first run, too.
+        let planned = lab.lrx(["plan", "bad.toml", "--out", "out"]);
+        let message = |error: &str| error[error.find("error: ").unwrap()..].to_string();
+        assert_eq!((planned.code, message(&planned.stderr)), (Some(2), message(&error)), "{name}");
+    }
+}
+
+#[test]
+fn a_run_in_the_place_of_its_weights_is_named_with_them() {
+    let lab = Lab::tiny("");
+    lab.expect(0, "run tiny.toml --out out --set train.steps=1");
+    let run = lab.only_run("out/tiny");
+    let id = run.file_name().unwrap().to_string_lossy().into_owned();
+    let folder = format!("out/tiny/{id}");
+    for written in [&folder, &id] {
+        let set = format!("model.init_from=\"{written}\"");
+        let done = lab.lrx(["plan", "tiny.toml", "--out", "out", "--set", &set]);
+        let meant = format!("of the run {written}, name the weights: \"{folder}/model.safetensors\"");
+        assert!(done.code == Some(2) && done.stderr.contains(&meant), "{}", done.stderr);
+        let named = format!("model.init_from=\"{folder}/model.safetensors\"");
+        assert_eq!(lab.lrx(["plan", "tiny.toml", "--out", "out", "--set", &named]).code, Some(0));
     }
 }
 

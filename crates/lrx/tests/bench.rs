@@ -16,6 +16,8 @@ fn a_row_for_each_measurement() {
     assert_eq!(rows.len(), 2, "{}", done.stdout);
     for (row, batch) in rows.iter().zip(["2x8", "stories"]) {
         let number = |column: &str| row[column].parse::<f64>().unwrap();
+        // By the config's own vocabulary, also of random tokens.
+        assert_eq!(row["vocabulary"], "300");
         assert_eq!((row["batch"].as_str(), row["threads"].as_str(), row["steps"].as_str()), (batch, "2", "2"));
         // Multiply-adds of the body by hand: 2 layers of 4 · 16² and 2 · 16 · 64; two sequences of eight tokens see
         // 36 tokens each, at 16 features for scores and values; three times that with the backward pass.

@@ -33,6 +33,12 @@ fn the_same_seed_gives_the_same_text() {
     assert_eq!(text(&run_id, "--temperature 0 --seed 7"), text(&run_id, "--temperature 0 --seed 8"));
     assert_eq!(text(&run_id, "--top-k 1 --seed 7"), text(&run_id, "--temperature 0 --seed 8"));
 
+    // Where the context is full before all tokens have come, that is told.
+    let cut = lab.expect(0, &format!("generate {run_id} --out out --prompt Once --tokens 400 --seed 7"));
+    assert!(cut.stderr.contains("of 400 tokens: the context of the model is full, at 64 tokens"), "{}", cut.stderr);
+    let whole = lab.expect(0, &format!("generate {run_id} --out out --prompt Once --tokens 4 --seed 7"));
+    assert_eq!(whole.stderr, "");
+
     // A run is named by its id, the beginning of it, or its folder.
     assert_eq!(text(run_id.strip_suffix(&run_id[run_id.len() - 8..]).unwrap(), "--seed 7"), seven);
     assert_eq!(text(&format!("out/tiny/{run_id}"), "--seed 7"), seven);
@@ -124,7 +130,8 @@ fn layer_kinds_describe_themselves() {
     }
     let rules = lab.expect(0, "rules").stdout;
     assert!(["spectral", "structure-aware", "frobenius"].iter().all(|rule| rules.contains(rule)), "{rules}");
-    assert!(lab.expect(0, "rules spectral").stdout.contains("Khodak"));
+    let spectral = lab.expect(0, "rules spectral").stdout;
+    assert!(spectral.contains("Khodak") && spectral.contains("(default 0.02)"), "{spectral}");
     assert!(lab.expect(2, "rules spectrl").stderr.contains("did you mean `spectral`?"));
     let misspelt = lab.expect(2, "layers lowrank");
     let message = "error: unknown layer kind \"lowrank\"; did you mean `low-rank`? (known: attention, dense, \

@@ -273,11 +273,56 @@ fn slots_have_kinds_of_their_own() {
     assert_eq!(body("model.hidden=16"), ("dense".into(), String::new(), dense));
     // q of rank 4 has 4·(16 + 16) numbers in place of 16².
     let q = body("model.attention.q={ kind = \"low-rank\", rank = 4 }");
-    assert_eq!(q, ("dense q=low-rank".into(), "q=4 q=4".into(), dense - 2 * (256 - 128)));
+    assert_eq!(q, ("dense q=low-rank".into(), "4/-/-/- 4/-/-/-".into(), dense - 2 * (256 - 128)));
     // A list has a value for each layer, here a whole table.
     let per_layer = body("model.attention.q=[{ kind = \"low-rank\", rank = 4 }, { kind = \"dense\" }]");
-    assert_eq!(per_layer, ("dense q=low-rank, dense".into(), "q=4 -".into(), dense - (256 - 128)));
+    assert_eq!(per_layer, ("dense q=low-rank, dense".into(), "4/-/-/- -".into(), dense - (256 - 128)));
     // A block's rank holds for all its slots but those that say otherwise.
     let own = body("model.attention={ kind = \"low-rank\", rank = 4, out = { rank = 2 } }");
-    assert_eq!(own, ("low-rank".into(), "4/out=2 4/out=2".into(), dense - 2 * (1024 - 3 * 128 - 64)));
+    assert_eq!(own, ("low-rank".into(), "4/4/4/2 4/4/4/2".into(), dense - 2 * (1024 - 3 * 128 - 64)));
+}
+
+#[test]
+fn what_is_finished_is_told_and_not_to_be_trained() {
+    let lab = Lab::tiny("seeds = [0, 1, 2]");
+    let fresh = lab.expect(0, "plan tiny.toml --out out").stdout;
+    assert!(!fresh.contains("status") && fresh.contains("3 runs of 1 configuration, about "), "{fresh}");
+    lab.expect(0, "run tiny.toml --out out --set seeds=[0]");
+    let some = lab.expect(0, "plan tiny.toml --out out").stdout;
+    assert!(some.contains("1/3 finished"), "{some}");
+    assert!(some.contains("3 runs of 1 configuration: 1 finished, 2 to be trained, about "), "{some}");
+    assert_eq!(column(&lab.plan("tiny.toml --out out"), "status"), ["finished", "planned", "planned"]);
+    lab.expect(0, "run tiny.toml --out out");
+    let all = lab.expect(0, "plan tiny.toml --out out").stdout;
+    assert!(all.contains("3 runs of 1 configuration: all finished\n"), "{all}");
+    assert!(!all.contains("times:"), "nothing remains to be told of: {all}");
+    // Also where another experiment has them; a run of two files counts once, and each file's lines name it.
+    lab.write("other.toml", format!("seeds = [2, 7]\n{}", common::TINY));
+    let two = lab.expect(0, "plan tiny.toml other.toml --out out").stdout;
+    assert!(two.contains("experiment") && two.contains("1/2 finished"), "{two}");
+    assert!(two.contains("5 runs of 2 configurations: 3 finished, 1 to be trained, about "), "{two}");
+}
+
+#[test]
+fn only_runs_of_this_machine_and_as_many_threads_tell_times() {
+    let lab = Lab::tiny("");
+    lab.expect(0, "run tiny.toml --out out --threads 1");
+    let by_runs = |arguments: &str| {
+        let done = lab.expect(0, &format!("plan tiny.toml --out out --set seeds=[1] {arguments}"));
+        done.stdout.contains("times: by finished runs like them in out")
+    };
+    assert!(by_runs("--threads 1") && !by_runs("--threads 2"));
+    assert!(!by_runs("--threads 1 --set model.hidden=64"), "no comparable model");
+    let table = lab.read("out/tiny/runs.csv");
+    let machine = common::rows(&table)[0]["machine"].clone();
+    assert!(!machine.is_empty());
+    lab.write("out/tiny/runs.csv", table.replace(&machine, "another machine"));
+    assert!(!by_runs("--threads 1"));
+}
+
+#[test]
+fn runs_whose_time_cannot_be_told_are_counted() {
+    let done = seed_configs(|text| text.replace("name = ", "model.vocabulary = 50257\nname = "))
+        .lrx(["plan", "configs/seed/base.toml"]);
+    assert!(done.stdout.contains("1 run, no time is known of 1 run, as their tokens are not"), "{}", done.stdout);
 }

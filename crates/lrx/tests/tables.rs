@@ -127,7 +127,8 @@ fn text_comes_from_a_run_that_is_as_it_was_and_has_weights() {
     assert_eq!(generate(0).stdout, text);
     // Its id is printed where it is finished, before or now.
     let done = lab.expect(0, "run tiny.toml --out out");
-    assert!(done.stdout.lines().any(|line| line.trim() == run_id), "{}", done.stdout);
+    let line = format!("  FullSA-FullMLP-2L seed 0  {run_id}");
+    assert!(done.stdout.lines().any(|told| told == line), "{}", done.stdout);
 }
 
 /// Line ends are the repository's own wherever it is cloned: what is committed is what was written.
@@ -153,4 +154,64 @@ fn committed_results_survive_a_clone_that_would_change_line_ends() {
     let done = lab.expect(0, "report clone/results --format text");
     assert_eq!(done.stderr, "");
     assert_eq!(column(&rows(&lab.read("clone/results/tiny/runs.csv")), "status"), ["finished"]);
+}
+
+#[test]
+fn what_was_trained_otherwise_has_a_label_and_a_baseline_of_its_own() {
+    let lab = Lab::tiny(
+        "[[sweep.case]]\nlabel = 'A'\n[[sweep.case]]\nlabel = 'B'\nmodel.mlp = { kind = 'low-rank', rank = 2 }",
+    );
+    lab.expect(0, "run tiny.toml --out out");
+    lab.expect(0, "run tiny.toml --out out --set train.steps=3");
+    let table = rows(&lab.read("out/tiny/runs.csv"));
+    let mut labels = column(&table, "label");
+    labels.sort_unstable();
+    assert_eq!(labels, ["A (steps 12)", "A (steps 3)", "B (steps 12)", "B (steps 3)"]);
+    lab.expect(0, "report out/tiny");
+    let summary = rows(&lab.read("out/tiny/summary.csv"));
+    for row in &summary {
+        let steps = row["label"].split_once(' ').unwrap().1;
+        let expected = if row["label"].starts_with('A') { String::new() } else { format!("A {steps}") };
+        assert_eq!(row["baseline"], expected, "{row:?}");
+    }
+
+    // What starts from another run's weights is told, and is not what others are compared with.
+    let weights = lab
+        .runs("out/tiny")
+        .iter()
+        .map(|run| run.join("model.safetensors"))
+        .find(|path| path.parent().unwrap().file_name().unwrap().to_string_lossy().starts_with("fullsa"));
+    fs::copy(weights.unwrap(), lab.path("dense.safetensors")).unwrap();
+    lab.write(
+        "on.toml",
+        "extends = 'tiny.toml'\nseeds = [0, 1]\n[[sweep.case]]\nmodel.init_from = 'dense.safetensors'\n",
+    );
+    lab.write("fresh.toml", "extends = 'tiny.toml'\nname = 'on'\nseeds = [7]\nsweep.case = [{}]\n");
+    lab.expect(0, "run on.toml --out out");
+    lab.expect(0, "run fresh.toml --out out");
+    let table = rows(&lab.read("out/on/runs.csv"));
+    for row in &table {
+        let started = row["seed"] != "7";
+        let expected = if started { "FullSA-FullMLP-2L, from dense.safetensors" } else { "FullSA-FullMLP-2L" };
+        assert_eq!((row["label"].as_str(), !row["init_from"].is_empty()), (expected, started));
+        assert!(!started || row["init_from"].starts_with("dense.safetensors "), "{row:?}");
+    }
+    let text = lab.expect(0, "report out/on --format text").stdout;
+    assert!(text.contains("baseline FullSA-FullMLP-2L, 1 run"), "{text}");
+}
+
+#[test]
+fn finished_runs_are_listed_with_their_labels_in_the_order_of_the_table() {
+    let more =
+        "seeds = [0, 1]\n[[sweep.case]]\nlabel = 'dull'\ntrain.learning_rate = 1e-9\n[[sweep.case]]\nlabel = 'keen'\n";
+    let lab = Lab::tiny(more);
+    let done = lab.expect(0, "run tiny.toml --out out").stdout;
+    let table = rows(&lab.read("out/tiny/runs.csv"));
+    let id = |label: &str, seed: &str| {
+        table.iter().find(|row| row["label"] == label && row["seed"] == seed).unwrap()["run_id"].clone()
+    };
+    let expected: String = [("keen", "0"), ("keen", "1"), ("dull", "0"), ("dull", "1")]
+        .map(|(label, seed)| format!("  {label} seed {seed}  {}\n", id(label, seed)))
+        .concat();
+    assert!(done.contains(&format!("finished runs, as `lrx generate` takes them:\n{expected}")), "{done}");
 }

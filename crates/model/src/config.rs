@@ -108,6 +108,18 @@ pub struct InitFrom {
     pub blake3: String,
 }
 
+impl InitFrom {
+    /// Its name and the beginning of its hash, as the tables show it: `model.safetensors 1a2b3c4d5e6f`.
+    pub fn cell(&self) -> String {
+        format!("{} {}", self.name(), &self.blake3[..12])
+    }
+
+    /// The file's name.
+    pub fn name(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+}
+
 /// `[model]` with every default filled in and every layer resolved.
 #[derive(Clone)]
 pub struct ModelSpec {
@@ -325,7 +337,8 @@ impl ModelSpec {
         one_or_each(&kinds, ", ")
     }
 
-    /// The rank of each layer, separated by spaces; empty where no layer has one.
+    /// The rank of each layer ([`BlockSpec::rank_cell`]), separated by spaces, `-` for a layer without; empty where no layer
+    /// has one.
     pub fn rank_cell(&self, place: Place) -> String {
         let ranks: Vec<String> = self.blocks(place).map(BlockSpec::rank_cell).collect();
         if ranks.iter().all(String::is_empty) {
@@ -358,6 +371,11 @@ impl ModelSpec {
         })
     }
 
+    /// The keys of the section beside `init_from` and the blocks' tables, every default filled in.
+    pub fn scalars(&self) -> &Table {
+        &self.scalars
+    }
+
     /// The section with every default filled in: `init_from` by the path as written and its content's hash.
     pub fn resolved(&self) -> Table {
         let mut table = self.scalars.clone();
@@ -376,14 +394,20 @@ impl ModelSpec {
     /// What the model's numbers depend on, the seed apart: what is not at its default, kinds and rules with their versions,
     /// and the weights it starts from by their content.
     pub fn identity(&self) -> Table {
+        let mut table = self.frame();
+        for place in [Place::Attention, Place::Mlp] {
+            let blocks = self.blocks(place).map(|block| Value::Table(block.identity())).collect();
+            table.insert(place.key().into(), Value::Array(blocks));
+        }
+        table
+    }
+
+    /// What of the [`identity`](Self::identity) stands outside the blocks.
+    pub fn frame(&self) -> Table {
         let fill = |table: Table| Some(to_table(&deserialize::<ModelConfig>(table).ok()?));
         let mut table = without_defaults(&self.scalars, fill);
         if let Some(InitFrom { blake3, .. }) = &self.init_from {
             table.insert("init_from".into(), blake3.clone().into());
-        }
-        for place in [Place::Attention, Place::Mlp] {
-            let blocks = self.blocks(place).map(|block| Value::Table(block.identity())).collect();
-            table.insert(place.key().into(), Value::Array(blocks));
         }
         table
     }

@@ -10,7 +10,7 @@ impl ModelSpec {
     pub fn notation(&self) -> Option<String> {
         let applies = |place: Place| {
             let kind = self.kind_cell(place);
-            let has_one_rank = |block: &BlockSpec| block.rank_cell().parse::<usize>().is_ok();
+            let has_one_rank = |block: &BlockSpec| block.rank_in_id().parse::<usize>().is_ok();
             kind == "dense" || (kind == "low-rank" && self.blocks(place).all(has_one_rank))
         };
         (applies(Place::Attention) && applies(Place::Mlp)).then(|| self.label())
@@ -42,7 +42,7 @@ fn part(spec: &ModelSpec, place: Place, inputs: usize, outputs: usize) -> String
     if kind.contains(' ') {
         return "Mixed".to_string();
     }
-    let ranks: Vec<String> = spec.blocks(place).map(|block| block.rank_cell()).collect();
+    let ranks: Vec<String> = spec.blocks(place).map(|block| block.rank_in_id()).collect();
     let whole: Option<Vec<usize>> = ranks.iter().map(|rank| rank.parse().ok()).collect();
     let same = ranks.windows(2).all(|pair| pair[0] == pair[1]);
     let ranks = if same { ranks[0].to_string() } else { ranks.join("-") };

@@ -8,6 +8,7 @@ mod model;
 mod spectrum;
 mod tensor_file;
 mod weights;
+mod words;
 
 pub use config::{InitFrom, LayerSpec, ModelConfig, ModelSpec, Norm, Positions};
 pub use generate::{Sampling, generate};
@@ -16,3 +17,4 @@ pub use model::{Continuation, Model, Part, When};
 pub use spectrum::{EffectiveRank, effective_ranks};
 pub use tensor_file::{NamedTensor, Numbers, TensorFile, TensorFileError, write_tensors};
 pub use weights::{load_initial, load_state, load_weights, model_tensors, save_weights, stored_shape};
+pub use words::{BlockWords, OtherWords};

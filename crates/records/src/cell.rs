@@ -30,7 +30,8 @@ impl Cell for String {
 }
 
 /// Ranks of the layers of a model, or `-` for a layer without, with single spaces between them; empty where no layer has
-/// one.
+/// one. Where the slots of a layer differ, each slot's with `/` between them: `8 8/8/-/- -`. Those of an earlier lrx name
+/// slots: `8/q=4`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ranks(String);
 
@@ -54,10 +55,10 @@ impl fmt::Display for Ranks {
     }
 }
 
-/// Numbers, spaces and dashes stand as they are: no spreadsheet runs them.
+/// Numbers, spaces, dashes and slashes stand as they are: no spreadsheet runs them.
 impl Cell for Ranks {
     fn write(&self) -> String {
-        if self.0.chars().all(|c| c.is_ascii_digit() || " -".contains(c)) { self.0.clone() } else { self.0.write() }
+        if self.0.chars().all(|c| c.is_ascii_digit() || " -/".contains(c)) { self.0.clone() } else { self.0.write() }
     }
 
     fn read(cells: &Cells<'_>, column: &'static str) -> Result<Self, Error> {

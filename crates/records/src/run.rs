@@ -174,6 +174,16 @@ row! {
         arithmetic: String,
         /// Version of lrx's numerics: another, other roundings.
         numerics: Option<u64>,
+        /// The file that training starts from: its name and the beginning of its content's hash.
+        init_from: String,
+        /// Hash of `[data]` and `[train]`: rows that share it were trained in the same way, whatever their model.
+        training: String,
+        /// Hash of `[model]` without its blocks: rows that share it and `training` differ in kinds, ranks and blocks only.
+        frame: String,
+        /// Threads that it was last computed on.
+        threads: Option<u64>,
+        /// The machine that it was last computed on: its processor, and how many of them.
+        machine: String,
     }
 }
 

@@ -39,5 +39,9 @@ row! {
         method: String,
         /// The label, with what sets it apart from another of the same label.
         configuration: String,
+        /// What it is compared with, as under `configuration`.
+        baseline: String,
+        /// In what its training differs from that one's.
+        trained_otherwise: String,
     }
 }

@@ -40,6 +40,8 @@ fn ranks_of_layers_without_one_stand_as_they_are() {
     let row = RunRecord { attention_ranks: Ranks::from("-  5 20".to_owned()), ..RunRecord::default() };
     assert_eq!(row.cells()[7], "- 5 20");
     assert_eq!(read_back(from_ref(&row)), [row]);
+    let slots = RunRecord { attention_ranks: Ranks::from("-/-/4/4 -".to_owned()), ..RunRecord::default() };
+    assert!(csv_line(&slots).contains(",-/-/4/4 -,"), "no apostrophe: {}", csv_line(&slots));
     let hostile = RunRecord { mlp_ranks: Ranks::from("-1+cmd".to_owned()), ..RunRecord::default() };
     assert_eq!(hostile.cells()[9], "'-1+cmd");
     assert_eq!(read_back(from_ref(&hostile)), [hostile]);

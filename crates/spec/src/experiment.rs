@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use lrx_layers::{Registry, deserialize};
+use lrx_layers::{Place, Registry, deserialize};
 use lrx_model::ModelSpec;
 use lrx_train::TrainSpec;
 use schemars::JsonSchema;
@@ -14,13 +14,13 @@ use toml::{Table, Value};
 
 use crate::error::{ConfigError, ConfigErrors, ErrorKind};
 use crate::identity::{Identity, slug};
-use crate::label::{Described, labels};
+use crate::label::{Described, keys_to_compare, labels};
 use crate::names::{check_label, check_name};
 use crate::point::Point;
 use crate::recover::resolve_all;
 use crate::sections::{DataState, Sections, at};
 use crate::sweep::points;
-use crate::tree::{EXTENDS, Tree};
+use crate::tree::{EXTENDS, Tree, flatten, get};
 
 /// One config file: its runs.
 pub struct Experiment {
@@ -39,6 +39,8 @@ pub struct RunSpec {
     pub run_id: Option<String>,
     /// The hash of all that the numbers depend on but the seed; empty where the data is not there.
     pub configuration: String,
+    /// The hash of `[data]` and `[train]`; empty where the data is not there.
+    pub training: String,
     /// The configuration's label: no two of an experiment have the same.
     pub label: String,
     /// The seed of weights and order.
@@ -96,11 +98,24 @@ pub fn load_experiments(
     set: &[String],
     registry: &Registry,
 ) -> Result<Vec<Experiment>, ConfigErrors> {
+    load_experiments_beside(files, set, registry, Path::new("results"))
+}
+
+/// As [`load_experiments`], where runs that somebody may mean lie in the folder `results`.
+///
+/// # Errors
+/// As of `load_experiments`.
+pub fn load_experiments_beside(
+    files: &[PathBuf],
+    set: &[String],
+    registry: &Registry,
+    results: &Path,
+) -> Result<Vec<Experiment>, ConfigErrors> {
     let mut errors = ConfigErrors::default();
     let mut left = MOST_RUNS;
     let mut experiments = Vec::new();
     for file in files {
-        let experiment: Option<Experiment> = errors.keep(load(file, set, registry, left));
+        let experiment: Option<Experiment> = errors.keep(load(file, set, registry, left, results));
         left -= experiment.as_ref().map_or(0, |experiment| experiment.runs.len());
         experiments.extend(experiment);
     }
@@ -109,9 +124,15 @@ pub fn load_experiments(
     Ok(experiments)
 }
 
-fn load(file: &Path, set: &[String], registry: &Registry, most: usize) -> Result<Experiment, ConfigErrors> {
+fn load(
+    file: &Path,
+    set: &[String],
+    registry: &Registry,
+    most: usize,
+    results: &Path,
+) -> Result<Experiment, ConfigErrors> {
     let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    resolve(Tree::read(file)?, &stem, set, registry, most)
+    resolve(Tree::read(file)?, &stem, set, registry, most, results)
 }
 
 /// Resolves a config that is part of the program, with `set` on top.
@@ -119,21 +140,28 @@ fn load(file: &Path, set: &[String], registry: &Registry, most: usize) -> Result
 /// # Errors
 /// All that is wrong with `set`.
 pub fn load_builtin(name: &str, text: &str, set: &[String], registry: &Registry) -> Result<Experiment, ConfigErrors> {
-    resolve(Tree::parse(format!("built-in {name}"), text.into(), PathBuf::new())?, name, set, registry, MOST_RUNS)
+    resolve(
+        Tree::parse(format!("built-in {name}"), text.into(), PathBuf::new())?,
+        name,
+        set,
+        registry,
+        MOST_RUNS,
+        Path::new("results"),
+    )
 }
 
 /// A configuration of a sweep: all but the seed.
 struct Configuration {
     /// The label in the config.
     given: Option<String>,
-    /// The seed's notation, where it applies, else `[model]` as written.
+    /// The seed's notation, where it applies.
     notation: Option<String>,
-    blocks: Table,
     seeds: Vec<u64>,
     data: DataState,
     model: Arc<ModelSpec>,
     train: Arc<TrainSpec>,
     identity: Identity,
+    training: Identity,
     point: Rc<Point>,
 }
 
@@ -143,15 +171,21 @@ fn resolve(
     set: &[String],
     registry: &Registry,
     most: usize,
+    results: &Path,
 ) -> Result<Experiment, ConfigErrors> {
     let mut errors = ConfigErrors::default();
+    let mut held = Vec::new();
     for argument in set {
         if let Some(over) = errors.keep(Tree::from_set(argument)) {
+            let values = flatten(&over.table, "");
             tree = tree.overridden(over);
+            // A key has one value where somebody says so last.
+            let is_swept = |(key, value): &(String, Value)| tree.hold_in_sweep(key, value);
+            held.extend(values.iter().any(is_swept).then_some(argument));
         }
     }
     let name = errors.keep(name_of(&tree, stem));
-    let mut sections = Sections::new(registry);
+    let mut sections = Sections::new(registry, results);
     let mut configurations: Vec<Configuration> = Vec::new();
     for point in points(tree, registry, &mut errors) {
         configurations.extend(resolve_point(point, &mut sections, &mut errors));
@@ -166,11 +200,15 @@ fn resolve(
         let message = format!("{count} runs in all; expected at most {MOST_RUNS} from one command");
         return Err(ConfigError::new(ErrorKind::Sweep, message, place).into());
     }
-    let described: Vec<Described> = configurations.iter().map(describe).collect();
+    let described = describe(&configurations);
     let labels = labels(&described);
     let runs = configurations.iter().zip(&labels).flat_map(|(configuration, label)| configuration.runs(label));
     let runs = runs.collect();
-    Ok(Experiment { notes: repeats.notes(&name, &labels), name, runs })
+    let held = held
+        .into_iter()
+        .map(|argument| format!("{name}: --set {argument} holds for the whole sweep, which has other values there"));
+    let notes = held.chain(repeats.notes(&name, &labels)).collect();
+    Ok(Experiment { notes, name, runs })
 }
 
 /// The name of the experiment: the config's own, or that of its file.
@@ -211,12 +249,11 @@ fn resolve_point(point: Point, sections: &mut Sections<'_>, errors: &mut ConfigE
     // Without its data, a configuration has no id; it is told from others of its experiment by what is written.
     let data_identity = data_identity.unwrap_or_else(|| Identity::of_section(&top.data));
     let identity = Identity::of_configuration(data_identity, model.identity, train.identity);
+    let training = Identity::of_training(data_identity, train.identity);
     let (model, train) = (model.spec.clone(), train.spec.clone());
     let notation = model.notation();
-    // Only those that the notation cannot name are told by what stands in their blocks.
-    let blocks = if notation.is_none() { top.model } else { Table::new() };
     let (given, seeds) = (top.label, top.seeds);
-    Some(Configuration { given, notation, blocks, seeds, data, model, train, identity, point: Rc::new(point) })
+    Some(Configuration { given, notation, seeds, data, model, train, identity, training, point: Rc::new(point) })
 }
 
 /// Runs that a config describes more than once.
@@ -285,15 +322,27 @@ fn merged(configurations: Vec<Configuration>, repeats: &mut Repeats) -> Vec<Conf
     merged
 }
 
-fn describe(configuration: &Configuration) -> Described {
-    let Configuration { given, notation, blocks, point, identity, .. } = configuration;
-    Described {
-        given: given.clone(),
-        notation: notation.clone(),
-        model: blocks.clone(),
-        settings: point.settings().map(|setting| (setting.key.clone(), setting.value.clone())).collect(),
-        unique: identity.text(),
-    }
+/// What labels are made of.
+fn describe(configurations: &[Configuration]) -> Vec<Described> {
+    let settings = configurations.iter().flat_map(|configuration| configuration.point.settings());
+    let keys = keys_to_compare(settings.map(|setting| setting.key.as_str()));
+    let each = configurations.iter().map(|configuration| {
+        let Configuration { given, notation, model, point, identity, .. } = configuration;
+        let written = point.table();
+        let values = keys.iter().filter_map(|key| Some((key.clone(), configuration.value(&written, key)?)));
+        let from = model.init_from.as_ref().map(|file| (file.name(), file.blake3.clone()));
+        Described {
+            given: given.clone(),
+            notation: notation.clone(),
+            blocks: [Place::Attention, Place::Mlp].map(|place| model.words(place)),
+            from,
+            settings: point.settings().map(|setting| (setting.key.clone(), setting.value.clone())).collect(),
+            values: values.collect(),
+            is_added: point.is_baseline(),
+            unique: identity.text(),
+        }
+    });
+    each.collect()
 }
 
 /// Tells each experiment which of its runs an earlier one has as well.
@@ -333,12 +382,30 @@ pub fn missing_files(experiments: &[Experiment]) -> Result<(), ConfigErrors> {
 }
 
 impl Configuration {
+    /// The value of a key: as `written`, else by default, where that is known.
+    fn value(&self, written: &Table, key: &str) -> Option<Value> {
+        if let Some(value) = get(written, key) {
+            return Some(value.clone());
+        }
+        let (section, inner) = key.split_once('.')?;
+        match section {
+            "model" => get(self.model.scalars(), inner).cloned(),
+            "train" => get(to_value(&*self.train).as_table()?, inner).cloned(),
+            "data" => match &self.data {
+                DataState::Ready(data) => get(to_value(&**data).as_table()?, inner).cloned(),
+                DataState::Missing(_) => None,
+            },
+            _ => None,
+        }
+    }
+
     fn runs(&self, label: &str) -> Vec<RunSpec> {
         let is_known = matches!(self.data, DataState::Ready(_));
         let slug = slug(&self.model);
         let run = |&seed: &u64| RunSpec {
             run_id: is_known.then(|| format!("{slug}-s{seed}-{}", self.identity.of_run(seed).text())),
             configuration: if is_known { self.identity.text() } else { String::new() },
+            training: if is_known { self.training.text() } else { String::new() },
             label: label.to_string(),
             seed,
             data: self.data.clone(),
@@ -351,6 +418,11 @@ impl Configuration {
 }
 
 impl RunSpec {
+    /// The hash of `[model]` without its blocks.
+    pub fn frame(&self) -> String {
+        Identity::of_section(&self.model.frame()).text()
+    }
+
     /// An error about the value of a dotted key of this run's config, for what shows later.
     pub fn error_at(&self, key: &str, message: String) -> ConfigError {
         ConfigError::new(ErrorKind::Value, message, self.point.value_place(key))

@@ -35,6 +35,16 @@ impl Identity {
         Self(hasher.finalize())
     }
 
+    /// That of a training, whatever its model.
+    pub(crate) fn of_training(data: Self, train: Self) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&NUMERICS.to_le_bytes());
+        for section in [data, train] {
+            hasher.update(section.0.as_bytes());
+        }
+        Self(hasher.finalize())
+    }
+
     /// That of the configuration's run with a seed.
     pub(crate) fn of_run(self, seed: u64) -> Self {
         let mut hasher = blake3::Hasher::new();

@@ -1,12 +1,15 @@
-//! Labels: what tells the configurations of an experiment apart, in words, shortest first.
+//! Labels: what a configuration is, and what sets it apart from the others of its experiment, in words.
 //!
-//! A configuration is called as its config says, else by the seed's notation where that applies, else by its kinds with
-//! their ranks: `low-rank 12, late, q k`. Where several would be called the same, what differs among them is added:
-//! `FullSA-FullMLP-4L, learning rate 0.001`. Different configurations never have the same label.
+//! A configuration is called as its config says, else by the seed's notation where that applies, else by what stands in its
+//! blocks: `low-rank 12, late, q k`. What stands where is always told, and the weights that training starts from. Of all
+//! other settings, those are told that are not the same in all configurations of the experiment: whoever reads one label
+//! alone shall not take a difference for one of kind or rank that is also one of learning rate. Different configurations
+//! never have the same label.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
-use toml::{Table, Value};
+use lrx_model::BlockWords;
+use toml::Value;
 
 use crate::names::is_invisible;
 
@@ -16,56 +19,76 @@ pub(crate) struct Described {
     pub(crate) given: Option<String>,
     /// The seed's notation, where it applies.
     pub(crate) notation: Option<String>,
-    /// `[model]` as written.
-    pub(crate) model: Table,
+    /// What stands in attention and MLP.
+    pub(crate) blocks: [BlockWords; 2],
+    /// The file that training starts from: its name, and the hash of its content.
+    pub(crate) from: Option<(String, String)>,
     /// What the sweep set, in its order.
     pub(crate) settings: Vec<(String, Value)>,
+    /// What each key that the sweep sets in some configuration is in this one, set or not, where that is known.
+    pub(crate) values: HashMap<String, Value>,
+    /// Whether `dense_baseline` added it: without what stands beside a kind.
+    pub(crate) is_added: bool,
     /// A hash that no other configuration has.
     pub(crate) unique: String,
 }
 
-/// A value at a key, to be told in words.
-#[derive(Clone)]
-struct Fact {
-    key: String,
-    value: Value,
-}
-
-/// A label in the making.
-struct Draft {
-    /// What it begins with.
-    head: String,
-    /// What may be added, in this order.
-    facts: Vec<Fact>,
-}
-
-/// The blocks of a layer, and how labels call them beside the other.
+/// The blocks of a layer: their tables in `[model]`, and how labels call them beside the other.
 const BLOCKS: [(&str, &str); 2] = [("attention", "attention"), ("mlp", "MLP")];
+
+/// The weights that training starts from: told by their file.
+const FROM: &str = "model.init_from";
 
 /// A label for each of `configurations`, which are all different.
 pub(crate) fn labels(configurations: &[Described]) -> Vec<String> {
-    let mut labels = vec![String::new(); configurations.len()];
-    let in_words = |i: &usize| configurations[*i].given.is_none() && configurations[*i].notation.is_none();
-    // Those in words are told apart as a whole: they are of one family, and their heads alone say little.
-    let (words, others): (Vec<usize>, Vec<usize>) = (0..configurations.len()).partition(in_words);
-    let drafts: Vec<Draft> = words.iter().map(|&i| described(&configurations[i])).collect();
-    for (i, label) in words.iter().zip(told_apart(drafts, true)) {
-        labels[*i] = label;
+    let all = Differences::of(configurations);
+    // Each configuration's labels, the shortest first, each longer one for where the one before is also another's.
+    let mut ladders: Vec<Vec<String>> = configurations.iter().map(|one| all.derived(one)).collect();
+    let mut groups: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (i, given) in configurations.iter().enumerate().filter_map(|(i, one)| Some((i, one.given.as_deref()?))) {
+        groups.entry(given.trim()).or_default().push(i);
     }
-    let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for &i in &others {
-        let Described { given, notation, .. } = &configurations[i];
-        let head = given.as_deref().map(str::trim).or(notation.as_deref()).expect("one of the two");
-        groups.entry(head).or_default().push(i);
-    }
-    for (head, group) in groups {
-        let drafts = group.iter().map(|&i| Draft { head: head.to_string(), facts: beside_head(&configurations[i]) });
-        for (i, label) in group.iter().zip(told_apart(drafts.collect(), false)) {
-            labels[*i] = label;
+    for (given, group) in groups {
+        let own = Differences::of(group.iter().map(|&i| &configurations[i]));
+        for i in group {
+            let settings = |differences: &Differences| {
+                std::iter::once(given.to_string()).chain(differences.settings(&configurations[i], true)).collect()
+            };
+            let words: [Vec<String>; 2] = [settings(&own), settings(&all)];
+            let model = all.model(&configurations[i], true);
+            let longest = [&words[1][..], &model[..]].concat();
+            ladders[i] = [words[0].join(", "), words[1].join(", "), longest.join(", ")].into();
         }
     }
+    let mut labels = distinct(&ladders, |i| configurations[i].given.as_deref().map(str::trim));
     make_unique(&mut labels, configurations);
     labels
+}
+
+/// The first of each ladder, where it is not the same as another's; configurations of one `family` take the step together, so
+/// that their labels are alike.
+fn distinct<'c>(ladders: &[Vec<String>], family: impl Fn(usize) -> Option<&'c str>) -> Vec<String> {
+    let mut steps = vec![0; ladders.len()];
+    loop {
+        let label = |i: usize| &ladders[i][steps[i]];
+        let mut known: HashMap<&str, usize> = HashMap::new();
+        (0..ladders.len()).for_each(|i| *known.entry(label(i)).or_default() += 1);
+        let can_go_on = |i: &usize| known[label(*i).as_str()] > 1 && steps[*i] + 1 < ladders[*i].len();
+        let next: Vec<usize> = (0..ladders.len()).filter(can_go_on).collect();
+        if next.is_empty() {
+            return (0..ladders.len()).map(|i| label(i).clone()).collect();
+        }
+        // A label that is given is the one to be explained, where another follows from what the configuration is.
+        let given: Vec<usize> = next.iter().copied().filter(|&i| family(i).is_some()).collect();
+        let families: HashSet<&str> = given.iter().filter_map(|&i| family(i)).collect();
+        for i in 0..ladders.len() {
+            let is_meant = match family(i) {
+                Some(family) => families.contains(family) && steps[i] + 1 < ladders[i].len(),
+                None => families.is_empty() && next.contains(&i),
+            };
+            steps[i] += usize::from(is_meant);
+        }
+    }
 }
 
 /// Adds to labels that are still the same their configurations' hashes.
@@ -82,115 +105,146 @@ fn make_unique(labels: &mut [String], configurations: &[Described]) {
     }
 }
 
-/// What may be added to a label or to the notation: what the sweep set; at last, where a label hides it, what the model is.
-fn beside_head(configuration: &Described) -> Vec<Fact> {
-    let mut facts = settings(configuration);
-    if configuration.given.is_some() {
-        let model = configuration
-            .notation
-            .clone()
-            .unwrap_or_else(|| told_apart(vec![described(configuration)], true).remove(0));
-        facts.push(Fact { key: MODEL.to_string(), value: Value::String(model) });
-    }
-    facts
+/// In what configurations differ, beside what stands where.
+struct Differences {
+    /// Keys of settings outside the blocks that have several values, in the order in which sweeps set them, with their names.
+    settings: Vec<(String, String)>,
+    /// Keys of settings in the blocks, for configurations whose label hides what stands there, with their names.
+    inside: Vec<(String, String)>,
+    /// Keys of rules and of the blocks' own options, by block.
+    others: [HashSet<String>; 2],
+    /// Whether files of one name have several contents.
+    files: HashSet<String>,
+    is_alone: bool,
 }
 
-/// The key of what a model is called where it has another label.
-const MODEL: &str = "model";
-
-/// The settings of the sweep as facts.
-fn settings(configuration: &Described) -> Vec<Fact> {
-    let setting = |(key, value): &(String, Value)| Fact { key: key.clone(), value: value.clone() };
-    configuration.settings.iter().filter(|(key, _)| !["label", "seeds"].contains(&key.as_str())).map(setting).collect()
-}
-
-/// A configuration by its kinds, and what else stands in its blocks.
-fn described(configuration: &Described) -> Draft {
-    let mut heads = Vec::new();
-    let mut facts = Vec::new();
-    for (block, called) in BLOCKS {
-        let Some(Value::Table(table)) = configuration.model.get(block) else { continue };
-        let mut rest = table.clone();
-        let kind = rest.remove("kind");
-        let is_dense = kind.as_ref().is_none_or(|kind| kind.as_str() == Some("dense"));
-        if let Some(kind) = kind.filter(|_| !is_dense) {
-            let rank = rest.remove("rank").map(|rank| format!(" {}", short(&rank))).unwrap_or_default();
-            let called = if block == "attention" { String::new() } else { format!("{called} ") };
-            heads.push(format!("{called}{}{rank}", short(&kind).replace(' ', "/")));
+impl Differences {
+    fn of<'d>(configurations: impl IntoIterator<Item = &'d Described>) -> Self {
+        let configurations: Vec<&Described> = configurations.into_iter().collect();
+        let mut keys: Vec<&str> = Vec::new();
+        let mut known = HashSet::new();
+        for (key, _) in configurations.iter().flat_map(|one| &one.settings) {
+            if !["label", "seeds", FROM].contains(&key.as_str()) && known.insert(key.as_str()) {
+                keys.push(key);
+            }
         }
-        facts.extend(rest.into_iter().map(|(key, value)| Fact { key: format!("model.{block}.{key}"), value }));
+        let differ = |key: &&str| {
+            let mut values = configurations.iter().map(|one| one.values.get(*key).map(canonical));
+            let first = values.next();
+            values.any(|value| Some(value) != first)
+        };
+        keys.retain(differ);
+        // Heads of one size follow from how many features there are.
+        let number = |one: &Described, key: &str| one.values.get(key).and_then(Value::as_integer);
+        let head_size = |one: &&Described| Some((number(one, HIDDEN)?, number(one, HEADS).filter(|heads| *heads > 0)?));
+        let sizes: Option<HashSet<i64>> =
+            configurations.iter().map(|one| head_size(one).map(|(hidden, heads)| hidden / heads)).collect();
+        if keys.contains(&HIDDEN) && sizes.is_some_and(|sizes| sizes.len() == 1) {
+            keys.retain(|key| *key != HEADS);
+        }
+        let named = |keys: Vec<&str>| -> Vec<(String, String)> {
+            keys.iter().map(|key| key.to_string()).zip(names(&keys)).collect()
+        };
+        let (inside, outside): (Vec<&str>, Vec<&str>) = keys.into_iter().partition(|key| is_in_block(key));
+        // A baseline that was added has no rules of the kind: that all others have them tells none of these from another.
+        let by_hand: Vec<&Described> = configurations.iter().copied().filter(|one| !one.is_added).collect();
+        let compared = if by_hand.len() > 1 { by_hand } else { configurations.clone() };
+        let others = [0, 1].map(|block| {
+            let of = |one: &Described, key: &str| {
+                one.blocks[block].others.iter().find(|other| other.key == key).map(|other| other.words.clone())
+            };
+            let mut keys: HashSet<String> = compared
+                .iter()
+                .flat_map(|one| one.blocks[block].others.iter().map(|other| other.key.clone()))
+                .collect();
+            keys.retain(|key| compared.iter().any(|one| of(one, key) != of(compared[0], key)));
+            keys
+        });
+        let mut files: HashMap<&str, HashSet<&str>> = HashMap::new();
+        for (name, hash) in configurations.iter().filter_map(|one| one.from.as_ref()) {
+            files.entry(name).or_default().insert(hash);
+        }
+        let files = files.into_iter().filter(|(_, hashes)| hashes.len() > 1).map(|(name, _)| name.to_string());
+        let is_alone = configurations.len() == 1;
+        Self { settings: named(outside), inside: named(inside), others, files: files.collect(), is_alone }
     }
-    facts.extend(settings(configuration).into_iter().filter(|fact| !is_in_block(&fact.key)));
-    // Where and in what a kind stands comes before its other options.
-    facts.sort_by_key(|fact| !is_place(&fact.key));
-    Draft { head: heads.join(", "), facts }
+
+    /// The labels of a configuration that is not called anything: what it is, and that with the ranks behind a notation that
+    /// does not give them, as `Inc`.
+    fn derived(&self, one: &Described) -> Vec<String> {
+        let label = |with_ranks: bool| {
+            let mut words = self.model(one, self.is_alone && one.notation.is_none());
+            if with_ranks {
+                words.extend(one.blocks.iter().flat_map(|block| block.standing.iter().cloned()));
+            }
+            words.extend(self.settings(one, false));
+            words.join(", ")
+        };
+        if one.notation.is_some() { vec![label(false), label(true)] } else { vec![label(false)] }
+    }
+
+    /// What the model is: notation or kinds, and of what else is not at its default what differs, or all where it is told
+    /// `in_full`.
+    fn model(&self, one: &Described, in_full: bool) -> Vec<String> {
+        let others = |block: usize| -> Vec<(&str, &str)> {
+            let is_told = |key: &String| in_full || self.others[block].contains(key);
+            let told = one.blocks[block].others.iter().filter(|other| is_told(&other.key));
+            told.map(|other| (other.key.as_str(), other.words.as_str())).collect()
+        };
+        let mut words: Vec<String> = one.notation.iter().cloned().collect();
+        let mut apart = [others(0), others(1)];
+        if one.notation.is_none() {
+            for (block, apart) in apart.iter_mut().enumerate().filter(|(b, _)| !one.blocks[*b].standing.is_empty()) {
+                words.extend(one.blocks[block].standing.iter().cloned());
+                words.extend(std::mem::take(apart).into_iter().map(|(_, words)| words.to_string()));
+            }
+            if words.is_empty() {
+                words.push("dense".into());
+            }
+        }
+        // One thing in both blocks is said once.
+        let both: Vec<_> = apart[0].iter().copied().filter(|other| apart[1].contains(other)).collect();
+        words.extend(both.iter().map(|(_, words)| words.to_string()));
+        for ((_, called), others) in BLOCKS.iter().zip(&apart) {
+            let own = others.iter().filter(|other| !both.contains(other));
+            let said = |(key, words): &(&str, &str)| match *key {
+                "block" => words.to_string(),
+                _ => format!("{called} {words}"),
+            };
+            words.extend(own.map(said));
+        }
+        if let Some((name, hash)) = &one.from {
+            let which =
+                if self.files.contains(name) { format!(" ({})", &hash[..hash.len().min(6)]) } else { String::new() };
+            words.push(format!("from {}{which}", shown(name)));
+        }
+        words
+    }
+
+    /// The settings of a configuration that differ; with those in the blocks where they are not told otherwise.
+    fn settings(&self, one: &Described, with_inside: bool) -> Vec<String> {
+        let inside = self.inside.iter().filter(|_| with_inside);
+        let told = self.settings.iter().chain(inside).filter_map(|(key, name)| {
+            // What a case sets again is the later.
+            let (_, value) = one.settings.iter().rev().find(|(set, _)| set == key)?;
+            Some(phrase(name, &short(value)))
+        });
+        told.collect()
+    }
+}
+
+const HIDDEN: &str = "model.hidden";
+const HEADS: &str = "model.heads";
+
+/// The keys whose values labels look at in every configuration, for those that a sweep sets.
+pub(crate) fn keys_to_compare<'s>(set: impl Iterator<Item = &'s str>) -> HashSet<String> {
+    set.chain([HIDDEN, HEADS]).map(str::to_string).collect()
 }
 
 /// Whether a key is that of a block or of something in one.
 fn is_in_block(key: &str) -> bool {
     let rest = |block: &str| key.strip_prefix("model.")?.strip_prefix(block);
     BLOCKS.iter().any(|(block, _)| rest(block).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
-}
-
-/// Whether a key says where a kind stands.
-fn is_place(key: &str) -> bool {
-    matches!(last(key), "layers" | "slots") && key != "model.layers"
-}
-
-fn last(key: &str) -> &str {
-    key.rsplit('.').next().unwrap_or(key)
-}
-
-/// The labels of `drafts`: their heads, and of their facts those that differ among them, as few as tell them apart. One that
-/// is alone is told `in_full`.
-fn told_apart(mut drafts: Vec<Draft>, in_full: bool) -> Vec<String> {
-    let is_alone = drafts.len() == 1;
-    if is_alone && !in_full {
-        drafts.iter_mut().for_each(|draft| draft.facts.clear());
-    }
-    let mut keys: Vec<String> = Vec::new();
-    for fact in drafts.iter().flat_map(|draft| &draft.facts) {
-        if !keys.contains(&fact.key) {
-            keys.push(fact.key.clone());
-        }
-    }
-    let value =
-        |draft: &Draft, key: &str| draft.facts.iter().find(|fact| fact.key == key).map(|fact| short(&fact.value));
-    let columns: Vec<Vec<Option<String>>> =
-        keys.iter().map(|key| drafts.iter().map(|draft| value(draft, key)).collect()).collect();
-    // Of a configuration without a head, all that stands in its blocks is one.
-    let is_head = |k: usize| {
-        let without_head = |(draft, value): (&Draft, &Option<String>)| draft.head.is_empty() && value.is_some();
-        is_in_block(&keys[k]) && drafts.iter().zip(&columns[k]).any(without_head)
-    };
-    let differs = |k: usize| columns[k].iter().any(|value| *value != columns[k][0]);
-    // Indices of the keys that are told.
-    let mut told: Vec<usize> = (0..keys.len()).filter(|&k| is_alone || is_head(k) || differs(k)).collect();
-    // The same value under the same name in both blocks is one thing.
-    told = told
-        .iter()
-        .copied()
-        .filter(|&k| {
-            !told.iter().any(|&other| other < k && last(&keys[other]) == last(&keys[k]) && columns[other] == columns[k])
-        })
-        .collect();
-    let names = names(&told.iter().map(|&k| keys[k].as_str()).collect::<Vec<_>>());
-    let names: HashMap<usize, String> = told.iter().copied().zip(names).collect();
-    let label = |told: &[usize], i: usize| {
-        let words = told.iter().filter_map(|k| columns[*k][i].as_deref().map(|value| phrase(&names[k], value)));
-        let head = Some(drafts[i].head.clone()).filter(|head| !head.is_empty());
-        head.into_iter().chain(words).collect::<Vec<_>>().join(", ")
-    };
-    let all = |told: &[usize]| (0..drafts.len()).map(|i| label(told, i)).collect::<Vec<String>>();
-    let distinct = |told: &[usize]| all(told).into_iter().collect::<HashSet<_>>().len();
-    let most = distinct(&told);
-    for k in told.clone().into_iter().rev().filter(|&k| !is_alone && !is_place(&keys[k]) && !is_head(k)) {
-        let fewer: Vec<usize> = told.iter().copied().filter(|&other| other != k).collect();
-        if distinct(&fewer) == most {
-            told = fewer;
-        }
-    }
-    all(&told)
 }
 
 /// What each key is called: its last part, with as many before it as tell it from the others.
@@ -201,9 +255,11 @@ fn names(keys: &[&str]) -> Vec<String> {
     };
     let name = |key: &&str| {
         let most = key.split('.').count();
+        // `kind` says nothing without what it is the kind of.
+        let least = if key.ends_with(".kind") { 2 } else { 1 };
         let fits =
             |parts: &usize| keys.iter().filter(|other| suffix(other, *parts) == suffix(key, *parts)).count() == 1;
-        let parts = (1..most).find(fits).unwrap_or(most);
+        let parts = (least..most).find(fits).unwrap_or(most);
         let called =
             |part: String| BLOCKS.iter().find(|(block, _)| *block == part).map_or(part, |(_, c)| c.to_string());
         suffix(key, parts).into_iter().map(called).collect::<Vec<_>>().join(" ").replace('_', " ")
@@ -215,9 +271,25 @@ fn names(keys: &[&str]) -> Vec<String> {
 fn phrase(name: &str, value: &str) -> String {
     let is_word = value.starts_with(|c: char| c.is_alphabetic());
     match name {
-        "layers" | "slots" | "kind" | "block" | MODEL if is_word => value.to_string(),
+        "layers" | "slots" | "block" if is_word => value.to_string(),
+        name if is_word && name.ends_with(" kind") => value.to_string(),
         name => format!("{name} {value}"),
     }
+}
+
+/// A value by what it is, however it is written: numbers with or without a point.
+fn canonical(value: &Value) -> String {
+    match value {
+        Value::Integer(number) => (*number as f64).to_string(),
+        Value::Float(number) => (number + 0.0).to_string(),
+        Value::Array(values) => values.iter().map(canonical).collect::<Vec<_>>().join(" "),
+        value => value.to_string(),
+    }
+}
+
+/// Text without what would do something where it is shown.
+fn shown(text: &str) -> String {
+    text.chars().map(|c| if is_invisible(c) { '?' } else { c }).collect()
 }
 
 /// A value without quotes and brackets.
@@ -225,7 +297,7 @@ fn short(value: &Value) -> String {
     let joined = |values: Vec<String>| values.join(" ");
     match value {
         Value::String(text) if text.is_empty() => "-".to_string(),
-        Value::String(text) => text.chars().map(|c| if is_invisible(c) { '?' } else { c }).collect(),
+        Value::String(text) => shown(text),
         Value::Array(values) => joined(
             values
                 .iter()

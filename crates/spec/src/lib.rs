@@ -27,7 +27,7 @@ mod sweep;
 mod tree;
 
 pub use error::{ConfigError, ConfigErrors, ErrorKind, Place};
-pub use experiment::{Experiment, RunSpec, load_builtin, load_experiments, missing_files};
+pub use experiment::{Experiment, RunSpec, load_builtin, load_experiments, load_experiments_beside, missing_files};
 pub use files::hint;
 pub use identity::NUMERICS;
 pub use schema::schema;

@@ -1,7 +1,7 @@
 //! The sections of a config, resolved by the crates that own them: each different one once.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 use crate::error::{ConfigError, ConfigErrors, ErrorKind};
-use crate::files::hint;
+use crate::files::{hint, weights_hint};
 use crate::identity::{Identity, of_data};
 use crate::point::Point;
 use crate::recover::resolve_all;
@@ -42,6 +42,8 @@ type Known<S> = HashMap<String, Resolved<S>>;
 /// The sections of all points of an experiment.
 pub(crate) struct Sections<'r> {
     registry: &'r Registry,
+    /// Where runs lie.
+    results: &'r Path,
     data: Known<Rc<DataSpec>>,
     model: Known<Arc<ModelSpec>>,
     /// What different models have in common.
@@ -53,8 +55,15 @@ pub(crate) struct Sections<'r> {
 const FILE_KEYS: [&str; 4] = ["train", "valid", "tokenizer", "init_from"];
 
 impl<'r> Sections<'r> {
-    pub(crate) fn new(registry: &'r Registry) -> Self {
-        Self { registry, data: Known::new(), model: Known::new(), shared: Shared::default(), train: Known::new() }
+    pub(crate) fn new(registry: &'r Registry, results: &'r Path) -> Self {
+        Self {
+            registry,
+            results,
+            data: Known::new(),
+            model: Known::new(),
+            shared: Shared::default(),
+            train: Known::new(),
+        }
     }
 
     /// `[data]` at a point; `None` for its identity where files are missing.
@@ -64,7 +73,7 @@ impl<'r> Sections<'r> {
             let spec = resolved.map_err(|e| OptionError::new(e.key().unwrap_or_default(), e.to_string()))?;
             Ok(Section { identity: of_data(&spec), spec: Rc::new(spec) })
         });
-        let (errors, only_missing) = placed(point, "data", table, &wrong);
+        let (errors, only_missing) = placed(point, "data", table, &wrong, self.results);
         match (errors.unless_any(()), section) {
             (Ok(()), Some(section)) => Ok((DataState::Ready(section.spec.clone()), Some(section.identity))),
             (Err(errors), _) if only_missing => Ok((DataState::Missing(Rc::new(errors)), None)),
@@ -81,7 +90,7 @@ impl<'r> Sections<'r> {
             let spec = config.resolve_beside(registry, &locate, shared)?;
             Ok(Section { identity: Identity::of_section(&spec.identity()), spec: Arc::new(spec) })
         });
-        or_errors(point, "model", table, resolved)
+        or_errors(point, "model", table, resolved, self.results)
     }
 
     /// `[train]` at a point.
@@ -91,7 +100,7 @@ impl<'r> Sections<'r> {
             let spec = config.resolve(&registry.optimizers())?;
             Ok(Section { identity: Identity::of_section(&spec.identity()), spec: Arc::new(spec) })
         });
-        or_errors(point, "train", table, resolved)
+        or_errors(point, "train", table, resolved, self.results)
     }
 }
 
@@ -121,13 +130,14 @@ fn or_errors<S>(
     name: &str,
     table: &Table,
     (section, wrong): Resolved<S>,
+    results: &Path,
 ) -> Result<Rc<Section<S>>, ConfigErrors> {
-    placed(point, name, table, &wrong).0.unless_any(())?;
+    placed(point, name, table, &wrong, results).0.unless_any(())?;
     Ok(section.expect("nothing was wrong"))
 }
 
 /// Errors about a section at their places, and whether all of them are about files that are not there.
-fn placed(point: &Point, section: &str, table: &Table, wrong: &[OptionError]) -> (ConfigErrors, bool) {
+fn placed(point: &Point, section: &str, table: &Table, wrong: &[OptionError], results: &Path) -> (ConfigErrors, bool) {
     let mut errors = ConfigErrors::default();
     let mut only_missing = true;
     for error in wrong {
@@ -135,7 +145,11 @@ fn placed(point: &Point, section: &str, table: &Table, wrong: &[OptionError]) ->
         only_missing &= missing.is_some();
         let kind = if missing.is_some() { ErrorKind::MissingFile } else { ErrorKind::Value };
         let mut error = error.clone();
-        error.message += &missing.map(|path| hint(&path)).unwrap_or_default();
+        let weights =
+            table.get("init_from").and_then(Value::as_str).filter(|_| (section, &*error.key) == ("model", "init_from"));
+        let run = weights.map(|written| weights_hint(&point.locate("model.init_from", written), written, results));
+        let file = || missing.map(|path| hint(&path)).unwrap_or_default();
+        error.message += &run.filter(|hint| !hint.is_empty()).unwrap_or_else(file);
         errors.add(at(point, error.inside(section), kind));
     }
     (errors, only_missing)

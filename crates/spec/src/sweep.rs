@@ -12,7 +12,7 @@ use toml::{Table, Value};
 
 use crate::error::{ConfigError, ConfigErrors, ErrorKind};
 use crate::point::{Change, Choice, Point, Setting};
-use crate::tree::{DEEPEST_KEY, Tree};
+use crate::tree::{DEEPEST_KEY, Tree, flatten};
 
 const CASE: &str = "case";
 const BASELINE: &str = "dense_baseline";
@@ -249,16 +249,4 @@ fn check_key(key: &str) -> Result<(), String> {
         }
         _ => Ok(()),
     }
-}
-
-/// Nested tables as dotted keys.
-fn flatten(table: &Table, prefix: &str) -> Vec<(String, Value)> {
-    let each = table.iter().flat_map(|(key, value)| {
-        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-        match value {
-            Value::Table(inner) => flatten(inner, &path),
-            value => vec![(path, value.clone())],
-        }
-    });
-    each.collect()
 }

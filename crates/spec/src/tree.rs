@@ -43,6 +43,10 @@ const EXCLUSIVE: [(&str, &str); 3] = [
     ("train.epochs", "train.steps"),
 ];
 
+/// The table of the sweep, and its key for hand-picked combinations.
+const SWEEP: &str = "sweep";
+const CASE: &str = "case";
+
 /// The file that a config extends, if any.
 pub(crate) const EXTENDS: &str = "extends";
 
@@ -116,7 +120,9 @@ impl Tree {
         let table: Table = document.text.parse().map_err(not_toml)?;
         let mut origins = BTreeMap::new();
         collect_origins(spanned.get_ref(), "", &document, &folder.into(), &mut origins);
-        Ok(Tree { table, origins })
+        let mut tree = Tree { table, origins };
+        tree.with_dotted_sweep()?;
+        Ok(tree)
     }
 
     /// This tree with `over`'s values in place of its own, key by key.
@@ -124,6 +130,57 @@ impl Tree {
         override_with(&mut self.table, over.table);
         self.origins.extend(over.origins);
         self
+    }
+
+    /// Gives the keys of `[sweep]` one spelling, `"model.attention.rank"`, whichever they were written in, so that those of
+    /// another file or of `--set` are known to be the same.
+    fn with_dotted_sweep(&mut self) -> Result<(), ConfigErrors> {
+        let Some(Value::Table(sweep)) = self.table.get_mut(SWEEP) else { return Ok(()) };
+        let (mut dotted, mut twice) = (Table::new(), None);
+        for (key, value) in flatten(sweep, "") {
+            if dotted.contains_key(&key) {
+                twice = Some(key.clone());
+            }
+            dotted.insert(key, value);
+        }
+        *sweep = dotted;
+        let Some(key) = twice else { return Ok(()) };
+        let place = self.key_place(&format!("{SWEEP}.{key}"));
+        let message = format!("`{key}` stands in the sweep twice: `\"{key}\"` and `{key}` are one key");
+        Err(ConfigError::new(ErrorKind::Sweep, message, place).into())
+    }
+
+    /// Gives a key its value in every point of the sweep, too, as `--set` does: whether the sweep had others.
+    pub(crate) fn hold_in_sweep(&mut self, key: &str, value: &Value) -> bool {
+        let Some(Value::Table(sweep)) = self.table.get_mut(SWEEP) else { return false };
+        let mut held = Vec::new();
+        for (swept, values) in sweep.iter_mut() {
+            let at = format!("{SWEEP}.{swept}");
+            let Value::Array(values) = values else { continue };
+            if swept == key {
+                *values = vec![value.clone()];
+                held.push(format!("{at}.0"));
+                continue;
+            }
+            let prefix = if swept == CASE { "" } else { swept.as_str() };
+            for (i, one) in values.iter_mut().enumerate() {
+                hold(one, prefix, &format!("{at}.{i}"), (key, value), &mut held);
+            }
+        }
+        let excluded = EXCLUSIVE.into_iter().flat_map(|(a, b)| [(a, b), (b, a)]).filter(|(one, _)| *one == key);
+        let mut was_there = !held.is_empty();
+        for (_, other) in excluded {
+            was_there |= sweep.remove(other).is_some();
+            if let Some(Value::Array(cases)) = sweep.get_mut(CASE) {
+                for case in cases.iter_mut().filter_map(Value::as_table_mut) {
+                    was_there |= case.remove(other).is_some() | remove(case, other);
+                }
+            }
+        }
+        if let Some(origin) = self.origins.get(key).cloned() {
+            held.into_iter().for_each(|at| drop(self.origins.insert(at, origin.clone())));
+        }
+        was_there
     }
 
     /// Where the value of a key was written, or of the innermost table around it that was.
@@ -148,7 +205,7 @@ pub(crate) fn outwards(path: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The value at a dotted path.
-fn get<'t>(table: &'t Table, path: &str) -> Option<&'t Value> {
+pub(crate) fn get<'t>(table: &'t Table, path: &str) -> Option<&'t Value> {
     let mut keys = path.split('.');
     let first = table.get(keys.next()?)?;
     keys.try_fold(first, |value, key| value.as_table()?.get(key))
@@ -164,11 +221,39 @@ pub(crate) fn override_with(base: &mut Table, over: Table) {
     merge(base, over);
 }
 
-fn remove(table: &mut Table, path: &str) {
+fn remove(table: &mut Table, path: &str) -> bool {
     let (outer, last) = path.rsplit_once('.').expect("a key of a section");
-    if let Some(Value::Table(table)) = table.get_mut(outer) {
-        table.remove(last);
+    match table.get_mut(outer) {
+        Some(Value::Table(table)) => table.remove(last).is_some(),
+        _ => false,
     }
+}
+
+/// Puts a value in place of what `tables` have at its key; where they had one goes to `held`.
+fn hold(tables: &mut Value, prefix: &str, at: &str, (key, value): (&str, &Value), held: &mut Vec<String>) {
+    let Value::Table(table) = tables else { return };
+    for (inner, old) in table.iter_mut() {
+        let path = if prefix.is_empty() { inner.clone() } else { format!("{prefix}.{inner}") };
+        let at = format!("{at}.{inner}");
+        if path == key {
+            *old = value.clone();
+            held.push(at);
+        } else if key.strip_prefix(&path).is_some_and(|rest| rest.starts_with('.')) {
+            hold(old, &path, &at, (key, value), held);
+        }
+    }
+}
+
+/// Nested tables as dotted keys.
+pub(crate) fn flatten(table: &Table, prefix: &str) -> Vec<(String, Value)> {
+    let each = table.iter().flat_map(|(key, value)| {
+        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        match value {
+            Value::Table(inner) => flatten(inner, &path),
+            value => vec![(path, value.clone())],
+        }
+    });
+    each.collect()
 }
 
 /// What is wrong with text that is not TOML; `at` is where.

@@ -29,12 +29,12 @@ fn words_where_it_does_not() {
         (
             "[[sweep.case]]\nmodel.attention.q = { kind = 'low-rank', rank = 2 }\n\
              [[sweep.case]]\nmodel.attention.k = { kind = 'low-rank', rank = 2 }",
-            &["q low-rank 2", "k low-rank 2"][..],
+            &["low-rank 2, q", "low-rank 2, k"][..],
         ),
-        ("model.attention = { kind = 'low-rank', rank = 4, out = { rank = 2 } }", &["low-rank 4, out 2"]),
+        ("model.attention = { kind = 'low-rank', rank = 4, out = { rank = 2 } }", &["low-rank 4, out low-rank 2"]),
         (
             "[[sweep.case]]\n[[sweep.case]]\nmodel.mlp.c_fc = { kind = 'low-rank', rank = 4 }",
-            &["FullSA-FullMLP-4L", "c fc low-rank 4"],
+            &["FullSA-FullMLP-4L", "MLP low-rank 4, c fc"],
         ),
         // What differs, beside the notation.
         (
@@ -80,8 +80,92 @@ fn early_or_late_in_words() {
     assert_eq!(labels(&experiment(sweep)), expected);
     let alone = "[model.attention]\nkind = 'low-rank'\nrank = 12\nlayers = 'late'\nslots = ['q', 'k']\n";
     assert_eq!(labels(&experiment(alone)), ["low-rank 12, late, q k"]);
-    let numbers = "[model.mlp]\nkind = 'low-rank'\nrank = 12\nlayers = [0, 2]\n";
-    assert_eq!(labels(&experiment(numbers)), ["MLP low-rank 12, layers 0 2"]);
+    let numbers = "[model.mlp]\nkind = 'low-rank'\nrank = 12\nlayers = [0, 3]\n";
+    assert_eq!(labels(&experiment(numbers)), ["MLP low-rank 12, layers 0 3"]);
+}
+
+#[test]
+fn what_stands_where_is_always_told() {
+    let model = |model: &str| format!("[[sweep.case]]\nmodel.attention = {{ kind = 'low-rank', rank = 4, {model} }}\n");
+    let cases = [
+        ("layers = 'late'", "low-rank 4, late"),
+        ("slots = ['q'], v = { kind = 'low-rank', rank = 2 }", "low-rank 4, q, v low-rank 2"),
+        ("out = { kind = 'dense' }", "low-rank 4, q k v"),
+        ("v = { rank = 2 }", "low-rank 4, v low-rank 2"),
+        ("override = [{ layers = 0, kind = 'dense' }]", "low-rank 4, layers 1-3"),
+        (
+            "layers = 'early', override = [{ layers = 'last', slots = ['k'], kind = 'low-rank', rank = 3 }]",
+            "low-rank 4, early, k low-rank 4 4 3 layers 0-1 3",
+        ),
+        (
+            "layers = 'early', override = [{ layers = 'late', kind = 'low-rank', rank = 3, init = 'spectral' }]",
+            "R4-4-3-3SA-FullMLP-4L, attention init spectral late",
+        ),
+    ];
+    let all: String = cases.iter().map(|(text, _)| model(text)).collect();
+    assert_eq!(labels(&experiment(&all)), cases.map(|(_, label)| label));
+    // Also alone.
+    for (text, label) in &cases[..6] {
+        assert_eq!(labels(&experiment(&model(text))), [*label], "{text}");
+    }
+    let mlp = "[[sweep.case]]\nmodel.mlp = { kind = 'low-rank', rank = 4, c_proj = { kind = 'dense', init = 'orthogonal' } }\n";
+    assert_eq!(labels(&experiment(mlp)), ["MLP low-rank 4, c fc, c proj init orthogonal"]);
+    let both = "model.attention = { kind = 'low-rank', rank = 16, layers = 'late', slots = ['q', 'k'], window = 0 }\n\
+                model.mlp = { kind = 'low-rank', rank = 20, layers = 'late', activation = 'relu' }\n";
+    assert_eq!(
+        labels(&experiment(both)),
+        ["low-rank 16, late, q k, MLP low-rank 20, late, activation relu"],
+        "each block's places beside its kind, and no default"
+    );
+}
+
+#[test]
+fn nothing_is_hidden_that_differs_within_the_experiment() {
+    for (text, expected) in [
+        // The init rule and the learning rate of a case differ from those of the others, though nobody needs them to tell
+        // the cases apart.
+        (
+            "[[sweep.case]]\nmodel.attention = { kind = 'low-rank', rank = 4, layers = 'late', init = 'spectral' }\n\
+             [[sweep.case]]\nmodel.attention = { kind = 'low-rank', rank = 4, out = { kind = 'dense' } }\n\
+             [[sweep.case]]\nmodel.mlp = { kind = 'low-rank', rank = 3, activation = 'relu' }\ntrain.learning_rate = 1e-4\n\
+             [[sweep.case]]\nmodel.attention = { kind = 'low-rank', rank = 4, scaled = true, v = { kind = 'dense' } }\n",
+            &[
+                "low-rank 4, late, init spectral",
+                "low-rank 4, q k v",
+                "FullSA-R3MLP-4L, MLP activation relu, learning rate 0.0001",
+                "low-rank 4, q k out, scaled true",
+            ][..],
+        ),
+        // What is the same in all rows is not told, and neither is a default that some spell out.
+        (
+            "[model]\npositions = 'rotary'\nattention = { kind = 'low-rank', kv_heads = 2, bias = 'none', window = 0 }\n\
+             mlp = { block = 'gated-mlp', inner = 170 }\n[sweep]\ndense_baseline = true\n'model.attention.rank' = [4, 16]\n\
+             'model.attention.slots' = [['q', 'k']]\n",
+            &["dense", "low-rank 4, q k", "low-rank 16, q k"],
+        ),
+        // What stands beside the kind is not in the model that `dense_baseline` adds, and is told where it is all of one.
+        (
+            "model.attention = { kind = 'low-rank', layers = 'late', init = 'spectral' }\n[sweep]\ndense_baseline = true\n\
+             'model.attention.rank' = [4, 16]\n",
+            &["FullSA-FullMLP-4L", "low-rank 4, late", "low-rank 16, late"],
+        ),
+        (
+            "model.attention = { kind = 'low-rank', rank = 4, layers = 'late', init = 'spectral' }\n\
+             [sweep]\ndense_baseline = true\n",
+            &["FullSA-FullMLP-4L", "low-rank 4, late, init spectral"],
+        ),
+        (
+            "[[sweep.case]]\n[[sweep.case]]\nmodel.attention.kv_heads = 2\ntrain.clip_norm = 1\n",
+            &["FullSA-FullMLP-4L", "FullSA-FullMLP-4L, attention kv heads 2"],
+        ),
+        // The notation has one word for several ranks.
+        (
+            "model.attention.kind = 'low-rank'\n[sweep]\n'model.attention.rank' = [[1, 2, 3, 4], [2, 3, 4, 5]]\n",
+            &["IncSA-FullMLP-4L, low-rank 1 2 3 4", "IncSA-FullMLP-4L, low-rank 2 3 4 5"],
+        ),
+    ] {
+        assert_eq!(labels(&experiment(text)), expected, "{text}");
+    }
 }
 
 /// A key that a sweep may set, with values that go together with all others.

@@ -147,3 +147,59 @@ fn too_many_runs_are_refused_before_they_fill_the_memory() {
     let errors = folder.errors(format!("[sweep]\n'train.log_every' = [{}]", &list(10_002)[3..]));
     assert!(errors.to_string().contains("more than 10000 points"), "{errors}");
 }
+
+/// The ranks of the attention and the steps of each run, and the notes.
+fn with_set(sweep: &str, set: &[&str]) -> (Vec<(String, String)>, Vec<String>) {
+    let folder = Folder::new();
+    folder.write("a.toml", format!("{}\n{LOW_RANK}{sweep}", common::SMALL));
+    let set: Vec<String> = set.iter().map(|one| one.to_string()).collect();
+    let registry = lrx_layers::Registry::builtin();
+    let mut loaded = lrx_spec::load_experiments(&[folder.path("a.toml")], &set, &registry)
+        .unwrap_or_else(|errors| panic!("{sweep} {set:?}\n{errors}"));
+    let experiment = loaded.remove(0);
+    let told = |run: &lrx_spec::RunSpec| {
+        let steps = run.resolved("a")["train"].get("steps").map_or("-".into(), |steps| steps.to_string());
+        (run.model.rank_cell(Place::Attention), steps)
+    };
+    (experiment.runs.iter().map(told).collect(), experiment.notes)
+}
+
+#[test]
+fn what_is_set_last_holds_in_the_sweep_and_both_spellings_are_one_key() {
+    let runs = |ranks: &[&str], steps: &str| -> Vec<(String, String)> {
+        ranks.iter().map(|rank| ([*rank; 4].join(" "), steps.to_string())).collect()
+    };
+    for sweep in ["[sweep]\n'model.attention.rank' = [2, 3]\n", "[sweep]\nmodel.attention.rank = [2, 3]\n"] {
+        assert_eq!(with_set(sweep, &[]), (runs(&["2", "3"], "10"), vec![]));
+        let (own, notes) = with_set(sweep, &["model.attention.rank=5"]);
+        assert_eq!(own, runs(&["5"], "10"));
+        let note = "a: --set model.attention.rank=5 holds for the whole sweep, which has other values there";
+        assert_eq!(notes, [note]);
+        for key in ["sweep.model.attention.rank", "sweep.\"model.attention.rank\""] {
+            assert_eq!(with_set(sweep, &[&format!("{key}=[6, 7]")]), (runs(&["6", "7"], "10"), vec![]), "{key}");
+        }
+        // The last one counts.
+        let both = ["model.attention.rank=5", "sweep.model.attention.rank=[6, 7]"];
+        assert_eq!(with_set(sweep, &both).0, runs(&["6", "7"], "10"));
+    }
+    // In cases, and in tables that a sweep has as values.
+    let cases =
+        "[[sweep.case]]\n'model.attention.rank' = 2\n[[sweep.case]]\nmodel.attention = { rank = 3, window = 4 }\n";
+    assert_eq!(with_set(cases, &["model.attention.rank=5"]).0, runs(&["5", "5"], "10"));
+    let tables = "[sweep]\n'model.attention' = [{ rank = 2 }, { kind = 'dense' }]\n";
+    assert_eq!(
+        with_set(tables, &["model.attention.rank=5"]).0,
+        [runs(&["5"], "10"), vec![("".into(), "10".into())]].concat()
+    );
+    // What excludes it, too.
+    assert_eq!(with_set("[sweep]\n'train.epochs' = [1, 2]\n", &["train.steps=7"]).0, runs(&["4"], "7"));
+    let errors = Folder::new().errors("[sweep]\n'train.steps' = [1]\ntrain.steps = [2]\n");
+    assert!(errors.to_string().contains("`train.steps` stands in the sweep twice"), "{errors}");
+    // A value that the sweep now has is wrong at its own place.
+    let folder = Folder::new();
+    folder.write("a.toml", format!("{}\n{LOW_RANK}[sweep]\n'model.attention.rank' = [2, 3]\n", common::SMALL));
+    let set = ["model.attention.rank=0".to_string()];
+    let errors = lrx_spec::load_experiments(&[folder.path("a.toml")], &set, &lrx_layers::Registry::builtin());
+    let errors = errors.err().expect("no rank is 0").to_string();
+    assert!(errors.contains("--set:1:22"), "{errors}");
+}

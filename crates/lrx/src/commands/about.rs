@@ -19,7 +19,7 @@ pub(super) fn print_about(About { name, version, summary, description, .. }: &Ab
     for (key, option) in options.into_iter().flatten() {
         let default = match option.get("default") {
             Some(Value::Null) | None if !required(key) => "optional".to_string(),
-            Some(default) => format!("default {default}"),
+            Some(default) => format!("default {}", in_few_digits(default)),
             None => "required".to_string(),
         };
         let text = option["description"].as_str().unwrap_or("").replace('\n', " ");
@@ -28,6 +28,21 @@ pub(super) fn print_about(About { name, version, summary, description, .. }: &Ab
         for (value, text) in variants(definition.unwrap_or(option)) {
             say!("    {value}  {}", text.replace('\n', " "));
         }
+    }
+}
+
+/// A value as people write it: of a number that is kept in single precision, the digits that single precision has.
+fn in_few_digits(value: &Value) -> Value {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let number = number.as_f64().unwrap_or_default();
+            let single = number as f32;
+            let shortest = single.to_string().parse().unwrap_or(number);
+            if f64::from(single) == number { shortest.into() } else { value.clone() }
+        }
+        Value::Array(values) => values.iter().map(in_few_digits).collect(),
+        Value::Object(object) => object.iter().map(|(key, value)| (key.clone(), in_few_digits(value))).collect(),
+        value => value.clone(),
     }
 }
 

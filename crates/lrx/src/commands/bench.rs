@@ -70,7 +70,7 @@ pub(crate) enum BenchFormat {
 }
 
 const BUILT_IN: &str = include_str!("bench.toml");
-/// Of random tokens where the config does not say: GPT-2's.
+/// Of the built-in models' random tokens: GPT-2's.
 const RANDOM_VOCABULARY: usize = 50_257;
 const PHASES: [&str; 4] = ["embedding", "attention", "mlp", "head"];
 
@@ -175,7 +175,15 @@ fn measure(
             return Err(Failure::Usage(message));
         }
         Workload::Random { sequences, tokens } => {
-            let size = run.model.vocabulary.unwrap_or(RANDOM_VOCABULARY);
+            let size = match run.model.vocabulary {
+                Some(given) => given,
+                // The head's share of the time is that of the config's own vocabulary.
+                None if !args.config.is_empty() => {
+                    let corpus = corpora.of(run, &args.out)?;
+                    crate::corpus::vocabulary(run, &corpus).map_err(usage)?
+                }
+                None => RANDOM_VOCABULARY,
+            };
             (size, (0..count).map(|step| random_batch(sequences, tokens, size, step)).collect::<Vec<Batch>>())
         }
     };

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use lrx_layers::Registry;
-use lrx_spec::{ConfigErrors, Experiment, load_experiments};
+use lrx_spec::{ConfigErrors, Experiment, load_experiments_beside};
 
 use crate::terminal::tell;
 
@@ -31,7 +31,7 @@ impl Common {
     /// # Errors
     /// All that is wrong with them.
     pub(crate) fn experiments(&self, registry: &Registry) -> Result<Vec<Experiment>, ConfigErrors> {
-        let experiments = load_experiments(&self.configs, &self.set, registry)?;
+        let experiments = load_experiments_beside(&self.configs, &self.set, registry, &self.out)?;
         experiments.iter().flat_map(|experiment| &experiment.notes).for_each(|note| tell!("note: {note}"));
         Ok(experiments)
     }

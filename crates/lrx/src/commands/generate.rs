@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::find::find_run;
 use crate::results::{RESOLVED_FILE, VOCABULARY_FILE, about};
 use crate::runs::check_files;
-use crate::terminal::{say, write_data};
+use crate::terminal::{say, tell, write_data};
 use crate::threads::use_threads;
 
 /// `lrx generate`
@@ -91,13 +91,24 @@ pub(crate) fn generate(args: &GenerateArgs, registry: &Registry) -> Result<ExitC
     };
     print(&tokens);
     let end = vocabulary.end_of_text();
+    let mut is_ended = false;
     lrx_model::generate(&model, &prompt, args.tokens, end, &sampling, |token| {
-        if Some(token) != end {
+        if Some(token) == end {
+            is_ended = true;
+        } else {
             tokens.push(token);
             print(&tokens);
         }
     });
     say!("");
+    let added = tokens.len() - prompt.len();
+    if !is_ended && added < args.tokens {
+        let context = model.context();
+        tell!(
+            "note: stopped after {added} of {} tokens: the context of the model is full, at {context} tokens",
+            args.tokens
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -6,22 +6,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use console::measure_text_width;
 use lrx_files::clear_leftovers;
 use lrx_layers::Registry;
 use lrx_spec::{Experiment, missing_files};
 use lrx_train::Checkpoints;
 
 use super::common::Common;
-use crate::corpus::{CACHE_FOLDER, Corpora, vocabulary};
+use crate::corpus::{CACHE_FOLDER, Corpora, Starts, vocabulary};
 use crate::failure::Failure;
 use crate::memory::{self, Verdict};
 use crate::planned::{record, sampler};
 use crate::progress::Lines;
 use crate::results::about;
-use crate::runs::{Policy, Task, Totals, initial_model, work};
+use crate::runs::{Policy, Task, Totals, work};
 use crate::signals::Signals;
 use crate::tables::{Assembler, LeftOut};
-use crate::terminal::{say, tell};
+use crate::terminal::{say, tell, visible};
 use crate::threads::use_threads;
 
 /// `lrx run`
@@ -102,17 +103,17 @@ pub(crate) fn run(args: &RunArgs, registry: &Registry) -> Result<ExitCode, Failu
     signals.begin();
     let assembler = Assembler::default();
     let totals = work(&tasks, &policy, &signals, &lines, &assembler);
-    let mut left_out = Vec::new();
+    let (mut left_out, mut listed) = (Vec::new(), Vec::new());
     for experiment in &experiments {
         let folder = folder(args, experiment);
         let not_there = assembler.assemble_thoroughly(&folder, &order(experiment)).map_err(Failure::Failed)?;
         left_out.extend(not_there.into_iter().map(|run| (folder.clone(), run)));
         if signals.stop().is_none() {
-            summary(&folder)?;
+            listed.extend(summary(&folder)?);
         }
     }
     if signals.stop().is_none() {
-        say_ids(&totals.finished);
+        say_ids(&totals.finished, &listed, &tasks);
     }
     for (folder, LeftOut { run_id, why }) in &left_out {
         tell!("left out of the tables: {}: {why}", folder.join(run_id).display());
@@ -126,11 +127,31 @@ pub(crate) fn run(args: &RunArgs, registry: &Registry) -> Result<ExitCode, Failu
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// The ids of runs that are finished, for the commands that take one.
-fn say_ids(ids: &[String]) {
-    if !ids.is_empty() {
-        say!("finished runs, as `lrx generate` takes them:");
-        ids.iter().for_each(|run_id| say!("  {run_id}"));
+/// A run of a table.
+#[derive(PartialEq)]
+struct Listed {
+    run_id: String,
+    label: String,
+    seed: u64,
+}
+
+/// The runs that are finished, for the commands that take one's id: in the order of the tables, then those that count in
+/// none.
+fn say_ids(finished: &[String], listed: &[Listed], tasks: &[Task]) {
+    let mut runs: Vec<(&str, String)> = Vec::new();
+    let untold = tasks.iter().map(|task| (&task.run_id, &task.planned.label, task.seed));
+    for (run_id, label, seed) in listed.iter().map(|run| (&run.run_id, &run.label, run.seed)).chain(untold) {
+        if finished.contains(run_id) && !runs.iter().any(|(known, _)| known == run_id) {
+            runs.push((run_id, format!("{} seed {seed}", visible(label))));
+        }
+    }
+    if runs.is_empty() {
+        return;
+    }
+    let width = runs.iter().map(|(_, name)| measure_text_width(name)).max().unwrap_or(0);
+    say!("finished runs, as `lrx generate` takes them:");
+    for (run_id, name) in runs {
+        say!("  {name}{}  {run_id}", " ".repeat(width - measure_text_width(&name)));
     }
 }
 
@@ -162,7 +183,7 @@ fn check_only(experiments: &[Experiment], only: &[String]) -> Result<(), Failure
 fn tasks(args: &RunArgs, experiments: &[Experiment], signals: &Signals, lines: &Lines) -> Result<Vec<Task>, Failure> {
     let usage = |error: lrx_spec::ConfigError| Failure::Usage(error.to_string());
     let mut corpora = Corpora::until(signals, lines);
-    let mut tasks = Vec::new();
+    let (mut tasks, mut starts) = (Vec::new(), Starts::default());
     for experiment in experiments {
         let order = order(experiment);
         for (i, run) in experiment.runs.iter().enumerate() {
@@ -173,10 +194,7 @@ fn tasks(args: &RunArgs, experiments: &[Experiment], signals: &Signals, lines: &
                 continue;
             }
             let planned = record(run, size, Some(&corpus));
-            if run.model.init_from.is_some() {
-                initial_model(&run.model, size, run.seed)
-                    .map_err(|error| usage(run.error_at("model.init_from", error)))?;
-            }
+            starts.check(run, size).map_err(usage)?;
             tasks.push(Task {
                 title: format!("[{}/{}] {} seed {}", i + 1, experiment.runs.len(), run.label, run.seed),
                 run_id,
@@ -196,14 +214,20 @@ fn tasks(args: &RunArgs, experiments: &[Experiment], signals: &Signals, lines: &
     Ok(tasks)
 }
 
-fn summary(folder: &Path) -> Result<(), Failure> {
+/// Prints the tables of an experiment; its runs in their order.
+fn summary(folder: &Path) -> Result<Vec<Listed>, Failure> {
+    let mut listed = Vec::new();
     let failed = |error: lrx_analysis::Error| Failure::Failed(error.to_string());
     for experiment in lrx_analysis::read_experiment(folder).map_err(failed)? {
         let summary = lrx_analysis::Summary::new(&experiment, None).map_err(failed)?;
         say!("{}", lrx_analysis::text_table(&summary));
+        for run in summary.rows.iter().flat_map(|row| &row.configuration.runs) {
+            let (run_id, label) = (run.run_id.clone(), run.label.clone());
+            listed.push(Listed { run_id, label, seed: run.seed.unwrap_or_default() });
+        }
     }
     say!("{}: runs.csv, curves.csv; lrx report {0} draws them", folder.display());
-    Ok(())
+    Ok(listed)
 }
 
 /// What did not end well, and why.

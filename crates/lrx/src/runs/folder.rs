@@ -72,6 +72,17 @@ pub(crate) fn read_state(folder: &Path) -> State {
     read_run(folder, None).state
 }
 
+/// The row of the run in `folder`, at a look: of a finished run no other file is read, so that it may be damaged.
+pub(crate) fn look(folder: &Path) -> Option<RunRecord> {
+    let attempt = current_attempt(folder).ok()?;
+    if let Some(row) = attempt.and_then(|attempt| fs::read(attempt.join(RECORD_FILE)).ok()) {
+        let record = parse_row(&row)?;
+        let is_going_on = !matches!(record.status, Status::Failed | Status::Diverged);
+        return Some(if is_going_on { RunRecord { status: Status::Running, ..record } } else { record });
+    }
+    parse_row(&fs::read(folder.join(RECORD_FILE)).ok()?)
+}
+
 /// Reads the run in `folder`; of a finished one, every file that is there is checked, the large ones only if they do not
 /// look as they did when `checked` saw them.
 pub(crate) fn read_run(folder: &Path, mut checked: Option<&mut Checked>) -> Run {

@@ -19,6 +19,6 @@ mod task;
 mod worker;
 
 pub(crate) use claim::current_attempt;
-pub(crate) use folder::{Checked, Run, State, check_files, read_run};
+pub(crate) use folder::{Checked, Run, State, check_files, look, read_run};
 pub(crate) use queue::{Policy, Totals, work};
 pub(crate) use task::{Task, initial_model};

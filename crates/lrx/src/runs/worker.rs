@@ -172,5 +172,7 @@ fn fill(row: &mut RunRecord, report: &Report, task: &Task) {
     row.wall_seconds = Some(milli(report.wall_seconds));
     row.peak_rss_mb = report.peak_rss_mb.map(milli);
     row.arithmetic = report.arithmetic.join(", ");
+    row.threads = Some(rayon::current_num_threads() as u64);
+    row.machine = lrx_files::processors().to_owned();
     row.note = report.note().unwrap_or_default();
 }

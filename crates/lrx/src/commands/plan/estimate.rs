@@ -19,10 +19,20 @@ pub(super) struct Planned<'r> {
 
 /// Estimates times.
 pub(super) struct Estimator {
-    /// Finished runs: operations per token, and tokens per second.
-    known: Vec<(f64, f64)>,
+    /// Runs that were finished on this machine, on as many threads.
+    known: Vec<Known>,
     /// Of a large matrix product and of memory; measured when it is first needed.
     machine: OnceLock<(f64, f64)>,
+}
+
+/// A finished run.
+struct Known {
+    flops: f64,
+    features: f64,
+    /// Tokens per second.
+    rate: f64,
+    /// What else a speed depends on: kinds, batch and context.
+    alike: [String; 4],
 }
 
 /// An estimated time, and what it rests on.
@@ -43,20 +53,20 @@ const SHARE: f64 = 0.85;
 const BYTES: f64 = 300.0;
 
 impl Estimator {
-    /// From what was finished in the experiments in `out`.
+    /// From what was finished in the experiments in `out`, on this machine with as many threads as are used now.
     pub(super) fn new(out: &Path) -> Self {
         let tables = fs::read_dir(out).into_iter().flatten().flatten().map(|entry| entry.path().join("runs.csv"));
         let rows = tables.filter_map(|table| read_runs(&table).ok()).flatten();
-        Self {
-            known: rows.filter(|row| row.final_loss().is_some()).filter_map(|row| speed(&row)).collect(),
-            machine: OnceLock::new(),
-        }
+        let (threads, machine) = (rayon::current_num_threads() as u64, lrx_files::processors());
+        let is_here = |row: &RunRecord| row.threads == Some(threads) && row.machine == machine;
+        let known = rows.filter(|row| row.final_loss().is_some() && is_here(row)).filter_map(|row| Known::of(&row));
+        Self { known: known.collect(), machine: OnceLock::new() }
     }
 
     /// How long the run will take; `None` where its tokens are not known.
     pub(super) fn of(&self, run: &Planned<'_>) -> Option<Estimate> {
         let flops = run.row.flops_per_token? as f64;
-        let learned = self.learned(flops);
+        let learned = self.learned(run, flops);
         let rate = learned.unwrap_or_else(|| {
             let &(product, memory) = self.machine();
             1.0 / (3.0 * flops / (SHARE * product) + BYTES * run.features / memory)
@@ -67,14 +77,22 @@ impl Estimator {
     }
 
     /// Tokens per second of the runs that are most alike, or none are.
-    fn learned(&self, flops: f64) -> Option<f64> {
-        let mut alike: Vec<(f64, f64)> = self
-            .known
-            .iter()
-            .map(|(known, rate)| ((known / flops).ln().abs(), rate * known / flops))
-            .filter(|(distance, _)| *distance <= ALIKE.ln())
-            .collect();
+    fn learned(&self, run: &Planned<'_>, flops: f64) -> Option<f64> {
+        let own = alike(run.row);
+        let distance = |known: &Known| {
+            let (by_flops, by_features) =
+                ((known.flops / flops).ln().abs(), (known.features / run.features).ln().abs());
+            let is_comparable = by_flops.max(by_features) <= ALIKE.ln();
+            // Other kinds, or other batches, are as far as half the size is.
+            let others = known.alike.iter().zip(&own).filter(|(a, b)| a != b).count();
+            is_comparable.then_some(by_flops + by_features + others as f64 * ALIKE.ln())
+        };
+        let mut alike: Vec<(f64, f64)> =
+            self.known.iter().filter_map(|known| Some((distance(known)?, known.rate * known.flops / flops))).collect();
         alike.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let nearest = alike.first()?.0;
+        // Where some are of the same kind, those of others say less.
+        alike.retain(|(distance, _)| *distance <= nearest + ALIKE.ln() / 2.0);
         alike.truncate(NEAREST);
         let mut rates: Vec<f64> = alike.into_iter().map(|(_, rate)| rate).collect();
         rates.sort_by(f64::total_cmp);
@@ -91,10 +109,18 @@ impl Estimator {
     }
 }
 
-/// Operations per token and tokens per second of a finished run.
-fn speed(row: &RunRecord) -> Option<(f64, f64)> {
-    let known = (row.flops_per_token? as f64, row.tokens_per_second?);
-    (known.0 > 0.0 && known.1 > 0.0 && known.1.is_finite()).then_some(known)
+impl Known {
+    fn of(row: &RunRecord) -> Option<Self> {
+        let (flops, rate) = (row.flops_per_token? as f64, row.tokens_per_second?);
+        let features = (row.hidden? * row.layers?) as f64;
+        let is_usable = flops > 0.0 && features > 0.0 && rate > 0.0 && rate.is_finite();
+        is_usable.then(|| Self { flops, features, rate, alike: alike(row) })
+    }
+}
+
+fn alike(row: &RunRecord) -> [String; 4] {
+    let context = row.context.map(|context| context.to_string()).unwrap_or_default();
+    [row.attention.clone(), row.mlp.clone(), row.batch.clone(), context]
 }
 
 #[cfg(test)]
@@ -107,7 +133,11 @@ mod tests {
 
     #[test]
     fn what_was_finished_here_tells_how_long_its_like_will_take() {
-        let known = vec![(1e6, 1000.0), (1e6, 1200.0), (1e6, 90.0), (1e9, 7.0)];
+        let known = |flops, rate| Known { flops, features: 512.0, rate, alike: Default::default() };
+        let mut known = vec![known(1e6, 1000.0), known(1e6, 1200.0), known(1e6, 90.0), known(1e9, 7.0)];
+        // Of another kind, and so narrow a model that it is not comparable.
+        known.push(Known { flops: 1e6, features: 512.0, rate: 1.0, alike: ["dense", "", "", ""].map(Into::into) });
+        known.push(Known { flops: 1e6, features: 100.0, rate: 1.0, alike: Default::default() });
         let estimator = Estimator { known, machine: (1e11, 1e10).into() };
         let of = |row: &RunRecord, evaluations: f64| {
             estimator.of(&Planned { row, evaluations, eval_targets: 300.0, features: 512.0 }).unwrap()

@@ -3,21 +3,25 @@
 mod estimate;
 mod table;
 
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use lrx_layers::Registry;
-use lrx_records::{RunRecord, csv_text};
-use lrx_spec::{DataState, RunSpec};
+use lrx_records::{RunRecord, Status, csv_text};
+use lrx_spec::{DataState, Experiment, RunSpec};
 
 use self::estimate::{Estimate, Estimator, Planned};
-use self::table::{Column, Line, seeds, table};
+use self::table::{Column, Line, Room, seeds, table};
 use super::common::Common;
-use crate::corpus::{Corpora, vocabulary};
+use crate::corpus::{Corpora, Starts, vocabulary};
 use crate::failure::Failure;
 use crate::memory::{self, Verdict, needed};
 use crate::planned::{evaluations, record};
 use crate::progress::{duration, thousands};
+use crate::runs::look;
 use crate::terminal::{say, tell, visible, write_data, write_out};
 use crate::threads::use_threads;
 
@@ -43,11 +47,13 @@ pub(crate) enum PlanFormat {
 pub(crate) fn plan(args: &PlanArgs, registry: &Registry) -> Result<ExitCode, Failure> {
     use_threads(args.common.threads)?;
     let experiments = args.common.experiments(registry).map_err(|errors| Failure::Usage(errors.to_string()))?;
-    let mut corpora = Corpora::to_look_at();
+    let (mut corpora, mut starts) = (Corpora::to_look_at(), Starts::default());
     let mut rows = Vec::new();
     for experiment in &experiments {
         for run in &experiment.runs {
-            rows.push(row(run, &mut corpora, args)?);
+            let row = row(experiment, run, &mut corpora, args)?;
+            starts.check(run, row.vocabulary).map_err(|error| Failure::Usage(error.to_string()))?;
+            rows.push(row);
         }
     }
     if args.ids {
@@ -69,8 +75,13 @@ pub(crate) fn plan(args: &PlanArgs, registry: &Registry) -> Result<ExitCode, Fai
 
 /// One run.
 struct Row<'r> {
+    experiment: &'r str,
     run: &'r RunSpec,
+    /// Tokens in the vocabulary.
+    vocabulary: usize,
     record: RunRecord,
+    /// What part of it remains to be done.
+    rest: f64,
     /// How often it evaluates, and on how many targets; nothing without its data.
     evaluations: (usize, u64),
 }
@@ -87,15 +98,46 @@ impl Row<'_> {
     }
 }
 
-fn row<'r>(run: &'r RunSpec, corpora: &mut Corpora, args: &PlanArgs) -> Result<Row<'r>, Failure> {
+fn row<'r>(
+    experiment: &'r Experiment,
+    run: &'r RunSpec,
+    corpora: &mut Corpora,
+    args: &PlanArgs,
+) -> Result<Row<'r>, Failure> {
+    let row = |vocabulary: usize, mut record: RunRecord, evaluations: (usize, u64)| {
+        let standing = standing(&args.common.out, &experiment.name, &record.run_id);
+        let done = standing.as_ref().and_then(|now| Some(now.tokens? as f64 / record.tokens? as f64));
+        record.status = standing.map_or(Status::Planned, |now| now.status);
+        let rest = match record.status {
+            Status::Planned => 1.0,
+            Status::Running => 1.0 - done.unwrap_or(0.0).clamp(0.0, 1.0),
+            _ => 0.0,
+        };
+        Row { experiment: &experiment.name, run, vocabulary, record, rest, evaluations }
+    };
     // Without its data, a run can be planned as far as its vocabulary is given.
     if let (DataState::Missing(errors), Some(given)) = (&run.data, run.model.vocabulary) {
         errors.iter().for_each(|error| tell!("warning: planned without data: {}", error.message()));
-        return Ok(Row { run, record: record(run, given, None), evaluations: (0, 0) });
+        return Ok(row(given, record(run, given, None), (0, 0)));
     }
     let corpus = corpora.of(run, &args.common.out)?;
     let size = vocabulary(run, &corpus).map_err(|error| Failure::Usage(error.to_string()))?;
-    Ok(Row { run, record: record(run, size, Some(&corpus)), evaluations: evaluations(run, &corpus) })
+    Ok(row(size, record(run, size, Some(&corpus)), evaluations(run, &corpus)))
+}
+
+/// The row of a run that has begun, in its experiment, or finished in another one, from which `lrx run` takes it.
+fn standing(out: &Path, experiment: &str, run_id: &str) -> Option<RunRecord> {
+    if run_id.is_empty() {
+        return None;
+    }
+    let own = look(&out.join(experiment).join(run_id));
+    if own.as_ref().is_some_and(|row| row.status == Status::Finished) {
+        return own;
+    }
+    let others = fs::read_dir(out).into_iter().flatten().flatten().map(|entry| entry.path().join(run_id));
+    let is_finished = |row: &RunRecord| row.status == Status::Finished;
+    let elsewhere = others.filter(|folder| folder.is_dir()).find_map(|folder| look(&folder).filter(is_finished));
+    elsewhere.or(own)
 }
 
 /// The table of configurations: what is the same for all their seeds once.
@@ -104,30 +146,31 @@ fn print_table(planned: &[Row<'_>], args: &PlanArgs) {
     let mut groups: Vec<Vec<&Row<'_>>> = Vec::new();
     for row in planned {
         let same = |group: &&mut Vec<&Row<'_>>| {
-            let first = &group[0].record;
-            (&first.label, &first.configuration) == (&row.record.label, &row.record.configuration)
+            let (first, own) = (group[0], &row.record);
+            (first.experiment, &first.record.label, &first.record.configuration)
+                == (row.experiment, &own.label, &own.configuration)
         };
         match groups.iter_mut().find(same) {
             Some(group) => group.push(row),
             None => groups.push(vec![row]),
         }
     }
-    let (mut total, mut by_runs, mut by_product) = (0.0, 0, 0);
+    let mut sum = Sum::default();
     let lines: Vec<Line> = groups
         .iter()
         .map(|group| {
-            let times: Option<Vec<Estimate>> = group.iter().map(|row| estimator.of(&row.planned())).collect();
-            let (row, times) = (group[0], times.unwrap_or_default());
-            total += times.iter().map(|time| time.seconds).sum::<f64>();
-            by_runs += times.iter().filter(|time| time.by_runs).count();
-            by_product += times.iter().filter(|time| !time.by_runs).count();
-            let longest = times.iter().map(|time| time.seconds).reduce(f64::max);
+            let times: Vec<Option<Estimate>> = group.iter().map(|row| estimator.of(&row.planned())).collect();
+            group.iter().zip(&times).for_each(|(row, time)| sum.add(row, *time));
+            let longest = times.iter().flatten().map(|time| time.seconds).reduce(f64::max);
             let count = |count: Option<u64>| count.map_or("?".into(), |count| thousands(count as f64));
+            let row = group[0];
             let record = &row.record;
             Line {
                 label: visible(&record.label).into_owned(),
                 cells: vec![
+                    visible(row.experiment).into_owned(),
                     seeds(&group.iter().map(|row| row.run.seed).collect::<Vec<_>>()),
+                    status(group),
                     count(record.params),
                     count(record.params_body),
                     record.flops_per_token.map_or("?".into(), |flops| format!("{:.2}", flops as f64 / 1e6)),
@@ -139,30 +182,34 @@ fn print_table(planned: &[Row<'_>], args: &PlanArgs) {
             }
         })
         .collect();
+    let has_several = planned.iter().any(|row| row.experiment != planned[0].experiment);
+    let has_begun = planned.iter().any(|row| row.record.status != Status::Planned);
     let columns = [
-        Column("seeds", 0),
-        Column("params", 0),
-        Column("body", 2),
-        Column("MFLOP/token", 3),
-        Column("steps", 4),
-        Column("tokens", 5),
-        Column("memory", 1),
-        Column("time each", 0),
+        Column("experiment", if has_several { Room::Always } else { Room::Never }),
+        Column("seeds", Room::Always),
+        Column("status", if has_begun { Room::Always } else { Room::Never }),
+        Column("params", Room::Always),
+        Column("body", Room::IfAny(2)),
+        Column("MFLOP/token", Room::IfAny(3)),
+        Column("steps", Room::IfAny(4)),
+        Column("tokens", Room::IfAny(5)),
+        Column("memory", Room::IfAny(1)),
+        Column("time each", Room::Always),
     ];
     let (text, left_out) = table(table::columns(), &columns, &lines);
     write_out(format_args!("{text}\n"));
-    let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let of_seeds = groups.len() < planned.len();
     let of = if of_seeds { format!(" of {}", counted(groups.len(), "configuration")) } else { String::new() };
-    let runs = counted(planned.len(), "run");
-    say!("{runs}{of}, about {} on this machine, one after the other", duration(total));
+    say!("{}{of}{}", counted(planned.len(), "run"), sum.text());
     let out = args.common.out.display();
-    match (by_runs, estimator.product()) {
-        (0, Some(rate)) => say!("times: by a matrix product of {:.0} GFLOP/s, measured just now", rate / 1e9),
-        (_, None) if by_runs > 0 => say!("times: by finished runs like them in {out}"),
-        (_, Some(rate)) => say!(
-            "times: of {} by finished runs like them in {out}, of {by_product} by a matrix product of {:.0} GFLOP/s",
-            by_runs,
+    match (sum.by_runs, estimator.product()) {
+        (0, Some(rate)) if sum.by_product > 0 => {
+            say!("times: by a matrix product of {:.0} GFLOP/s, measured just now", rate / 1e9);
+        }
+        (by_runs, None) if by_runs > 0 => say!("times: by finished runs like them in {out}"),
+        (by_runs, Some(rate)) if by_runs > 0 => say!(
+            "times: of {by_runs} by finished runs like them in {out}, of {} by a matrix product of {:.0} GFLOP/s",
+            sum.by_product,
             rate / 1e9
         ),
         _ => {}
@@ -171,4 +218,87 @@ fn print_table(planned: &[Row<'_>], args: &PlanArgs) {
         say!("no room for: {} (--format csv has all)", left_out.join(", "));
     }
     say!("lrx plan --ids prints the run_id of each run");
+}
+
+/// `finished`, or how many of them are: `1 of 3 finished`.
+fn status(group: &[&Row<'_>]) -> String {
+    let is = |status: Status| group.iter().filter(|row| row.record.status == status).count();
+    let first = &group[0].record.status;
+    if is(first.clone()) == group.len() {
+        return first.to_string();
+    }
+    // What most wants to be known of a mixture.
+    let told = [Status::Failed, Status::Diverged, Status::Running, Status::Finished];
+    let told = told.into_iter().filter_map(|one| Some((is(one.clone()), one)).filter(|(count, _)| *count > 0));
+    told.map(|(count, one)| format!("{count}/{} {one}", group.len())).collect::<Vec<_>>().join(", ")
+}
+
+/// What all runs together come to; a run of two files once.
+#[derive(Default)]
+struct Sum<'r> {
+    known: HashSet<&'r str>,
+    finished: usize,
+    failed: usize,
+    remaining: usize,
+    /// Of those that remain, those whose time cannot be told.
+    without_time: usize,
+    seconds: f64,
+    by_runs: usize,
+    by_product: usize,
+}
+
+impl<'r> Sum<'r> {
+    fn add(&mut self, row: &'r Row<'_>, time: Option<Estimate>) {
+        // Without its data, a run has no id.
+        if !row.record.run_id.is_empty() && !self.known.insert(&row.record.run_id) {
+            return;
+        }
+        match row.record.status {
+            Status::Finished => self.finished += 1,
+            Status::Planned | Status::Running => {
+                self.remaining += 1;
+                match time {
+                    Some(Estimate { seconds, by_runs }) => {
+                        self.seconds += seconds * row.rest;
+                        *(if by_runs { &mut self.by_runs } else { &mut self.by_product }) += 1;
+                    }
+                    None => self.without_time += 1,
+                }
+            }
+            _ => self.failed += 1,
+        }
+    }
+
+    /// `: 2 finished, 1 remains, about 3 min on this machine, one after the other`.
+    fn text(&self) -> String {
+        let mut parts = Vec::new();
+        if self.finished > 0 {
+            parts.push(if self.remaining + self.failed == 0 {
+                "all finished".into()
+            } else {
+                format!("{} finished", self.finished)
+            });
+        }
+        if self.failed > 0 {
+            parts.push(format!("{} failed (lrx run --retry-failed trains what failed again)", self.failed));
+        }
+        if self.remaining > 0 && !parts.is_empty() {
+            parts.push(format!("{} to be trained", self.remaining));
+        }
+        let timed = self.remaining - self.without_time;
+        if timed > 0 {
+            parts.push(format!("about {} on this machine, one after the other", duration(self.seconds)));
+        }
+        if self.without_time > 0 {
+            let those = if timed > 0 { "without " } else { "no time is known of " };
+            let why = if timed > 0 { ", whose tokens are not known" } else { ", as their tokens are not" };
+            parts.push(format!("{those}{}{why}", counted(self.without_time, "run")));
+        }
+        let between = if self.finished + self.failed > 0 { ": " } else { ", " };
+        if parts.is_empty() { String::new() } else { format!("{between}{}", parts.join(", ")) }
+    }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

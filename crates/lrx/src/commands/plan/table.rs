@@ -8,8 +8,18 @@ pub(super) struct Line {
     pub(super) cells: Vec<String>,
 }
 
-/// A column: its heading, and how soon it is left out where there is no room for it (0: never).
-pub(super) struct Column(pub(super) &'static str, pub(super) u8);
+/// A column: its heading, and when there is room for it.
+pub(super) struct Column(pub(super) &'static str, pub(super) Room);
+
+/// When a column is shown.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Room {
+    /// It has nothing to tell.
+    Never,
+    Always,
+    /// Where there is room for it: the higher, the sooner it is left out.
+    IfAny(u8),
+}
 
 const GAP: usize = 2;
 /// What is not printed to a terminal is read in one of the usual width.
@@ -32,12 +42,12 @@ pub(super) fn table(room: usize, columns: &[Column], lines: &[Line]) -> (String,
         .collect();
     let longest =
         lines.iter().map(|line| measure_text_width(&line.label)).max().unwrap_or(0).max("configuration".len());
-    let mut kept: Vec<usize> = (0..columns.len()).collect();
+    let mut kept: Vec<usize> = (0..columns.len()).filter(|&i| columns[i].1 != Room::Never).collect();
     let width = |kept: &[usize]| kept.iter().map(|&i| GAP + widths[i]).sum::<usize>();
     let mut left_out = Vec::new();
     while width(&kept) + longest.min(LABEL) > room {
         let Some((at, &column)) =
-            kept.iter().enumerate().filter(|(_, i)| columns[**i].1 > 0).max_by_key(|(_, i)| columns[**i].1)
+            kept.iter().enumerate().filter(|(_, i)| columns[**i].1 > Room::Always).max_by_key(|(_, i)| columns[**i].1)
         else {
             break;
         };
@@ -86,7 +96,8 @@ pub(super) fn seeds(seeds: &[u64]) -> String {
 mod tests {
     use super::*;
 
-    const COLUMNS: [Column; 3] = [Column("seeds", 0), Column("parameters", 1), Column("body", 2)];
+    const COLUMNS: [Column; 3] =
+        [Column("seeds", Room::Always), Column("parameters", Room::IfAny(1)), Column("body", Room::IfAny(2))];
 
     fn lines() -> Vec<Line> {
         let line = |label: &str| Line {
