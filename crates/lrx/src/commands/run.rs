@@ -15,10 +15,9 @@ use super::common::Common;
 use crate::corpus::{CACHE_FOLDER, Corpora, vocabulary};
 use crate::failure::Failure;
 use crate::memory::{self, Verdict};
-use crate::planned::{record, sampler};
 use crate::progress::Lines;
 use crate::results::about;
-use crate::runs::{Policy, Task, Totals, initial_model, work};
+use crate::runs::{Place, Policy, Task, Totals, initial_model, work};
 use crate::signals::Signals;
 use crate::tables::{Assembler, LeftOut};
 use crate::terminal::{say, tell};
@@ -164,33 +163,20 @@ fn tasks(args: &RunArgs, experiments: &[Experiment], signals: &Signals, lines: &
     let mut corpora = Corpora::until(signals, lines);
     let mut tasks = Vec::new();
     for experiment in experiments {
-        let order = order(experiment);
+        let name = experiment.name.clone();
+        let place = Place { name, folder: folder(args, experiment), order: order(experiment) };
         for (i, run) in experiment.runs.iter().enumerate() {
             let corpus = corpora.of(run, &args.common.out)?;
             let size = vocabulary(run, &corpus).map_err(usage)?;
-            let run_id = run.run_id.clone().expect("data that is there");
-            if !args.only.is_empty() && !args.only.contains(&run_id) {
+            if !args.only.is_empty() && !run.run_id.as_ref().is_some_and(|id| args.only.contains(id)) {
                 continue;
             }
-            let planned = record(run, size, Some(&corpus));
             if run.model.init_from.is_some() {
                 initial_model(&run.model, size, run.seed)
                     .map_err(|error| usage(run.error_at("model.init_from", error)))?;
             }
-            tasks.push(Task {
-                title: format!("[{}/{}] {} seed {}", i + 1, experiment.runs.len(), run.label, run.seed),
-                run_id,
-                seed: run.seed,
-                experiment: folder(args, experiment),
-                order: order.clone(),
-                resolved: run.resolved(&experiment.name),
-                model: run.model.clone(),
-                train: run.train.clone(),
-                sampler: sampler(run, &corpus),
-                needed: memory::needed(run, &planned),
-                planned,
-                corpus,
-            });
+            let title = format!("[{}/{}] {} seed {}", i + 1, experiment.runs.len(), run.label, run.seed);
+            tasks.push(Task::new(run, corpus, size, &place, title));
         }
     }
     Ok(tasks)

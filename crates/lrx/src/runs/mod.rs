@@ -21,4 +21,4 @@ mod worker;
 pub(crate) use claim::current_attempt;
 pub(crate) use folder::{Checked, Run, State, check_files, read_run};
 pub(crate) use queue::{Policy, Totals, work};
-pub(crate) use task::{Task, initial_model};
+pub(crate) use task::{Place, Task, initial_model};
