@@ -174,6 +174,8 @@ row! {
         arithmetic: String,
         /// Version of lrx's numerics: another, other roundings.
         numerics: Option<u64>,
+        /// The key whose value `lrx tune` chose, and among which.
+        tuned: String,
     }
 }
 

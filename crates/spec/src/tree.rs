@@ -148,7 +148,7 @@ pub(crate) fn outwards(path: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The value at a dotted path.
-fn get<'t>(table: &'t Table, path: &str) -> Option<&'t Value> {
+pub(crate) fn get<'t>(table: &'t Table, path: &str) -> Option<&'t Value> {
     let mut keys = path.split('.');
     let first = table.get(keys.next()?)?;
     keys.try_fold(first, |value, key| value.as_table()?.get(key))
@@ -164,10 +164,15 @@ pub(crate) fn override_with(base: &mut Table, over: Table) {
     merge(base, over);
 }
 
-fn remove(table: &mut Table, path: &str) {
-    let (outer, last) = path.rsplit_once('.').expect("a key of a section");
-    if let Some(Value::Table(table)) = table.get_mut(outer) {
-        table.remove(last);
+/// Takes the value at a dotted path out, if there is one.
+pub(crate) fn remove(table: &mut Table, path: &str) {
+    match path.split_once('.') {
+        None => drop(table.remove(path)),
+        Some((outer, rest)) => {
+            if let Some(Value::Table(inner)) = table.get_mut(outer) {
+                remove(inner, rest);
+            }
+        }
     }
 }
 
