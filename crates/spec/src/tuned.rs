@@ -70,7 +70,9 @@ pub(crate) fn settled(
             return None;
         }
     };
-    if is_unknown(&key, &point, sections, errors) {
+    let unknown = unknown(&key, &point, sections);
+    if !unknown.is_empty() {
+        unknown.into_iter().for_each(|error| errors.add(error));
         return None;
     }
     let base = resolve_point(without(&point, &key), sections, errors)?;
@@ -119,12 +121,14 @@ pub(crate) fn tuned_keys(config: &Table) -> Vec<String> {
     found
 }
 
-/// Whether nobody knows the key, which is told then: a misspelt one is not to be tuned.
-fn is_unknown(key: &str, point: &Point, sections: &mut Sections<'_>, errors: &mut ConfigErrors) -> bool {
+/// What is wrong with a key of `[train]` that nobody knows: a misspelt one is not to be tuned.
+pub(crate) fn unknown(key: &str, point: &Point, sections: &mut Sections<'_>) -> Vec<ConfigError> {
     let probe = point.with([(key.to_string(), number(1.0))]);
-    let Some(Value::Table(train)) = probe.table().remove("train") else { return false };
-    let Err(wrong) = sections.train(&probe, &train) else { return false };
-    let unknown: Vec<&ConfigError> = wrong.iter().filter(|error| error.kind() == ErrorKind::UnknownKey).collect();
-    unknown.iter().for_each(|error| errors.add((*error).clone()));
-    !unknown.is_empty()
+    let Some(Value::Table(train)) = probe.table().remove("train") else { return Vec::new() };
+    let Err(wrong) = sections.train(&probe, &train) else { return Vec::new() };
+    let is_last = |error: &&ConfigError| {
+        let last = key.rsplit('.').next().unwrap_or(key);
+        error.kind() == ErrorKind::UnknownKey && error.message().starts_with(&format!("unknown key `{last}`"))
+    };
+    wrong.iter().filter(is_last).cloned().collect()
 }

@@ -15,7 +15,7 @@ use crate::point::Point;
 use crate::sections::{DataState, Sections};
 use crate::sweep::points;
 use crate::tree::{Tree, get};
-use crate::tuned::{number, tuned_keys, without};
+use crate::tuned::{number, tuned_keys, unknown, without};
 
 /// The configurations of a file, to be tuned.
 pub struct Tuning<'r> {
@@ -84,7 +84,16 @@ fn load<'r>(
     for point in points(tree, registry, &mut errors) {
         let written = get(&point.table(), key).and_then(as_number);
         let point = without(&point, key);
+        for error in unknown(key, &point, &mut sections) {
+            let message = format!("--key {key}: {}", error.message());
+            errors.add(ConfigError::new(ErrorKind::Set, message, None));
+        }
         if let Some(other) = tuned_keys(&point.table()).first() {
+            let unknown = unknown(other, &point, &mut sections);
+            if !unknown.is_empty() {
+                unknown.into_iter().for_each(|error| errors.add(error));
+                continue;
+            }
             let message =
                 format!("`{other}` is \"tuned\", while `{key}` is being tuned; give it a number, or --key {other}");
             errors.add(ConfigError::new(ErrorKind::Value, message, point.value_place(other)));

@@ -55,8 +55,9 @@ fn a_run_that_pauses_has_the_bits_of_one_that_does_not() {
                 .expect("a training");
             (trained.0, trained.1.step)
         };
-        for pause in [1, 3, 3, 2] {
-            assert_eq!(to(Some(pause)), (Outcome::Paused, pause.max(if pause == 2 { 3 } else { 0 })), "{optimizer}");
+        // What has gone farther is not taken back.
+        for (pause, step) in [(1, 1), (3, 3), (3, 3), (2, 3)] {
+            assert_eq!(to(Some(pause)), (Outcome::Paused, step), "{optimizer}");
         }
         let (outcome, steps) = to(Some(usize::MAX));
         assert_eq!((outcome, steps > 3), (Outcome::Finished, true), "beyond the end there is nothing to pause for");

@@ -53,9 +53,9 @@ const FIRST_SEED: u64 = 1000;
 /// `lrx tune`
 #[derive(Args)]
 #[command(after_help = "\
-All values train under the full schedule to the first rung, an eighth of the steps, and are evaluated; the better half goes
-on to a quarter, its better half to a half, and so on, until one is left. A value whose 95 % interval lies apart from that of
-the best goes at once. Where the best is the lowest or the highest, the grid grows beyond it, up to four times at each end.
+All values train under the full schedule to the first rung, an eighth of the steps, and are evaluated; half of them go on to a
+quarter, a quarter of them to a half, until one is left. A value whose 95 % interval lies apart from that of the best goes at
+once. Where the best is the lowest or the highest, the grid grows beyond it, up to four times at each end.
 Losses are those on stories that are held out for this alone (data.tune_fraction, 0.05 of those to train on), with seeds of
 its own: the stories that the comparison is evaluated on are never looked at.
 
@@ -129,6 +129,7 @@ pub(crate) fn tune(args: &TuneArgs, registry: &Registry) -> Result<ExitCode, Fai
     match ended {
         Some(code) => Ok(code),
         None => {
+            subjects.iter().for_each(Subject::drop_checkpoints);
             let written = tunings.iter().try_for_each(|tuning| shown::written(args, tuning, &own(&subjects, tuning)));
             written.map_err(Failure::Failed)?;
             let all_chosen = subjects.iter().all(|subject| subject.search.chosen().is_some());
@@ -227,13 +228,13 @@ impl Round<'_> {
                     tasks.extend(subject.tasks(corpora, &order)?);
                 }
             }
-            if !tasks.is_empty() {
-                if let Some(code) = self.train(&tasks)? {
-                    return Ok(Some(code));
-                }
+            if !tasks.is_empty()
+                && let Some(code) = self.train(&tasks)?
+            {
+                return Ok(Some(code));
             }
-            subjects.iter_mut().for_each(Subject::advance);
             for subject in subjects.iter_mut() {
+                subject.advance(corpora);
                 subject.plan(corpora)?;
             }
             for tuning in tunings {

@@ -125,20 +125,33 @@ impl Search {
         self.edge_of(self.chosen()?.value)
     }
 
-    /// Goes on now that all wanted values have reached the rung, which `losses` tells of each: to more values, to the next
-    /// rung, or to the end. `possible` says whether the key can have a value.
-    pub(super) fn advance(&mut self, losses: impl Fn(f64) -> Losses, possible: impl Fn(f64) -> bool) {
-        let (rung, values) = self.wanted();
-        let mut entries: Vec<Entry> = values.iter().map(|&value| self.entry(value, rung, losses(value))).collect();
-        let ranked = ranked(&entries);
-        let best = ranked.first().map(|&i| entries[i].value);
+    /// The value that should be tried before anything is decided, now that all wanted values have reached the rung with
+    /// `losses`: the one beyond the best, where that is at an end of the grid that has not grown too often.
+    pub(super) fn growth(&self, losses: &[Losses]) -> Option<f64> {
+        let values = self.wanted().1;
+        let means =
+            values.iter().zip(losses).filter_map(|(&value, losses)| Some((value, stats::mean(&finite(losses)?)?)));
+        let best = means.min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(value, _)| value);
         // Where all diverged, what is better lies below.
-        if let Some(value) = best.or(values.first().copied()).and_then(|value| self.beyond(value, &possible)) {
-            self.extend(value);
-            return;
-        }
+        self.beyond(best.or(values.first().copied())?)
+    }
+
+    /// Takes a value in, to be trained to this rung with the others.
+    pub(super) fn extend(&mut self, value: f64) {
+        let at_low_end = self.grid.first().is_none_or(|first| value < first.value);
+        let candidate = Candidate { value, origin: Origin::Extended, is_left: true };
+        let edge = if at_low_end { Edge::Lowest } else { Edge::Highest };
+        self.extensions[edge as usize] = self.extensions[edge as usize].saturating_sub(1);
+        self.grid.insert(if at_low_end { 0 } else { self.grid.len() }, candidate);
+    }
+
+    /// Chooses among the wanted values, which have reached the rung with `losses`, and goes on to the next rung or ends.
+    pub(super) fn decide(&mut self, losses: Vec<Losses>) {
+        let (rung, values) = self.wanted();
+        let mut entries: Vec<Entry> =
+            values.into_iter().zip(losses).map(|(value, losses)| self.entry(value, rung, losses)).collect();
         let keep = if rung + 1 == self.rungs { 1 } else { self.grid.len().div_ceil(1 << (rung + 1)) };
-        decide(&mut entries, &ranked, keep);
+        decide(&mut entries, keep);
         for entry in &entries {
             let one = self.grid.iter_mut().find(|one| one.value == entry.value).expect("a value of the grid");
             one.is_left = entry.verdict == Verdict::Kept;
@@ -162,23 +175,15 @@ impl Search {
     }
 
     /// The next value beyond one that is at an end of the grid, as far from it as it is from its neighbour, by their ratio.
-    fn beyond(&self, value: f64, possible: &impl Fn(f64) -> bool) -> Option<f64> {
+    fn beyond(&self, value: f64) -> Option<f64> {
         let edge = self.edge_of(value)?;
         let neighbour = match edge {
             Edge::Lowest => self.grid.get(1)?,
             Edge::Highest => self.grid.get(self.grid.len().checked_sub(2)?)?,
         };
         let next = rounded(value * (value / neighbour.value));
-        let is_new = next.is_finite() && next > 0.0 && self.edge_of(next).is_none() && neighbour.value > 0.0;
-        (self.extensions[edge as usize] > 0 && is_new && possible(next)).then_some(next)
-    }
-
-    fn extend(&mut self, value: f64) {
-        let at_low_end = self.grid.first().is_none_or(|first| value < first.value);
-        let candidate = Candidate { value, origin: Origin::Extended, is_left: true };
-        let edge = if at_low_end { Edge::Lowest } else { Edge::Highest };
-        self.extensions[edge as usize] -= 1;
-        self.grid.insert(if at_low_end { 0 } else { self.grid.len() }, candidate);
+        let is_new = next.is_finite() && next > 0.0 && neighbour.value > 0.0 && next != value;
+        (self.extensions[edge as usize] > 0 && is_new).then_some(next)
     }
 }
 
@@ -205,9 +210,10 @@ fn ranked(entries: &[Entry]) -> Vec<usize> {
     ranked
 }
 
-/// Decides of each entry: of those that did not diverge, which are `ranked`, the `keep` best go on, as far as their intervals
-/// are not apart from the best. One that is left alone is chosen.
-fn decide(entries: &mut [Entry], ranked: &[usize], keep: usize) {
+/// Decides of each entry: of those that did not diverge, the `keep` best go on, as far as their intervals are not apart from
+/// the best. One that is left alone is chosen.
+fn decide(entries: &mut [Entry], keep: usize) {
+    let ranked = ranked(entries);
     let Some(&best) = ranked.first() else { return };
     let losses: Vec<Vec<f64>> = ranked.iter().filter_map(|&i| finite(&entries[i].losses)).collect();
     let half_width = stats::blocks(&losses.iter().map(Vec::as_slice).collect::<Vec<_>>(), CONFIDENCE);
@@ -236,13 +242,22 @@ mod tests {
 
     const GRID: [f64; 7] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
 
+    /// Goes on as far as the wanted values have losses, in a key that can have the values of which `possible` says so.
+    fn advance(search: &mut Search, losses: impl Fn(f64) -> Losses, possible: impl Fn(f64) -> bool) {
+        let losses: Vec<Losses> = search.wanted().1.into_iter().map(losses).collect();
+        match search.growth(&losses) {
+            Some(value) if possible(value) => search.extend(value),
+            _ => search.decide(losses),
+        }
+    }
+
     /// Searches where the loss of a value is `loss`, the same at every rung, of one seed; what was trained at each.
     fn search(grid: &[f64], rungs: usize, loss: impl Fn(f64) -> Option<f64>) -> (Search, Vec<Vec<f64>>) {
         let mut search = Search::new(grid.to_vec(), Origin::Default, rungs);
         let mut trained: Vec<Vec<f64>> = vec![Vec::new(); rungs];
         while let (rung, values @ [_, ..]) = (search.wanted().0, &search.wanted().1[..]) {
             trained[rung] = values.to_vec();
-            search.advance(|value| vec![loss(value)], |_| true);
+            advance(&mut search, |value| vec![loss(value)], |_| true);
         }
         (search, trained)
     }
@@ -262,7 +277,7 @@ mod tests {
         let ends = [0.0, 0.125, 0.25, 0.5, 1.0];
         let cost: f64 =
             trained.iter().zip(ends.windows(2)).map(|(values, ends)| values.len() as f64 * (ends[1] - ends[0])).sum();
-        assert_eq!(cost, 1.625);
+        assert_eq!(cost, 1.875);
     }
 
     #[test]
@@ -283,7 +298,7 @@ mod tests {
             let mut cost = 0.0;
             while let (rung, values @ [_, ..]) = (found.wanted().0, &found.wanted().1[..]) {
                 cost += values.len() as f64 * (ends[rung] - if rung == 0 { 0.0 } else { ends[rung - 1] });
-                found.advance(|value| vec![Some((value.log2() - 1.0).abs())], |_| false);
+                advance(&mut found, |value| vec![Some((value.log2() - 1.0).abs())], |_| false);
             }
             assert!(cost <= f64::from(n) / 3.0, "{n}: {cost}");
         }
@@ -307,11 +322,11 @@ mod tests {
         assert_eq!(trained[0], [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0], "four times");
         assert_eq!((found.chosen().unwrap().value, found.edge()), (64.0, Some(Edge::Highest)));
         // Nothing lies below 0, and nothing is twice it.
-        let (found, trained) = search(&[0.0, 0.1, 0.2], 3, |value| Some(value));
+        let (found, trained) = search(&[0.0, 0.1, 0.2], 3, Some);
         assert_eq!(trained[0], [0.0, 0.1, 0.2]);
         assert_eq!((found.chosen().unwrap().value, found.edge()), (0.0, Some(Edge::Lowest)));
         let mut bounded = Search::new(vec![0.2, 0.4, 0.8], Origin::Given, 2);
-        bounded.advance(|value| vec![Some(1.0 - value)], |value| value < 1.0);
+        advance(&mut bounded, |value| vec![Some(1.0 - value)], |value| value < 1.0);
         assert_eq!(bounded.wanted(), (1, vec![0.4, 0.8]), "the key cannot be 1.6");
     }
 
@@ -327,7 +342,11 @@ mod tests {
         assert_eq!((trained[0].len(), found.chosen()), (6, None));
         // One of two seeds is enough.
         let mut found = Search::new(vec![1.0, 2.0, 4.0], Origin::Given, 2);
-        found.advance(|value| vec![Some(1.0), if value == 2.0 { None } else { Some((value - 2.0).abs()) }], |_| false);
+        advance(
+            &mut found,
+            |value| vec![Some(1.0), if value == 2.0 { None } else { Some((value - 2.0).abs()) }],
+            |_| false,
+        );
         assert_eq!(found.entries[1].verdict, Verdict::Diverged);
     }
 
@@ -341,16 +360,19 @@ mod tests {
             _ => vec![Some(4.00), Some(4.19)],
         };
         let mut found = Search::new(vec![1.0, 2.0, 4.0, 8.0], Origin::Given, 4);
-        found.advance(losses, |_| true);
+        advance(&mut found, losses, |_| true);
         let verdicts: Vec<Verdict> = found.entries.iter().map(|entry| entry.verdict).collect();
         assert_eq!(verdicts, [Verdict::Parted, Verdict::Kept, Verdict::Kept, Verdict::Parted]);
         let mut clear = Search::new(vec![1.0, 2.0, 8.0], Origin::Given, 4);
-        clear.advance(losses, |_| true);
+        advance(&mut clear, losses, |_| true);
         assert_eq!((clear.chosen().unwrap().value, clear.wanted().1), (2.0, vec![]), "at the first rung");
         // The room that they make is used: of eight values two go on to a half of the steps, parted or not.
-        let near = |value: f64| losses(if (2.0..=4.0).contains(&value) { value } else { 8.0 });
+        let near = |value: f64| match value {
+            2.0 | 4.0 => losses(value),
+            other => vec![Some(4.0), Some(4.19 + 0.02 * (other.log2() % 2.0))],
+        };
         let mut roomy = Search::new((0..8).map(|i| 2.0_f64.powi(i)).collect(), Origin::Given, 4);
-        (0..2).for_each(|_| roomy.advance(near, |_| true));
+        (0..2).for_each(|_| advance(&mut roomy, near, |_| true));
         assert_eq!(roomy.wanted(), (2, vec![2.0, 4.0]));
     }
 

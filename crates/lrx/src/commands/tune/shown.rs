@@ -6,13 +6,13 @@ use lrx_analysis::plot::tuning_plot;
 use lrx_records::{Cell, TuneRecord};
 use lrx_spec::Tuning;
 
-use super::search::{Edge, Verdict};
+use super::search::Edge;
 use super::subject::Subject;
 use super::{KEY, TuneArgs};
 use crate::commands::plan::table::{Column, Line, columns, seeds, table};
 use crate::results::{TUNE_FILE, write_csv_text, write_text};
 use crate::terminal::say;
-use crate::tuned::read;
+use crate::tuned::{CHOSEN, read};
 
 /// The rows of an experiment's `tune.csv` that are not about these configurations and this key: they stay.
 ///
@@ -72,8 +72,9 @@ pub(super) fn written(args: &TuneArgs, tuning: &Tuning<'_>, subjects: &[&Subject
     subjects.iter().filter_map(|subject| remark(subject, &args.key)).for_each(|remark| say!("{remark}"));
     let drawn = if plot.is_some() { format!(", {name}") } else { String::new() };
     say!("{}: {TUNE_FILE}{drawn}", out.join(&tuning.name).display());
-    if subjects.iter().any(|subject| subject.search.chosen().is_some()) {
-        say!("{} = \"tuned\" in the config takes what was chosen", args.key.trim_start_matches("train."));
+    // Keys of [model] make another model, which nobody should find in the place of a word.
+    if let Some(key) = args.key.strip_prefix("train.").filter(|_| rows.iter().any(|row| row.verdict == CHOSEN)) {
+        say!("{key} = \"tuned\" in [train] of the config takes what was chosen");
     }
     Ok(())
 }
@@ -85,9 +86,7 @@ fn line(subject: &Subject<'_, '_>, rows: &[TuneRecord]) -> Line {
     let ends = [values.first(), values.last()].map(|end| end.map_or(String::new(), Cell::write));
     let grid = format!("{}: {} … {}", values.len(), ends[0], ends[1]);
     let part = format!("{:.0} %", 100.0 * cost as f64 / subject.cost_of_all().max(1) as f64);
-    let chosen = own.iter().find(|row| Some(row.value) == subject.search.chosen().map(|entry| entry.value));
-    let chosen = chosen.and_then(|row| own.iter().rfind(|other| other.value == row.value));
-    let cells = match chosen {
+    let cells = match own.iter().find(|row| row.verdict == CHOSEN) {
         None => ["none".into(), String::new(), String::new(), String::new(), grid, part],
         Some(row) => [
             row.value.write(),
@@ -121,12 +120,9 @@ fn remark(subject: &Subject<'_, '_>, key: &str) -> Option<String> {
         Edge::Lowest => "lowest",
         Edge::Highest => "highest",
     };
-    let beyond =
-        subject.search.entries.iter().any(|entry| entry.verdict != Verdict::Diverged && entry.value != chosen.value);
     let with_key = if key == KEY { String::new() } else { format!(" --key {key}") };
     Some(format!(
-        "{label}: {} is the {end} that was tried, and what lies beyond may be better{}: lrx tune{with_key} --values tries more",
+        "{label}: {} is the {end} that was tried, and what lies beyond may be better: lrx tune{with_key} --values tries more",
         chosen.value.write(),
-        if beyond { "" } else { ", the only one that did not diverge" },
     ))
 }

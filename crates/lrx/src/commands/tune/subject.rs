@@ -13,7 +13,7 @@ use crate::corpus::{Corpora, vocabulary};
 use crate::failure::Failure;
 use crate::planned::sampler;
 use crate::results::TUNE_FOLDER;
-use crate::runs::{Place, Run, State, Task, initial_model, read_run};
+use crate::runs::{Place, Run, State, Task, drop_checkpoints, initial_model, read_run};
 use crate::tuned::CHOSEN;
 
 /// How often is chosen, and among runs of which seeds.
@@ -108,6 +108,11 @@ impl<'t, 'r> Subject<'t, 'r> {
         known.iter().flat_map(|runs| runs.runs.iter().filter_map(|run| run.run_id.clone())).collect()
     }
 
+    /// Deletes the checkpoints of its runs: its search is over.
+    pub(super) fn drop_checkpoints(&self) {
+        self.run_ids().iter().for_each(|run_id| drop_checkpoints(&self.folder().join(run_id)));
+    }
+
     fn folder(&self) -> PathBuf {
         self.out.join(&self.tuning.name).join(TUNE_FOLDER)
     }
@@ -133,25 +138,28 @@ impl<'t, 'r> Subject<'t, 'r> {
         Ok(tasks)
     }
 
-    /// Goes on with the search as far as the runs have come.
-    pub(super) fn advance(&mut self) {
-        if self.search.wanted().1.is_empty() {
+    /// Goes on with the search, now that all runs have come to its rung.
+    pub(super) fn advance(&mut self, corpora: &mut Corpora) {
+        let (rung, values) = self.search.wanted();
+        if values.is_empty() {
             return;
         }
-        let rung = self.search.wanted().0;
-        let mut search = std::mem::replace(&mut self.search, Search::new(Vec::new(), Origin::Given, 0));
-        let losses = |value: f64| -> Losses {
-            let runs = self.of(value);
-            let step = step_of(rung, self.rungs.count, runs.steps);
-            let loss = |run: &RunSpec| match self.reached(run, step) {
-                Reached::Loss(loss) => Some(loss),
-                Reached::Diverged(_) | Reached::NotYet => None,
-            };
-            runs.runs.iter().map(loss).collect()
+        let losses: Vec<Losses> = values.into_iter().map(|value| self.losses(value, rung)).collect();
+        match self.search.growth(&losses) {
+            // Not every key can have every value: a rate of 1, say, or more steps of warm-up than there are.
+            Some(value) if self.runs(value, corpora).is_ok() => self.search.extend(value),
+            _ => self.search.decide(losses),
+        }
+    }
+
+    /// Those of a value at a rung, which all its runs have come to.
+    fn losses(&self, value: f64, rung: usize) -> Losses {
+        let runs = self.of(value);
+        let loss = |run| match self.reached(run, step_of(rung, self.rungs.count, runs.steps)) {
+            Reached::Loss(loss) => Some(loss),
+            Reached::Diverged(_) | Reached::NotYet => None,
         };
-        let seed = self.rungs.seeds[0];
-        search.advance(losses, |value| self.tuning.run(self.untuned, value, None, seed).is_ok());
-        self.search = search;
+        runs.runs.iter().map(loss).collect()
     }
 
     fn reached(&self, run: &RunSpec, step: usize) -> Reached {
