@@ -128,3 +128,24 @@ pub fn contrast(parts: &[(f64, &[f64])], spread: Spread, confidence: f64) -> Opt
     }
     Some(Interval { estimate, half_width: t_quantile(confidence, spread.freedom) * spread.sd * squares.sqrt() })
 }
+
+/// Half the width of the interval of a difference of two rows' means, `t(ν)·sd·√(2/m)`, where each column of the table is a
+/// block: what its values share, as losses of one seed do, is no spread. Of `n` rows and `m` columns the spread is
+/// `sd² = Σ(xᵢⱼ − x̄ᵢ − x̄ⱼ + x̄)² / ν`, `ν = (n − 1)(m − 1)` (Fisher's randomized blocks). `None` for fewer than two rows or
+/// columns, rows of unequal length, or where the spread is 0: losses that are equal to all their digits tell of none.
+pub fn blocks(rows: &[&[f64]], confidence: f64) -> Option<f64> {
+    let (n, m) = (rows.len(), rows.first()?.len());
+    if n < 2 || m < 2 || rows.iter().any(|row| row.len() != m) {
+        return None;
+    }
+    let of_rows: Vec<f64> = rows.iter().filter_map(|row| mean(row)).collect();
+    let of_columns: Vec<f64> = (0..m).map(|j| rows.iter().map(|row| row[j]).sum::<f64>() / n as f64).collect();
+    let all = mean(&of_rows)?;
+    let residual = |i: usize, j: usize| rows[i][j] - of_rows[i] - of_columns[j] + all;
+    let squares: f64 = (0..n).flat_map(|i| (0..m).map(move |j| (i, j))).map(|(i, j)| residual(i, j).powi(2)).sum();
+    let freedom = ((n - 1) * (m - 1)) as f64;
+    // What is left of equal differences is rounding.
+    let scale = rows.iter().flat_map(|row| row.iter()).fold(0.0_f64, |most, value| most.max(value.abs()));
+    let sd = (squares / freedom).sqrt();
+    (sd > 1e-12 * scale).then(|| t_quantile(confidence, freedom) * sd * (2.0 / m as f64).sqrt())
+}

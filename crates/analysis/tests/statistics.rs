@@ -1,7 +1,7 @@
 //! Statistics against scipy 1.17.1 and numpy 2.4.6; the call that gave each literal stands beside it.
 
 use lrx_analysis::stats::{
-    Interval, contrast, mean, paired, pooled_spread, sample_sd, t_quantile, welch, with_spread_of,
+    Interval, blocks, contrast, mean, paired, pooled_spread, sample_sd, t_quantile, welch, with_spread_of,
 };
 
 const BASELINE: [f64; 5] = [3.216, 3.204, 3.252, 3.294, 3.275];
@@ -81,4 +81,18 @@ fn a_contrast_with_the_pooled_spread() {
     close(found.estimate, -0.19791666666666696);
     close(found.half_width, 0.03991248544142425);
     assert_eq!(pooled_spread([&[3.75][..], &[]]), None);
+}
+
+#[test]
+fn what_blocks_share_is_no_spread() {
+    // Least squares with an indicator for each row and column, in exact fractions (Python's fractions.Fraction): 3 degrees of
+    // freedom, s² = 1/128, the variance of a difference 1/128; times scipy.stats.t.ppf(0.975, 3) = 3.182446305284263.
+    let rows: [&[f64]; 4] = [&[3.0, 3.2], &[3.1, 3.35], &[3.6, 3.7], &[4.0, 4.4]];
+    close(blocks(&rows, 0.95).unwrap(), 0.281291170403572);
+    // A seed that is harder for all changes nothing.
+    let harder: Vec<Vec<f64>> = rows.iter().map(|row| vec![row[0], row[1] + 7.0]).collect();
+    close(blocks(&harder.iter().map(Vec::as_slice).collect::<Vec<_>>(), 0.95).unwrap(), 0.281291170403572);
+    for unknown in [&rows[..1], &[&[1.0], &[2.0]], &[&[1.0, 2.0], &[1.0]], &[&[1.0, 1.2], &[2.0, 2.2]], &[]] {
+        assert_eq!(blocks(unknown, 0.95), None, "{unknown:?}");
+    }
 }

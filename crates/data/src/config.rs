@@ -32,6 +32,11 @@ pub struct DataConfig {
     /// Draws the held-out stories and the synthetic ones. It is not the seed of a run, so that all runs of an
     /// experiment are evaluated on the same stories. Default 0.
     pub seed: u64,
+    /// Which stories are evaluated on. Default `"compare"`.
+    pub split: SplitKind,
+    /// The part of the stories to train on that `lrx tune` holds out for itself, above 0 and below 1. A comparison trains on
+    /// them. Default 0.05.
+    pub tune_fraction: f64,
 }
 
 impl Default for DataConfig {
@@ -46,8 +51,21 @@ impl Default for DataConfig {
             shuffle: true,
             end_of_text: false,
             seed: 0,
+            split: SplitKind::Compare,
+            tune_fraction: 0.05,
         }
     }
+}
+
+/// Which stories a run evaluates on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SplitKind {
+    /// Those of `valid` or `valid_fraction`: what configurations are compared on.
+    Compare,
+    /// `tune_fraction` of the others, which are then not trained on; those of the comparison are left alone. `lrx tune` trains
+    /// on this split, so that what it chooses knows nothing of the stories that it will be compared on.
+    Tune,
 }
 
 /// Which tokens of the tokenizer a model knows.
@@ -146,7 +164,9 @@ mod tests {
             vocabulary = "compact"
             shuffle = false
             end_of_text = true
-            seed = 9"#,
+            seed = 9
+            split = "tune"
+            tune_fraction = 0.2"#,
         );
         let expected = DataConfig {
             train: "a.txt".to_owned(),
@@ -158,6 +178,8 @@ mod tests {
             shuffle: false,
             end_of_text: true,
             seed: 9,
+            split: SplitKind::Tune,
+            tune_fraction: 0.2,
         };
         assert_eq!(config.unwrap(), expected);
         let file = parse("tokenizer = 'gpt2.json'").unwrap().tokenizer;
@@ -168,6 +190,7 @@ mod tests {
     fn errors_say_what_is_expected() {
         for (text, parts) in [
             ("vocabulary = 'small'", ["`small`", "`full` or `compact`"]),
+            ("split = 'tuned'", ["`tuned`", "`compare` or `tune`"]),
             ("tokenizer = 3", ["integer `3`", "tokenizer file, or { train_bpe = N }"]),
             ("tokenizer = { bpe = 3 }", ["`bpe`", "`train_bpe`"]),
             ("tokenizer = {}", ["missing", "`train_bpe`"]),

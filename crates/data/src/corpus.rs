@@ -131,6 +131,8 @@ pub fn prepare(spec: &DataSpec, cache: &Cache, progress: &dyn Progress) -> Resul
     let tokenize = |source| tokenize(source, &tokenizer, spec.end_of_text, cache, progress);
     let trained_on = tokenize(&source)?;
     let valid_source = match &spec.valid {
+        // Tuning looks at the comparison's stories only where their tokens decide what the model's vocabulary is.
+        ValidSpec::File(_) if spec.tune.is_some() && spec.vocabulary == VocabularyKind::Full => None,
         ValidSpec::File(file) => Some(Source::File { file, limit: 0 }),
         ValidSpec::Fraction(_) => None,
     };
@@ -144,6 +146,11 @@ pub fn prepare(spec: &DataSpec, cache: &Cache, progress: &dyn Progress) -> Resul
     };
     let all = trained_on.store.len() as u32;
     let split = split(spec, &source, all)?;
+    // From here on, tuning has no other stories than those to train on.
+    let (split, valid_source, held_out) = match spec.tune {
+        Some(fraction) => (tuning_split(split, spec, fraction, &source)?, None, None),
+        None => (split, valid_source, held_out),
+    };
     let given = split.train.len() + split.valid.len() + held_out.as_ref().map_or(0, |held_out| held_out.store.len());
     let stories = |of: &Tokenized, positions| Stories::new(of.store.clone(), positions, vocabulary.numbers());
     let (valid_of, valid_positions) = match &held_out {
@@ -157,7 +164,8 @@ pub fn prepare(spec: &DataSpec, cache: &Cache, progress: &dyn Progress) -> Resul
         }
     }
     let valid_source = valid_source.as_ref().unwrap_or(&source);
-    let measured = Measured { source: valid_source, positions: &valid_positions, held_out: drawn(spec) };
+    let tune = spec.tune.map(|fraction| (fraction, seed(spec)));
+    let measured = Measured { source: valid_source, positions: &valid_positions, held_out: drawn(spec), tune };
     let appended = usize::from(spec.end_of_text);
     let ends = Ends::measure(measured, &valid_of.store, appended, vocabulary.tokenizer(), cache, progress)?;
     let place = |position| valid_positions.binary_search(position).expect("one of those that were measured");
@@ -187,20 +195,29 @@ fn texts(of: &Tokenized, stories: &Stories) -> blake3::Hash {
 fn split(spec: &DataSpec, source: &Source, stories: u32) -> Result<Split, DataError> {
     match spec.valid {
         ValidSpec::File(_) => Ok(Split { train: (0..stories).collect(), valid: Vec::new() }),
-        ValidSpec::Fraction(fraction) => {
-            Split::new(stories, fraction, spec.shuffle.then_some(spec.seed)).ok_or_else(|| match stories {
-                0 => source.error(" holds no story"),
-                _ => source.error(": a single story is too few to hold one out"),
-            })
-        }
+        ValidSpec::Fraction(fraction) => Split::new(stories, fraction, seed(spec)).ok_or_else(|| match stories {
+            0 => source.error(" holds no story"),
+            _ => source.error(": a single story is too few to hold one out"),
+        }),
     }
+}
+
+/// Which of the stories that a comparison trains on are trained on in tuning, and which held out.
+fn tuning_split(compare: Split, spec: &DataSpec, fraction: f64, source: &Source) -> Result<Split, DataError> {
+    let too_few = || source.error(": too few stories to train on: tuning holds some of them out");
+    compare.for_tuning(fraction, seed(spec)).ok_or_else(too_few)
+}
+
+/// What draws stories, where they are drawn.
+fn seed(spec: &DataSpec) -> Option<u64> {
+    spec.shuffle.then_some(spec.seed)
 }
 
 /// What decides which stories are held out, if any are.
 fn drawn(spec: &DataSpec) -> Option<HeldOut> {
     match spec.valid {
         ValidSpec::File(_) => None,
-        ValidSpec::Fraction(fraction) => Some((fraction, spec.shuffle.then_some(spec.seed))),
+        ValidSpec::Fraction(fraction) => Some((fraction, seed(spec))),
     }
 }
 

@@ -35,6 +35,8 @@ struct Key<'a> {
     source: SourceIdentity<'a>,
     tokenizer: &'a str,
     held_out: Option<HeldOut>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tune: Option<HeldOut>,
 }
 
 /// Some stories of a source.
@@ -44,19 +46,21 @@ pub(crate) struct Measured<'a> {
     pub(crate) positions: &'a [u32],
     /// How they were drawn; all were taken where they were not.
     pub(crate) held_out: Option<HeldOut>,
+    /// How they were drawn from what those left, where they are for tuning.
+    pub(crate) tune: Option<HeldOut>,
 }
 
 impl Ends {
     /// Measures stories: from the cache, else from their text. Each has `appended` tokens behind its text in the store.
     pub(crate) fn measure(
-        Measured { source, positions, held_out }: Measured,
+        Measured { source, positions, held_out, tune }: Measured,
         store: &Store,
         appended: usize,
         tokenizer: &Tokenizer,
         cache: &Cache,
         progress: &dyn Progress,
     ) -> Result<Self, DataError> {
-        let key = Key { format: FORMAT, source: source.identity(), tokenizer: tokenizer.hash(), held_out };
+        let key = Key { format: FORMAT, source: source.identity(), tokenizer: tokenizer.hash(), held_out, tune };
         let key = serde_json::to_string(&key).expect("a key is plain data");
         let mut starts = vec![0];
         let mut count = 0;

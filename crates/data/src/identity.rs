@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::config::{TokenizerConfig, VocabularyKind};
+use crate::config::{SplitKind, TokenizerConfig, VocabularyKind};
 use crate::source::{Format, READERS};
 use crate::spec::{DataSpec, FileSpec, SYNTHETIC_STORIES, TokenizerSpec, TrainSpec, VALID_FRACTION, ValidSpec};
 use crate::tokenizer::TRAINER;
@@ -33,6 +33,10 @@ pub struct DataIdentity<'a> {
     end_of_text: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     seed: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    split: Option<SplitKind>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tune_fraction: Option<f64>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -82,6 +86,7 @@ impl<'a> DataIdentity<'a> {
             TokenizerSpec::TrainBpe(size) if (*size, TRAINER) == (default_size, 1) => None,
             TokenizerSpec::TrainBpe(size) => Some(Tokenizer::Trained { train_bpe: *size, version: TRAINER }),
         };
+        let drawn = drawn || (spec.tune.is_some() && spec.shuffle);
         let seeded = drawn || matches!(spec.train, TrainSpec::Synthetic);
         Self {
             train,
@@ -93,6 +98,8 @@ impl<'a> DataIdentity<'a> {
             shuffle: Some(spec.shuffle).filter(|it| *it != default.shuffle),
             end_of_text: Some(spec.end_of_text).filter(|it| *it != default.end_of_text),
             seed: Some(spec.seed).filter(|it| seeded && *it != default.seed),
+            split: spec.tune.map(|_| SplitKind::Tune),
+            tune_fraction: spec.tune.filter(|it| *it != default.tune_fraction),
         }
     }
 }
@@ -149,6 +156,10 @@ mod tests {
             (&format!("{base}vocabulary = 'compact'"), false),
             (&format!("{base}shuffle = false"), false),
             (&format!("{base}end_of_text = true"), false),
+            (&format!("{base}split = 'tune'"), false),
+            (&format!("{base}split = 'compare'"), true),
+            // A comparison trains on what tuning holds out.
+            (&format!("{base}tune_fraction = 0.5"), true),
             // Nothing is drawn: neither stories nor which of them are held out.
             (&format!("{base}seed = 1"), true),
         ] {
@@ -162,6 +173,10 @@ mod tests {
         );
         assert_ne!(identity(dir, "valid = 'a.txt'"), identity(dir, "valid = 'a.txt'\nseed = 1"));
         assert_ne!(identity(dir, ""), identity(dir, "valid_fraction = 0.02"));
+        let tune = format!("{base}split = 'tune'\n");
+        assert_ne!(identity(dir, &tune), identity(dir, &format!("{tune}tune_fraction = 0.5")));
+        assert_eq!(identity(dir, &tune), identity(dir, &format!("{tune}tune_fraction = 0.05")));
+        assert_ne!(identity(dir, &tune), identity(dir, &format!("{tune}seed = 1")), "it draws the stories");
     }
 
     #[test]

@@ -61,7 +61,7 @@ mod vocabulary;
 
 pub use batch::{Batch, evaluation_batches};
 pub use cache::Cache;
-pub use config::{DataConfig, TokenizerConfig, VocabularyKind};
+pub use config::{DataConfig, SplitKind, TokenizerConfig, VocabularyKind};
 pub use corpus::{Corpus, prepare};
 pub use error::DataError;
 pub use identity::DataIdentity;

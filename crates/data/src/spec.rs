@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use lrx_files::open_regular;
 use serde::{Serialize, Serializer};
 
-use crate::config::{DataConfig, TokenizerConfig, VocabularyKind};
+use crate::config::{DataConfig, SplitKind, TokenizerConfig, VocabularyKind};
 use crate::error::DataError;
 use crate::identity::DataIdentity;
 use crate::synthetic;
@@ -33,6 +33,9 @@ pub struct DataSpec {
     pub(crate) shuffle: bool,
     pub(crate) end_of_text: bool,
     pub(crate) seed: u64,
+    /// The part of the training stories that is evaluated on, and not trained on, in place of the held-out ones; none where
+    /// those are evaluated on.
+    pub(crate) tune: Option<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -88,8 +91,11 @@ impl DataConfig {
                 return Err(DataError::at("valid", message));
             }
             (Some(written), None) => ValidSpec::File(file("valid", written)?),
-            (None, fraction) => ValidSpec::Fraction(checked_fraction(fraction.unwrap_or(VALID_FRACTION))?),
+            (None, fraction) => {
+                ValidSpec::Fraction(checked_fraction("valid_fraction", fraction.unwrap_or(VALID_FRACTION))?)
+            }
         };
+        let tune_fraction = checked_fraction("tune_fraction", self.tune_fraction)?;
         let tokenizer = match self.tokenizer {
             TokenizerConfig::File(written) => TokenizerSpec::File(file("tokenizer", written)?),
             TokenizerConfig::TrainBpe(size) if size < SMALLEST_BPE => {
@@ -114,16 +120,17 @@ impl DataConfig {
             shuffle: self.shuffle,
             end_of_text: self.end_of_text,
             seed: self.seed,
+            tune: (self.split == SplitKind::Tune).then_some(tune_fraction),
         })
     }
 }
 
-fn checked_fraction(fraction: f64) -> Result<f64, DataError> {
+fn checked_fraction(key: &'static str, fraction: f64) -> Result<f64, DataError> {
     if fraction > 0.0 && fraction < 1.0 {
         return Ok(fraction);
     }
-    let message = format!("valid_fraction = {fraction} is out of range: it must lie between 0 and 1, both excluded");
-    Err(DataError::at("valid_fraction", message))
+    let message = format!("{key} = {fraction} is out of range: it must lie between 0 and 1, both excluded");
+    Err(DataError::at(key, message))
 }
 
 impl FileSpec {
@@ -199,6 +206,8 @@ impl DataSpec {
             shuffle: self.shuffle,
             end_of_text: self.end_of_text,
             seed: self.seed,
+            split: self.tune.map(|_| SplitKind::Tune),
+            tune_fraction: self.tune,
         }
     }
 }
@@ -222,6 +231,11 @@ struct Record<'a> {
     shuffle: bool,
     end_of_text: bool,
     seed: u64,
+    /// Neither is there where it changes nothing: in a comparison.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    split: Option<SplitKind>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tune_fraction: Option<f64>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -297,6 +311,7 @@ mod tests {
             ("tokenizer = { train_bpe = 9000000000000000000 }", "tokenizer", "at most 1000000"),
             ("valid_fraction = 0", "valid_fraction", "= 0 is out of range"),
             ("valid_fraction = 1.0", "valid_fraction", "between 0 and 1"),
+            ("tune_fraction = 0", "tune_fraction", "between 0 and 1"),
             ("valid_fraction = nan", "valid_fraction", "between 0 and 1"),
             ("valid = 'Cargo.toml'\nvalid_fraction = 0.1", "valid_fraction", "exclude each other"),
             ("stories = 4294967296", "stories", "4294967296"),

@@ -37,6 +37,30 @@ fn the_split_covers_the_first_stories_once() {
 }
 
 #[test]
+fn tuning_holds_out_stories_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    write_stories(&dir.path().join("a.txt"), 100);
+    write_stories(&dir.path().join("valid.txt"), 3);
+    for held_out in ["valid_fraction = 0.1", "valid = 'valid.txt'"] {
+        let config = format!("train = 'a.txt'\n{held_out}\ntokenizer = {{ train_bpe = 300 }}\n");
+        let compare = corpus(dir.path(), &format!("{config}tune_fraction = 0.2")).unwrap();
+        let tune = corpus(dir.path(), &format!("{config}split = 'tune'\ntune_fraction = 0.2")).unwrap();
+        assert_eq!(tune.valid.len(), compare.train.len() / 5, "{held_out}");
+        let mut stories = [texts(&tune, &tune.train), texts(&tune, &tune.valid)].concat();
+        let mut trained_on = texts(&compare, &compare.train);
+        stories.sort();
+        trained_on.sort();
+        assert_eq!(stories, trained_on, "{held_out}: what the comparison trains on, and nothing else");
+        // The same model is tuned.
+        assert_eq!(tune.vocabulary.hash(), compare.vocabulary.hash());
+        assert_ne!(tune.eval_data(64), compare.eval_data(64));
+        assert!(tune.valid.bits_per_byte(64, 1.0).is_some());
+    }
+    let error = corpus(dir.path(), "train = 'valid.txt'\nstories = 2\nsplit = 'tune'\ntokenizer = { train_bpe = 300 }");
+    assert!(error.unwrap_err().to_string().contains("too few stories"));
+}
+
+#[test]
 fn a_valid_file_is_used_whole() {
     let dir = tempfile::tempdir().unwrap();
     write_stories(&dir.path().join("a.txt"), 20);

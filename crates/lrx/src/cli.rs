@@ -15,6 +15,7 @@ use crate::commands::report::{ReportArgs, report};
 use crate::commands::rules::{RulesArgs, rules};
 use crate::commands::run::{RunArgs, run};
 use crate::commands::schema::schema_of_configs;
+use crate::commands::tune::{TuneArgs, tune};
 use crate::failure::Failure;
 use crate::terminal::write_out;
 
@@ -41,6 +42,8 @@ enum Command {
     Run(RunArgs),
     /// Train nothing: list the runs with parameters, FLOPs, memory and estimated time
     Plan(PlanArgs),
+    /// The best learning rate, or value of another key, for each configuration, on stories that no comparison sees
+    Tune(TuneArgs),
     /// Tables, plots and one HTML page from results folders
     Report(ReportArgs),
     /// The layer kinds that a config can name; with NAME, its mathematics and options
@@ -72,6 +75,7 @@ pub(crate) fn main(registry: &Registry) -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => run(&args, registry),
         Command::Plan(args) => plan(&args, registry),
+        Command::Tune(args) => tune(&args, registry),
         Command::Report(args) => report(&args),
         Command::Layers(args) => layers(&args, registry),
         Command::Rules(args) => rules(&args, registry),

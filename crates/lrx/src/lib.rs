@@ -23,6 +23,7 @@ mod signals;
 mod tables;
 mod terminal;
 mod threads;
+mod tuned;
 
 use std::process::ExitCode;
 

@@ -53,6 +53,7 @@ pub(crate) fn record(run: &RunSpec, vocabulary: usize, corpus: Option<&Corpus>) 
         eval_data: corpus.map(|corpus| corpus.eval_data(model.context)).unwrap_or_default(),
         stories_cut: cut.map(|cut| cut.stories_cut),
         tokens_cut: cut.map(|cut| cut.tokens_cut),
+        tuned: run.tuned.clone(),
         ..RunRecord::default()
     }
 }

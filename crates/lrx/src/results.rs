@@ -17,6 +17,10 @@ pub(crate) const VOCABULARY_FILE: &str = "vocabulary.json";
 /// The effective ranks of a run's matrices; of all runs in an experiment's folder.
 pub(crate) const RANKS_FILE: &str = "ranks.csv";
 
+/// The runs of `lrx tune`, in an experiment's folder, and what they have shown.
+pub(crate) const TUNE_FOLDER: &str = "tune";
+pub(crate) const TUNE_FILE: &str = "tune.csv";
+
 /// A row of `ranks.csv`.
 pub(crate) fn rank_row(run_id: &str, moment: Moment, rank: EffectiveRank) -> RankRow {
     let EffectiveRank { matrix, layer, slot, rows, columns, max_rank, entropy_rank, stable_rank } = rank;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use lrx_files::{CHECKSUMS_FILE, Checksums, hash, write_whole};
 use lrx_records::{CurveRow, RankRow, Row, RunRecord, csv_header, csv_line, csv_text, parse_rows};
 
-use crate::results::{RANKS_FILE, about};
+use crate::results::{RANKS_FILE, TUNE_FOLDER, about};
 use crate::runs::{Checked, Run, State, read_run};
 
 /// A run's rows, at most so often while runs go on.
@@ -133,7 +133,8 @@ fn run_folders(experiment: &Path, order: &[String]) -> Result<Vec<String>, Strin
     for entry in fs::read_dir(experiment).map_err(about(experiment))? {
         let entry = entry.map_err(about(experiment))?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if entry.path().is_dir() && !order.contains(&name) {
+        // The folder of tuning runs is no run's: those have tables of their own.
+        if entry.path().is_dir() && !order.contains(&name) && name != TUNE_FOLDER {
             others.push(name);
         }
     }

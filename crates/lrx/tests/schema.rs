@@ -55,6 +55,7 @@ fn what_a_config_may_say_is_valid() {
         "[[sweep.case]]\n\n[[sweep.case]]\nlabel = 'x'\n'model.hidden' = 3\ntrain.steps = 4",
         "name = 'a-1.b'\nlabel = 'µ = 3'\n[sweep]\ndense_baseline = true\n'model.hidden' = [64]",
         "[train.optimizer]\nkind = 'muon'\nmomentum = 0.9\n[[train.optimizer.group]]\nrole = 'bias'\nlr = 0.5\nbeta1 = 0.8",
+        "data.split = 'tune'\ndata.tune_fraction = 0.1\n[train]\nlearning_rate = 'tuned'\nbatch_tokens = 100",
         "data.tokenizer = 'a.json'\n[train]\nlearning_rate = 1\nschedule = 'cosine'\nbatch_tokens = 100",
     ] {
         assert!(validator.is_valid(&json(config)), "{config}: {:?}", validator.validate(&json(config)));
@@ -75,6 +76,9 @@ fn misspelt_keys_and_wrong_values_are_not() {
         "data.tokenizer = { train_bep = 300 }",
         "train.warm_up = 8",
         "train.schedule = 'cosin'",
+        "train.schedule = 'tuned'",
+        "train.learning_rate = 'tune'",
+        "train.steps = 'tuned'",
         "train.optimizer = { kind = 'adam' }",
         "train.optimizer = { kind = 'adamw', momentum = 0.9 }",
         "train.optimizer = { beta3 = 1 }",

@@ -1,5 +1,5 @@
 //! The rows of the CSV files, each declared once: [`RunRecord`] of `runs.csv`, [`CurveRow`] of `curves.csv`, [`RankRow`]
-//! of `ranks.csv`, [`SummaryRecord`] of `summary.csv`, [`TwinRecord`] of `twins.csv`,
+//! of `ranks.csv`, [`SummaryRecord`] of `summary.csv`, [`TwinRecord`] of `twins.csv`, [`TuneRecord`] of `tune.csv`,
 //! [`BenchRow`] of what `lrx bench` prints.
 //!
 //! A struct's fields are its file's columns, in their order ([`Row::COLUMNS`]). [`csv_text`] writes rows under their
@@ -17,6 +17,7 @@ mod run;
 mod sheet;
 mod summary;
 mod text;
+mod tune;
 mod twin;
 mod write;
 
@@ -30,5 +31,6 @@ pub use run::{RunRecord, Status, read_runs};
 pub use sheet::{Cells, parse_rows, read_rows};
 pub use summary::SummaryRecord;
 pub use text::visible;
+pub use tune::TuneRecord;
 pub use twin::TwinRecord;
 pub use write::{csv_header, csv_line, csv_text};

@@ -184,6 +184,8 @@ row! {
         threads: Option<u64>,
         /// The machine that it was last computed on: its processor, and how many of them.
         machine: String,
+        /// The key whose value `lrx tune` chose, and among which.
+        tuned: String,
     }
 }
 

@@ -21,6 +21,7 @@ use crate::recover::resolve_all;
 use crate::sections::{DataState, Sections, at};
 use crate::sweep::points;
 use crate::tree::{EXTENDS, Tree, flatten, get};
+use crate::tuned::{NothingTuned, Settled, TunedValues, settled};
 
 /// One config file: its runs.
 pub struct Experiment {
@@ -51,6 +52,8 @@ pub struct RunSpec {
     pub model: Arc<ModelSpec>,
     /// `[train]`.
     pub train: Arc<TrainSpec>,
+    /// Which key `lrx tune` chose the value of, and among which; empty where all values were written.
+    pub tuned: String,
     /// Where each value of the config was written.
     point: Rc<Point>,
 }
@@ -89,7 +92,7 @@ fn default_seeds() -> Vec<u64> {
 /// More runs than anybody trains, in all experiments of a command.
 const MOST_RUNS: usize = 100_000;
 
-/// Reads and resolves `files`, each with `set` on top.
+/// Reads and resolves `files`, each with `set` on top; `tuned` has the values that they leave to `lrx tune`.
 ///
 /// # Errors
 /// All that is wrong with them.
@@ -97,8 +100,9 @@ pub fn load_experiments(
     files: &[PathBuf],
     set: &[String],
     registry: &Registry,
+    tuned: &dyn TunedValues,
 ) -> Result<Vec<Experiment>, ConfigErrors> {
-    load_experiments_beside(files, set, registry, Path::new("results"))
+    load_experiments_beside(files, set, registry, tuned, Path::new("results"))
 }
 
 /// As [`load_experiments`], where runs that somebody may mean lie in the folder `results`.
@@ -109,13 +113,14 @@ pub fn load_experiments_beside(
     files: &[PathBuf],
     set: &[String],
     registry: &Registry,
+    tuned: &dyn TunedValues,
     results: &Path,
 ) -> Result<Vec<Experiment>, ConfigErrors> {
     let mut errors = ConfigErrors::default();
     let mut left = MOST_RUNS;
     let mut experiments = Vec::new();
     for file in files {
-        let experiment: Option<Experiment> = errors.keep(load(file, set, registry, left, results));
+        let experiment: Option<Experiment> = errors.keep(load(file, set, registry, tuned, left, results));
         left -= experiment.as_ref().map_or(0, |experiment| experiment.runs.len());
         experiments.extend(experiment);
     }
@@ -128,11 +133,16 @@ fn load(
     file: &Path,
     set: &[String],
     registry: &Registry,
+    tuned: &dyn TunedValues,
     most: usize,
     results: &Path,
 ) -> Result<Experiment, ConfigErrors> {
-    let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    resolve(Tree::read(file)?, &stem, set, registry, most, results)
+    resolve(Tree::read(file)?, &stem(file), set, registry, tuned, most, results)
+}
+
+/// The name of a config file, which names its experiment where `name` does not.
+pub(crate) fn stem(file: &Path) -> String {
+    file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// Resolves a config that is part of the program, with `set` on top.
@@ -140,55 +150,46 @@ fn load(
 /// # Errors
 /// All that is wrong with `set`.
 pub fn load_builtin(name: &str, text: &str, set: &[String], registry: &Registry) -> Result<Experiment, ConfigErrors> {
-    resolve(
-        Tree::parse(format!("built-in {name}"), text.into(), PathBuf::new())?,
-        name,
-        set,
-        registry,
-        MOST_RUNS,
-        Path::new("results"),
-    )
+    let tree = Tree::parse(format!("built-in {name}"), text.into(), PathBuf::new())?;
+    resolve(tree, name, set, registry, &NothingTuned, MOST_RUNS, Path::new("results"))
 }
 
 /// A configuration of a sweep: all but the seed.
-struct Configuration {
+pub(crate) struct Configuration {
     /// The label in the config.
     given: Option<String>,
     /// The seed's notation, where it applies.
     notation: Option<String>,
-    seeds: Vec<u64>,
-    data: DataState,
-    model: Arc<ModelSpec>,
-    train: Arc<TrainSpec>,
-    identity: Identity,
+    pub(crate) seeds: Vec<u64>,
+    pub(crate) data: DataState,
+    pub(crate) model: Arc<ModelSpec>,
+    pub(crate) train: Arc<TrainSpec>,
+    pub(crate) identity: Identity,
     training: Identity,
-    point: Rc<Point>,
+    /// As of a [`RunSpec`].
+    tuned: String,
+    pub(crate) point: Rc<Point>,
 }
 
 fn resolve(
-    mut tree: Tree,
+    tree: Tree,
     stem: &str,
     set: &[String],
     registry: &Registry,
+    tuned: &dyn TunedValues,
     most: usize,
     results: &Path,
 ) -> Result<Experiment, ConfigErrors> {
     let mut errors = ConfigErrors::default();
-    let mut held = Vec::new();
-    for argument in set {
-        if let Some(over) = errors.keep(Tree::from_set(argument)) {
-            let values = flatten(&over.table, "");
-            tree = tree.overridden(over);
-            // A key has one value where somebody says so last.
-            let is_swept = |(key, value): &(String, Value)| tree.hold_in_sweep(key, value);
-            held.extend(values.iter().any(is_swept).then_some(argument));
-        }
-    }
+    let (tree, held) = with_set(tree, set, &mut errors);
     let name = errors.keep(name_of(&tree, stem));
     let mut sections = Sections::new(registry, results);
     let mut configurations: Vec<Configuration> = Vec::new();
     for point in points(tree, registry, &mut errors) {
-        configurations.extend(resolve_point(point, &mut sections, &mut errors));
+        let settled = settled(point, name.as_deref(), tuned, &mut sections, &mut errors);
+        let Some(Settled { point, tuned }) = settled else { continue };
+        let configuration = resolve_point(point, &mut sections, &mut errors);
+        configurations.extend(configuration.map(|configuration| Configuration { tuned, ..configuration }));
     }
     errors.sorted().unless_any(())?;
     let name = name.expect("no error");
@@ -211,8 +212,23 @@ fn resolve(
     Ok(Experiment { notes, name, runs })
 }
 
+/// A config with the values of `--set` on top, and those arguments that hold in the place of what its sweep has there.
+pub(crate) fn with_set<'s>(mut tree: Tree, set: &'s [String], errors: &mut ConfigErrors) -> (Tree, Vec<&'s String>) {
+    let mut held = Vec::new();
+    for argument in set {
+        if let Some(over) = errors.keep(Tree::from_set(argument)) {
+            let values = flatten(&over.table, "");
+            tree = tree.overridden(over);
+            // A key has one value where somebody says so last.
+            let is_swept = |(key, value): &(String, Value)| tree.hold_in_sweep(key, value);
+            held.extend(values.iter().any(is_swept).then_some(argument));
+        }
+    }
+    (tree, held)
+}
+
 /// The name of the experiment: the config's own, or that of its file.
-fn name_of(tree: &Tree, stem: &str) -> Result<String, ConfigError> {
+pub(crate) fn name_of(tree: &Tree, stem: &str) -> Result<String, ConfigError> {
     let wrong = |message: String, place| Err(ConfigError::new(ErrorKind::Value, message, place));
     match tree.table.get("name") {
         None => match check_name(stem) {
@@ -231,7 +247,11 @@ fn name_of(tree: &Tree, stem: &str) -> Result<String, ConfigError> {
     }
 }
 
-fn resolve_point(point: Point, sections: &mut Sections<'_>, errors: &mut ConfigErrors) -> Option<Configuration> {
+pub(crate) fn resolve_point(
+    point: Point,
+    sections: &mut Sections<'_>,
+    errors: &mut ConfigErrors,
+) -> Option<Configuration> {
     let (top, wrong) = resolve_all(point.table(), deserialize::<Top>);
     wrong.into_iter().for_each(|error| errors.add(at(&point, error.also_known(&[EXTENDS]), ErrorKind::Value)));
     let top = top?;
@@ -253,12 +273,13 @@ fn resolve_point(point: Point, sections: &mut Sections<'_>, errors: &mut ConfigE
     let (model, train) = (model.spec.clone(), train.spec.clone());
     let notation = model.notation();
     let (given, seeds) = (top.label, top.seeds);
-    Some(Configuration { given, notation, seeds, data, model, train, identity, training, point: Rc::new(point) })
+    let (tuned, point) = (String::new(), Rc::new(point));
+    Some(Configuration { given, notation, seeds, data, model, train, identity, training, tuned, point })
 }
 
 /// Runs that a config describes more than once.
 #[derive(Default)]
-struct Repeats {
+pub(crate) struct Repeats {
     /// For each configuration that is there again: the earlier one, and what the sweep set for the later.
     configurations: Vec<(usize, Rc<Point>)>,
     /// Seeds that stand in `seeds` again.
@@ -291,7 +312,7 @@ impl Repeats {
 }
 
 /// Each different configuration once, in the order in which they come first, with the seeds of all that are the same.
-fn merged(configurations: Vec<Configuration>, repeats: &mut Repeats) -> Vec<Configuration> {
+pub(crate) fn merged(configurations: Vec<Configuration>, repeats: &mut Repeats) -> Vec<Configuration> {
     let mut known: HashMap<Identity, usize> = HashMap::new();
     let mut merged: Vec<Configuration> = Vec::new();
     for mut configuration in configurations {
@@ -316,6 +337,9 @@ fn merged(configurations: Vec<Configuration>, repeats: &mut Repeats) -> Vec<Conf
                 if earlier.given.is_none() {
                     earlier.given = configuration.given;
                 }
+                if earlier.tuned.is_empty() {
+                    earlier.tuned = configuration.tuned;
+                }
             }
         }
     }
@@ -323,7 +347,7 @@ fn merged(configurations: Vec<Configuration>, repeats: &mut Repeats) -> Vec<Conf
 }
 
 /// What labels are made of.
-fn describe(configurations: &[Configuration]) -> Vec<Described> {
+pub(crate) fn describe(configurations: &[Configuration]) -> Vec<Described> {
     let settings = configurations.iter().flat_map(|configuration| configuration.point.settings());
     let keys = keys_to_compare(settings.map(|setting| setting.key.as_str()));
     let each = configurations.iter().map(|configuration| {
@@ -399,7 +423,8 @@ impl Configuration {
         }
     }
 
-    fn runs(&self, label: &str) -> Vec<RunSpec> {
+    /// Its runs, under a label.
+    pub(crate) fn runs(&self, label: &str) -> Vec<RunSpec> {
         let is_known = matches!(self.data, DataState::Ready(_));
         let slug = slug(&self.model);
         let run = |&seed: &u64| RunSpec {
@@ -411,6 +436,7 @@ impl Configuration {
             data: self.data.clone(),
             model: self.model.clone(),
             train: self.train.clone(),
+            tuned: self.tuned.clone(),
             point: self.point.clone(),
         };
         self.seeds.iter().map(run).collect()

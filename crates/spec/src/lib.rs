@@ -8,7 +8,8 @@
 //! ```
 //!
 //! [`load_experiments`] is the way in: it gives each file's runs, or all that is wrong with them, each mistake at the
-//! place where it was written. The sections themselves belong to the crates that use them (`lrx-data`, `lrx-model`,
+//! place where it was written. [`load_tuning`] gives the same configurations as `lrx tune` takes them: without the key that it
+//! finds a value for. The sections themselves belong to the crates that use them (`lrx-data`, `lrx-model`,
 //! `lrx-train`); this one composes them, gives runs their identities and labels, and describes the whole as a JSON
 //! schema ([`schema`]).
 
@@ -25,6 +26,8 @@ mod schema;
 mod sections;
 mod sweep;
 mod tree;
+mod tuned;
+mod tuning;
 
 pub use error::{ConfigError, ConfigErrors, ErrorKind, Place};
 pub use experiment::{Experiment, RunSpec, load_builtin, load_experiments, load_experiments_beside, missing_files};
@@ -32,3 +35,5 @@ pub use files::hint;
 pub use identity::NUMERICS;
 pub use schema::schema;
 pub use sections::DataState;
+pub use tuned::{NothingTuned, Tuned, TunedValues};
+pub use tuning::{Tuning, Untuned, load_tuning};

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use toml::{Table, Value};
 
 use crate::error::Place;
-use crate::sweep::DenseBlocks;
-use crate::tree::{Origin, Tree, outwards, override_with};
+use crate::sweep::{DenseBlocks, insert};
+use crate::tree::{Origin, Tree, outwards, override_with, remove};
 
 /// A key that a point sets.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ pub(crate) enum Change {
     Set(Rc<Choice>),
     /// All layers dense.
     Dense(Rc<DenseBlocks>),
+    /// Keys that are taken out, whoever has set them.
+    Without(Rc<[String]>),
 }
 
 /// A point of a sweep. Cheap to clone, and small.
@@ -54,17 +56,43 @@ impl Point {
             match change {
                 Change::Set(choice) => override_with(&mut table, choice.over.clone()),
                 Change::Dense(blocks) => blocks.put_into(&mut table),
+                Change::Without(keys) => {
+                    for key in keys.iter() {
+                        remove(&mut table, key);
+                    }
+                }
             }
         }
         table
     }
 
+    /// The same point without these keys, whoever has set them.
+    pub(crate) fn without(&self, keys: impl IntoIterator<Item = String>) -> Self {
+        let mut changes = self.changes.clone();
+        changes.push(Change::Without(keys.into_iter().collect()));
+        Self { base: self.base.clone(), changes }
+    }
+
+    /// The same point with values that nobody wrote.
+    pub(crate) fn with(&self, values: impl IntoIterator<Item = (String, Value)>) -> Self {
+        let mut over = Table::new();
+        values.into_iter().for_each(|(key, value)| insert(&mut over, &key, value));
+        let mut changes = self.changes.clone();
+        changes.push(Change::Set(Rc::new(Choice { over, settings: Vec::new() })));
+        Self { base: self.base.clone(), changes }
+    }
+
     /// What the sweep set, in its order.
     pub(crate) fn settings(&self) -> impl Iterator<Item = &Setting> {
-        self.changes.iter().flat_map(|change| match change {
+        let set = self.changes.iter().flat_map(|change| match change {
             Change::Set(choice) => &choice.settings[..],
-            Change::Dense(_) => &[],
-        })
+            Change::Dense(_) | Change::Without(_) => &[],
+        });
+        set.filter(|setting| !self.is_without(&setting.key))
+    }
+
+    fn is_without(&self, key: &str) -> bool {
+        self.changes.iter().any(|change| matches!(change, Change::Without(keys) if keys.iter().any(|it| it == key)))
     }
 
     /// Whether it is the dense baseline of others.

@@ -21,6 +21,7 @@ pub fn schema(registry: &Registry) -> Value {
     let mut train = of::<TrainConfig>();
     train["properties"]["optimizer"] = registry.optimizers().schema();
     without_null(&mut train);
+    or_tuned(&mut train);
 
     let mut config = of::<Top>();
     config["properties"]["name"]["pattern"] = json!(r"^[^\W-][\w.-]*$");
@@ -76,6 +77,18 @@ fn of<T: JsonSchema>() -> Value {
         without_null(property);
     }
     schema
+}
+
+/// Numbers of `[train]` that `lrx tune` may choose.
+const TUNABLE: [&str; 6] =
+    ["learning_rate", "weight_decay", "clip_norm", "warmup_steps", "batch_stories", "batch_tokens"];
+
+/// Lets numbers be `"tuned"`.
+fn or_tuned(train: &mut Value) {
+    for key in TUNABLE {
+        let number = train["properties"][key].take();
+        train["properties"][key] = json!({"description": number["description"], "anyOf": [number, {"const": "tuned"}]});
+    }
 }
 
 /// TOML has no null; a key without a value is left out.

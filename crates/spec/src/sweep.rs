@@ -219,7 +219,7 @@ fn leaves(key: &str, value: Value) -> Vec<(String, Value, String)> {
 }
 
 /// Puts a value at a dotted key, in tables made for it.
-fn insert(table: &mut Table, key: &str, value: Value) {
+pub(crate) fn insert(table: &mut Table, key: &str, value: Value) {
     match key.split_once('.') {
         None => {
             table.insert(key.to_string(), value);

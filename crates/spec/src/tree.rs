@@ -221,11 +221,14 @@ pub(crate) fn override_with(base: &mut Table, over: Table) {
     merge(base, over);
 }
 
-fn remove(table: &mut Table, path: &str) -> bool {
-    let (outer, last) = path.rsplit_once('.').expect("a key of a section");
-    match table.get_mut(outer) {
-        Some(Value::Table(table)) => table.remove(last).is_some(),
-        _ => false,
+/// Takes the value at a dotted path out, if there is one: whether there was.
+pub(crate) fn remove(table: &mut Table, path: &str) -> bool {
+    match path.split_once('.') {
+        None => table.remove(path).is_some(),
+        Some((outer, rest)) => match table.get_mut(outer) {
+            Some(Value::Table(inner)) => remove(inner, rest),
+            _ => false,
+        },
     }
 }
 

@@ -154,7 +154,7 @@ fn with_set(sweep: &str, set: &[&str]) -> (Vec<(String, String)>, Vec<String>) {
     folder.write("a.toml", format!("{}\n{LOW_RANK}{sweep}", common::SMALL));
     let set: Vec<String> = set.iter().map(|one| one.to_string()).collect();
     let registry = lrx_layers::Registry::builtin();
-    let mut loaded = lrx_spec::load_experiments(&[folder.path("a.toml")], &set, &registry)
+    let mut loaded = lrx_spec::load_experiments(&[folder.path("a.toml")], &set, &registry, &lrx_spec::NothingTuned)
         .unwrap_or_else(|errors| panic!("{sweep} {set:?}\n{errors}"));
     let experiment = loaded.remove(0);
     let told = |run: &lrx_spec::RunSpec| {
@@ -199,7 +199,12 @@ fn what_is_set_last_holds_in_the_sweep_and_both_spellings_are_one_key() {
     let folder = Folder::new();
     folder.write("a.toml", format!("{}\n{LOW_RANK}[sweep]\n'model.attention.rank' = [2, 3]\n", common::SMALL));
     let set = ["model.attention.rank=0".to_string()];
-    let errors = lrx_spec::load_experiments(&[folder.path("a.toml")], &set, &lrx_layers::Registry::builtin());
+    let errors = lrx_spec::load_experiments(
+        &[folder.path("a.toml")],
+        &set,
+        &lrx_layers::Registry::builtin(),
+        &lrx_spec::NothingTuned,
+    );
     let errors = errors.err().expect("no rank is 0").to_string();
     assert!(errors.contains("--set:1:22"), "{errors}");
 }

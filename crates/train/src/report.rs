@@ -26,6 +26,8 @@ pub enum Outcome {
     Finished,
     /// On [`Order::Stop`]; the checkpoint says where to go on.
     Stopped,
+    /// After as many updates as the job says; the checkpoint says where to go on.
+    Paused,
     /// On [`Order::Abandon`].
     Abandoned,
     /// In this update (1 for the first), or at an evaluation after it, something was not a finite number: the loss, the

@@ -31,6 +31,8 @@ pub struct Job<'a> {
     pub folder: &'a Path,
     /// When to write checkpoints.
     pub checkpoints: Checkpoints,
+    /// After how many steps the run pauses, as on [`Order::Stop`], to be continued or not; none where it is to be finished.
+    pub pause_after: Option<usize>,
     /// Asked after every step, and before anything is written: whether to go on.
     pub order: &'a dyn Fn() -> Order,
 }
@@ -51,6 +53,11 @@ pub fn train(job: &Job<'_>, model: &mut Model, observer: &mut dyn Observer) -> R
     let mut clock = Clock::start(&position);
     if position.step > 0 {
         observer.resumed(&Report::of(&position, steps));
+    }
+
+    let pause = job.pause_after.filter(|&pause| pause < steps);
+    if pause.is_some_and(|pause| pause <= position.step) {
+        return Ok((Outcome::Paused, Report::of(&position, steps)));
     }
 
     while position.step < steps {
@@ -104,7 +111,9 @@ pub fn train(job: &Job<'_>, model: &mut Model, observer: &mut dyn Observer) -> R
         if order == Order::Abandon {
             return Ok((Outcome::Abandoned, Report::of(&position, steps)));
         }
-        let save = !last && (order == Order::Stop || clock.checkpoint_is_due(&job.checkpoints, position.step));
+        let pauses = pause == Some(position.step);
+        let save =
+            !last && (order == Order::Stop || pauses || clock.checkpoint_is_due(&job.checkpoints, position.step));
         if evaluated || save {
             // Nothing later would look at what the last update has made of the weights.
             not_finite = not_finite.or_else(|| not_finite_weight(model.parameters()));
@@ -119,12 +128,17 @@ pub fn train(job: &Job<'_>, model: &mut Model, observer: &mut dyn Observer) -> R
             (position.curve_rows, position.curve_blake3) = (curve.rows(), curve.blake3());
             match checkpoint::save(job.folder, &mut position, model, &optimizer) {
                 // A disk that is full now may have room again when the next is due; the run need not end for that.
-                Err(error) if order == Order::GoOn => observer.warned(&format!("no checkpoint now: {error}")),
+                Err(error) if order == Order::GoOn && !pauses => {
+                    observer.warned(&format!("no checkpoint now: {error}"))
+                }
                 saved => saved?,
             }
             clock.checkpoint_took(began.elapsed());
             if order == Order::Stop {
                 return Ok((Outcome::Stopped, Report::of(&position, steps)));
+            }
+            if pauses {
+                return Ok((Outcome::Paused, Report::of(&position, steps)));
             }
         }
     }

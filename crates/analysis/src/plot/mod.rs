@@ -10,10 +10,12 @@ mod ranks;
 mod scale;
 mod scatter;
 mod styles;
+mod tuning;
 
 use crate::{Experiment, Frontier, Summary};
 
 use styles::Styles;
+pub use tuning::tuning_plot;
 
 /// One plot.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use lrx_data::Batch;
 use lrx_layers::Registry;
 use lrx_model::Model;
 use lrx_records::{BenchRow, csv_header, csv_line};
-use lrx_spec::{Experiment, RunSpec, load_builtin, load_experiments};
+use lrx_spec::{Experiment, NothingTuned, RunSpec, load_builtin, load_experiments};
 use lrx_tensor::allocator::{self, KeepFreedMemory};
 use lrx_tensor::{Tape, Timings, limits};
 use lrx_train::{Optimizer, Update, memory, step};
@@ -146,7 +146,7 @@ fn experiments(args: &BenchArgs, workload: &Workload, registry: &Registry) -> Re
         let loaded = if args.config.is_empty() {
             load_builtin("bench", BUILT_IN, &set, registry).map(|experiment| vec![experiment])
         } else {
-            load_experiments(&args.config, &set, registry)
+            load_experiments(&args.config, &set, registry, &NothingTuned)
         };
         all.extend(loaded.map_err(|errors| Failure::Usage(errors.to_string()))?);
     }

@@ -1,4 +1,4 @@
-//! What `run` and `plan` share.
+//! What `run`, `plan` and `tune` share.
 
 use std::path::PathBuf;
 
@@ -7,8 +7,9 @@ use lrx_layers::Registry;
 use lrx_spec::{ConfigErrors, Experiment, load_experiments_beside};
 
 use crate::terminal::tell;
+use crate::tuned::TuneTables;
 
-/// What `run` and `plan` share.
+/// What `run`, `plan` and `tune` share.
 #[derive(Args)]
 pub(crate) struct Common {
     /// Config files, one experiment each
@@ -31,7 +32,8 @@ impl Common {
     /// # Errors
     /// All that is wrong with them.
     pub(crate) fn experiments(&self, registry: &Registry) -> Result<Vec<Experiment>, ConfigErrors> {
-        let experiments = load_experiments_beside(&self.configs, &self.set, registry, &self.out)?;
+        let tuned = TuneTables::of(self);
+        let experiments = load_experiments_beside(&self.configs, &self.set, registry, &tuned, &self.out)?;
         experiments.iter().flat_map(|experiment| &experiment.notes).for_each(|note| tell!("note: {note}"));
         Ok(experiments)
     }

@@ -16,10 +16,9 @@ use super::common::Common;
 use crate::corpus::{CACHE_FOLDER, Corpora, Starts, vocabulary};
 use crate::failure::Failure;
 use crate::memory::{self, Verdict};
-use crate::planned::{record, sampler};
 use crate::progress::Lines;
 use crate::results::about;
-use crate::runs::{Policy, Task, Totals, work};
+use crate::runs::{Place, Policy, Task, Totals, work};
 use crate::signals::Signals;
 use crate::tables::{Assembler, LeftOut};
 use crate::terminal::{say, tell, visible};
@@ -185,30 +184,17 @@ fn tasks(args: &RunArgs, experiments: &[Experiment], signals: &Signals, lines: &
     let mut corpora = Corpora::until(signals, lines);
     let (mut tasks, mut starts) = (Vec::new(), Starts::default());
     for experiment in experiments {
-        let order = order(experiment);
+        let name = experiment.name.clone();
+        let place = Place { name, folder: folder(args, experiment), order: order(experiment) };
         for (i, run) in experiment.runs.iter().enumerate() {
             let corpus = corpora.of(run, &args.common.out)?;
             let size = vocabulary(run, &corpus).map_err(usage)?;
-            let run_id = run.run_id.clone().expect("data that is there");
-            if !args.only.is_empty() && !args.only.contains(&run_id) {
+            if !args.only.is_empty() && !run.run_id.as_ref().is_some_and(|id| args.only.contains(id)) {
                 continue;
             }
-            let planned = record(run, size, Some(&corpus));
             starts.check(run, size).map_err(usage)?;
-            tasks.push(Task {
-                title: format!("[{}/{}] {} seed {}", i + 1, experiment.runs.len(), run.label, run.seed),
-                run_id,
-                seed: run.seed,
-                experiment: folder(args, experiment),
-                order: order.clone(),
-                resolved: run.resolved(&experiment.name),
-                model: run.model.clone(),
-                train: run.train.clone(),
-                sampler: sampler(run, &corpus),
-                needed: memory::needed(run, &planned),
-                planned,
-                corpus,
-            });
+            let title = format!("[{}/{}] {} seed {}", i + 1, experiment.runs.len(), run.label, run.seed);
+            tasks.push(Task::new(run, corpus, size, &place, title));
         }
     }
     Ok(tasks)

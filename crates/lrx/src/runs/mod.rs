@@ -7,6 +7,7 @@
 //! worker  trains a claimed run, and moves what is finished from the attempt into the run's folder
 //! elsewhere  runs that another experiment of the same results has finished
 //! folder  how a run's folder stands, and checksums that tell a whole one from a damaged one
+//! paused  runs of which no more is wanted
 //! panics  a panic in one run is that run's failure
 //! ```
 
@@ -14,11 +15,13 @@ mod claim;
 mod elsewhere;
 mod folder;
 mod panics;
+mod paused;
 mod queue;
 mod task;
 mod worker;
 
 pub(crate) use claim::current_attempt;
 pub(crate) use folder::{Checked, Run, State, check_files, look, read_run};
+pub(crate) use paused::drop_checkpoints;
 pub(crate) use queue::{Policy, Totals, work};
-pub(crate) use task::{Task, initial_model};
+pub(crate) use task::{Place, Task, initial_model};

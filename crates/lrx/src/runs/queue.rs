@@ -258,6 +258,10 @@ impl<'a> Queue<'a> {
                 progress.end(&message);
                 self.totals().left += 1;
             }
+            Ok(End::Paused { message }) => {
+                claim.release();
+                progress.end(&message);
+            }
             Ok(End::Abandoned) => {
                 progress.end("another process has taken this run over");
                 return Ok(Some("another process".into()));

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use lrx_data::{Corpus, Sampler};
 use lrx_model::{Model, ModelSpec, load_initial};
 use lrx_records::RunRecord;
+use lrx_spec::RunSpec;
 use lrx_train::TrainSpec;
 
-use crate::memory::Needed;
+use crate::memory::{Needed, needed};
+use crate::planned::{record, sampler};
 
 /// One run, ready to be trained by any thread.
 pub(crate) struct Task {
@@ -31,9 +33,40 @@ pub(crate) struct Task {
     pub(crate) planned: RunRecord,
     /// The memory that it takes.
     pub(crate) needed: Needed,
+    /// After how many steps it pauses; none where it is to be finished.
+    pub(crate) pause_after: Option<usize>,
+}
+
+/// Where the runs of an experiment stand.
+pub(crate) struct Place {
+    /// What `resolved.toml` calls the experiment.
+    pub(crate) name: String,
+    /// Its folder, and its runs in their order.
+    pub(crate) folder: PathBuf,
+    pub(crate) order: Arc<[String]>,
 }
 
 impl Task {
+    /// The run `run`, whose data is there and has a vocabulary of so many tokens.
+    pub(crate) fn new(run: &RunSpec, corpus: Arc<Corpus>, vocabulary: usize, place: &Place, title: String) -> Self {
+        let planned = record(run, vocabulary, Some(&corpus));
+        Self {
+            title,
+            run_id: run.run_id.clone().expect("data that is there"),
+            seed: run.seed,
+            experiment: place.folder.clone(),
+            order: place.order.clone(),
+            resolved: run.resolved(&place.name),
+            model: run.model.clone(),
+            train: run.train.clone(),
+            sampler: sampler(run, &corpus),
+            needed: needed(run, &planned),
+            planned,
+            corpus,
+            pause_after: None,
+        }
+    }
+
     /// The run's folder.
     pub(crate) fn folder(&self) -> PathBuf {
         self.experiment.join(&self.run_id)

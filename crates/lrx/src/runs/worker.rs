@@ -16,9 +16,20 @@ use crate::results::{RANKS_FILE, VOCABULARY_FILE, about, rank_row, write_csv_tex
 
 /// How work on a run ended.
 pub(super) enum End {
-    Finished { message: String },
-    Failed { message: String, note: String },
-    Stopped { message: String },
+    Finished {
+        message: String,
+    },
+    Failed {
+        message: String,
+        note: String,
+    },
+    Stopped {
+        message: String,
+    },
+    /// As far as the task goes.
+    Paused {
+        message: String,
+    },
     Abandoned,
 }
 
@@ -68,6 +79,7 @@ pub(super) fn train_claimed(
         valid: &task.corpus.valid,
         folder: attempt,
         checkpoints: policy.checkpoints,
+        pause_after: task.pause_after,
         order,
     };
     let end = match train(&job, &mut model, progress) {
@@ -75,6 +87,11 @@ pub(super) fn train_claimed(
         Ok((Outcome::Stopped, report)) => {
             fill(&mut row, &report, task);
             End::Stopped { message: format!("stopped after step {} of {}", report.step, report.steps) }
+        }
+        Ok((Outcome::Paused, report)) => {
+            fill(&mut row, &report, task);
+            let loss = report.eval_loss.map(|loss| format!("eval {loss:.3}  ")).unwrap_or_default();
+            End::Paused { message: format!("{loss}paused after step {} of {}", report.step, report.steps) }
         }
         Ok((Outcome::Diverged { step, what }, report)) => {
             fill(&mut row, &report, task);

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use lrx_layers::Registry;
-use lrx_spec::{ConfigErrors, Experiment, load_experiments};
+use lrx_spec::{ConfigErrors, Experiment, NothingTuned, load_experiments};
 use tempfile::TempDir;
 
 /// A folder of configs; it is gone with the value.
@@ -27,7 +27,7 @@ impl Folder {
 
     pub fn load(&self, names: &[&str]) -> Result<Vec<Experiment>, ConfigErrors> {
         let files: Vec<PathBuf> = names.iter().map(|name| self.path(name)).collect();
-        load_experiments(&files, &[], &Registry::builtin())
+        load_experiments(&files, &[], &Registry::builtin(), &NothingTuned)
     }
 
     /// What is wrong with a config of this content.

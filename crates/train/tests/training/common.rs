@@ -86,9 +86,21 @@ pub fn train_in(
     order: &dyn Fn() -> Order,
     told: &mut Told,
 ) -> Result<(Outcome, Report), TrainError> {
+    train_to(None, folder, model, spec, order, told)
+}
+
+/// As [`train_in`], pausing after so many updates.
+pub fn train_to(
+    pause_after: Option<usize>,
+    folder: &Path,
+    model: &mut Model,
+    spec: &TrainSpec,
+    order: &dyn Fn() -> Order,
+    told: &mut Told,
+) -> Result<(Outcome, Report), TrainError> {
     let (sampler, valid) = (sampler(spec.batch_size()), stories(7));
     let checkpoints = Checkpoints { every: Duration::from_secs(3600), steps: None };
-    let job = Job { run_id: "run", spec, sampler: &sampler, valid: &valid, folder, checkpoints, order };
+    let job = Job { run_id: "run", spec, sampler: &sampler, valid: &valid, folder, checkpoints, pause_after, order };
     train(&job, model, told)
 }
 

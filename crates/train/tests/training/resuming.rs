@@ -1,9 +1,9 @@
 //! Interruptions change no bit of a run: whatever the optimizer keeps, layers become, and dropout drops.
 
 use lrx_model::TensorFile;
-use lrx_train::{CHECKPOINT_FILES, Outcome, WEIGHTS_FILE};
+use lrx_train::{CHECKPOINT_FILES, Order, Outcome, WEIGHTS_FILE};
 
-use crate::common::{Told, left, model, stop_after, stopped_at_every_step, train_in, train_spec, whole};
+use crate::common::{Told, left, model, stop_after, stopped_at_every_step, train_in, train_spec, train_to, whole};
 
 /// Models of everything that changes over time.
 const MODELS: [(&str, &str); 6] = [
@@ -43,7 +43,29 @@ fn a_run_that_is_stopped_at_every_step_has_the_bits_of_one_that_is_not() {
     }
 }
 
-/// What the test above compares does depend on what it is about.
+/// A pause is an interruption that the run was told of: asked for it again, nothing is trained.
+#[test]
+fn a_run_that_pauses_has_the_bits_of_one_that_does_not() {
+    let (_, lines) = MODELS[5];
+    for optimizer in OPTIMIZERS {
+        let (folder, spec) = (tempfile::tempdir().unwrap(), train_spec(optimizer));
+        let to = |pause| {
+            let mut told = Told::default();
+            let trained = train_to(pause, folder.path(), &mut model(lines), &spec, &|| Order::GoOn, &mut told)
+                .expect("a training");
+            (trained.0, trained.1.step)
+        };
+        // What has gone farther is not taken back.
+        for (pause, step) in [(1, 1), (3, 3), (3, 3), (2, 3)] {
+            assert_eq!(to(Some(pause)), (Outcome::Paused, step), "{optimizer}");
+        }
+        let (outcome, steps) = to(Some(usize::MAX));
+        assert_eq!((outcome, steps > 3), (Outcome::Finished, true), "beyond the end there is nothing to pause for");
+        assert!(left(folder.path()) == whole(lines, optimizer), "{optimizer}");
+    }
+}
+
+/// What the tests above compare does depend on what it is about.
 #[test]
 fn every_one_of_them_is_another_run() {
     let mut all: Vec<_> = MODELS.iter().map(|(_, lines)| whole(lines, OPTIMIZERS[0])).collect();

@@ -1,7 +1,7 @@
 //! `lrx plan`
 
 mod estimate;
-mod table;
+pub(super) mod table;
 
 use std::collections::HashSet;
 use std::fs;

@@ -3,17 +3,17 @@
 use console::{Term, measure_text_width};
 
 /// One configuration: its label, and a cell for each column.
-pub(super) struct Line {
-    pub(super) label: String,
-    pub(super) cells: Vec<String>,
+pub(in crate::commands) struct Line {
+    pub(in crate::commands) label: String,
+    pub(in crate::commands) cells: Vec<String>,
 }
 
 /// A column: its heading, and when there is room for it.
-pub(super) struct Column(pub(super) &'static str, pub(super) Room);
+pub(in crate::commands) struct Column(pub(in crate::commands) &'static str, pub(in crate::commands) Room);
 
 /// When a column is shown.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Room {
+pub(in crate::commands) enum Room {
     /// It has nothing to tell.
     Never,
     Always,
@@ -28,13 +28,13 @@ const USUAL: usize = 100;
 const LABEL: usize = 24;
 
 /// The columns of the terminal that standard output goes to.
-pub(super) fn columns() -> usize {
+pub(in crate::commands) fn columns() -> usize {
     Term::stdout().size_checked().map_or(USUAL, |(_, columns)| columns.into())
 }
 
 /// The table, its lines at most `room` wide as far as labels and a number each let it: columns that there is no room for are
 /// left out, and labels that are too long stand above their line. Also the headings of what was left out.
-pub(super) fn table(room: usize, columns: &[Column], lines: &[Line]) -> (String, Vec<&'static str>) {
+pub(in crate::commands) fn table(room: usize, columns: &[Column], lines: &[Line]) -> (String, Vec<&'static str>) {
     let widths: Vec<usize> = (0..columns.len())
         .map(|i| {
             lines.iter().map(|line| measure_text_width(&line.cells[i])).chain([columns[i].0.len()]).max().unwrap_or(0)
@@ -76,7 +76,7 @@ pub(super) fn table(room: usize, columns: &[Column], lines: &[Line]) -> (String,
 }
 
 /// Seeds in few words: `0–2, 7`.
-pub(super) fn seeds(seeds: &[u64]) -> String {
+pub(in crate::commands) fn seeds(seeds: &[u64]) -> String {
     let mut runs: Vec<(u64, u64)> = Vec::new();
     for &seed in seeds {
         match runs.last_mut() {

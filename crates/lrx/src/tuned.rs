@@ -1,0 +1,91 @@
+//! What `lrx tune` has chosen, for configs that say `"tuned"`.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use lrx_records::{Cell, TuneRecord, read_rows};
+use lrx_spec::{Tuned, TunedValues};
+
+use crate::commands::common::Common;
+use crate::results::TUNE_FILE;
+
+/// The value that was chosen: its word in the column `verdict`.
+pub(crate) const CHOSEN: &str = "chosen";
+
+/// The `tune.csv` of experiments, each read once.
+pub(crate) struct TuneTables {
+    out: PathBuf,
+    /// What chooses values for these configs.
+    command: String,
+    read: RefCell<HashMap<PathBuf, Rc<Read>>>,
+}
+
+/// The rows of one, none where there is no such file; or why it cannot be read.
+type Read = Result<Option<Vec<TuneRecord>>, String>;
+
+impl TuneTables {
+    /// Those of the configs of a command, in its folder of results.
+    pub(crate) fn of(common: &Common) -> Self {
+        let mut words = vec!["lrx".to_string(), "tune".to_string()];
+        words.extend(common.configs.iter().map(|config| quoted(&config.display().to_string())));
+        words.extend(common.set.iter().flat_map(|set| ["--set".to_string(), quoted(set)]));
+        if common.out != Path::new("results") {
+            words.extend(["--out".to_string(), quoted(&common.out.display().to_string())]);
+        }
+        Self { out: common.out.clone(), command: words.join(" "), read: RefCell::default() }
+    }
+}
+
+impl TunedValues for TuneTables {
+    fn of(&self, experiment: &str, key: &str, configuration: &str) -> Result<Tuned, String> {
+        let path = self.out.join(experiment).join(TUNE_FILE);
+        let read = self.read.borrow_mut().entry(path.clone()).or_insert_with(|| Rc::new(read(&path))).clone();
+        let rows = match &*read {
+            Ok(Some(rows)) => &rows[..],
+            Ok(None) => &[],
+            Err(error) => return Err(format!("`{key}` is \"tuned\", and what was chosen cannot be read: {error}")),
+        };
+        let own: Vec<&TuneRecord> =
+            rows.iter().filter(|row| row.key == key && row.configuration == configuration).collect();
+        if let Some(chosen) = own.iter().find(|row| row.verdict == CHOSEN) {
+            return Ok(Tuned { value: chosen.value, among: among(&own, chosen) });
+        }
+        let why = match &*read {
+            Ok(None) => format!("there is no {} yet", path.display()),
+            _ if own.is_empty() => format!("{} has no value for this configuration", path.display()),
+            _ => format!("{} has not come to a value for this configuration", path.display()),
+        };
+        let with_key = if key == super::commands::tune::KEY { String::new() } else { format!(" --key {key}") };
+        Err(format!("`{key}` is \"tuned\", but {why}; this chooses one: {}{with_key}", self.command))
+    }
+}
+
+/// The rows of a `tune.csv`, if there is one.
+///
+/// # Errors
+/// When there is one that cannot be read.
+pub(crate) fn read(path: &Path) -> Result<Option<Vec<TuneRecord>>, String> {
+    match read_rows::<TuneRecord>(path) {
+        Ok(rows) => Ok(Some(rows)),
+        Err(_) if !path.exists() => Ok(None),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// `one of 7 from 0.0001 to 0.0064`, with the end where it lies at one.
+fn among(rows: &[&TuneRecord], chosen: &TuneRecord) -> String {
+    let mut values: Vec<f64> = rows.iter().map(|row| row.value).collect();
+    values.sort_by(f64::total_cmp);
+    values.dedup();
+    let ends = [values.first(), values.last()].map(|end| end.copied().unwrap_or(chosen.value).write());
+    let edge = if chosen.edge.is_empty() { String::new() } else { format!(", the {}", chosen.edge) };
+    format!("one of {} from {} to {}{edge}", values.len(), ends[0], ends[1])
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./=,:".contains(c);
+    if word.chars().all(plain) { word.to_string() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}

@@ -1,0 +1,168 @@
+//! What `lrx tune` is to do: a file's configurations without the key that it finds a value for, and their runs with a value.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use lrx_layers::Registry;
+use toml::{Table, Value};
+
+use crate::error::{ConfigError, ConfigErrors, ErrorKind};
+use crate::experiment::{Configuration, Repeats, RunSpec, describe, merged, name_of, resolve_point, stem, with_set};
+use crate::label::labels;
+use crate::point::Point;
+use crate::sections::{DataState, Sections};
+use crate::sweep::points;
+use crate::tree::{Tree, get};
+use crate::tuned::{number, tuned_keys, unknown, without};
+
+/// The configurations of a file, to be tuned.
+pub struct Tuning<'r> {
+    /// The experiment's name.
+    pub name: String,
+    /// Those that differ in more than the key, each once.
+    pub configurations: Vec<Untuned>,
+    key: String,
+    sections: RefCell<Sections<'r>>,
+}
+
+/// A configuration without the key.
+pub struct Untuned {
+    /// As in the comparison.
+    pub label: String,
+    /// The hash of all that its numbers depend on but the seed and the key: what `"tuned"` is looked up by.
+    pub configuration: String,
+    /// The seeds of the comparison.
+    pub seeds: Vec<u64>,
+    /// The key's value in the config, else its default, if it has one that is a number.
+    pub start: Option<f64>,
+    point: Rc<Point>,
+}
+
+/// Reads `files`, each with `set` on top, for `key` to be tuned; runs that somebody may mean lie in the folder `results`.
+///
+/// # Errors
+/// All that is wrong with them; a key that cannot be tuned; data that is not there.
+pub fn load_tuning<'r>(
+    files: &[PathBuf],
+    set: &[String],
+    key: &str,
+    registry: &'r Registry,
+    results: &'r Path,
+) -> Result<Vec<Tuning<'r>>, ConfigErrors> {
+    check_key(key)?;
+    let mut errors = ConfigErrors::default();
+    let load = |file: &PathBuf| load(Tree::read(file)?, &stem(file), set, key, registry, results);
+    let tunings: Vec<Tuning<'r>> = files.iter().filter_map(|file| errors.keep(load(file))).collect();
+    errors.unless_any(tunings)
+}
+
+/// Whether a key says how is trained, or what.
+fn check_key(key: &str) -> Result<(), ConfigError> {
+    let why = match key.split_once('.') {
+        Some(("train", "steps" | "epochs")) => "says how long is trained: longer is better, and costs more",
+        Some(("train", "eval_every" | "log_every")) => "changes no weight",
+        Some(("train" | "model", rest)) if rest.split('.').all(|part| !part.is_empty()) => return Ok(()),
+        _ => "is no key of [train] or [model], such as train.learning_rate",
+    };
+    Err(ConfigError::new(ErrorKind::Set, format!("--key {key}: `{key}` {why}"), None))
+}
+
+fn load<'r>(
+    tree: Tree,
+    stem: &str,
+    set: &[String],
+    key: &str,
+    registry: &'r Registry,
+    results: &'r Path,
+) -> Result<Tuning<'r>, ConfigErrors> {
+    let mut errors = ConfigErrors::default();
+    let (tree, _) = with_set(tree, set, &mut errors);
+    let name = errors.keep(name_of(&tree, stem));
+    let mut sections = Sections::new(registry, results);
+    let mut configurations = Vec::new();
+    let mut starts: HashMap<String, f64> = HashMap::new();
+    for point in points(tree, registry, &mut errors) {
+        let written = get(&point.table(), key).and_then(as_number);
+        let point = without(&point, key);
+        for error in unknown(key, &point, &mut sections) {
+            let message = format!("--key {key}: {}", error.message());
+            errors.add(ConfigError::new(ErrorKind::Set, message, None));
+        }
+        if let Some(other) = tuned_keys(&point.table()).first() {
+            let unknown = unknown(other, &point, &mut sections);
+            if !unknown.is_empty() {
+                unknown.into_iter().for_each(|error| errors.add(error));
+                continue;
+            }
+            let message =
+                format!("`{other}` is \"tuned\", while `{key}` is being tuned; give it a number, or --key {other}");
+            errors.add(ConfigError::new(ErrorKind::Value, message, point.value_place(other)));
+            continue;
+        }
+        let Some(configuration) = resolve_point(point, &mut sections, &mut errors) else { continue };
+        if let DataState::Missing(missing) = &configuration.data {
+            missing.iter().for_each(|error| errors.add(error.clone()));
+        }
+        if let Some(written) = written {
+            starts.entry(configuration.identity.text()).or_insert(written);
+        }
+        configurations.push(configuration);
+    }
+    errors.sorted().unless_any(())?;
+    let configurations = merged(configurations, &mut Repeats::default());
+    let described = describe(&configurations);
+    let untuned = |(configuration, label): (&Configuration, String)| {
+        let id = configuration.identity.text();
+        Untuned {
+            label,
+            start: starts.get(&id).copied().or_else(|| default(configuration, key)),
+            configuration: id,
+            seeds: configuration.seeds.clone(),
+            point: configuration.point.clone(),
+        }
+    };
+    let configurations = configurations.iter().zip(labels(&described)).map(untuned).collect();
+    Ok(Tuning { name: name.expect("no error"), configurations, key: key.to_string(), sections: sections.into() })
+}
+
+/// The value that a key has where nobody writes it.
+fn default(configuration: &Configuration, key: &str) -> Option<f64> {
+    let mut resolved = Table::new();
+    resolved.insert("model".into(), Value::Table(configuration.model.resolved()));
+    resolved.insert("train".into(), Value::try_from(&*configuration.train).expect("a section that TOML can hold"));
+    get(&resolved, key).and_then(as_number)
+}
+
+fn as_number(value: &Value) -> Option<f64> {
+    value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64))
+}
+
+impl Tuning<'_> {
+    /// The run of a configuration with a value of the key and a seed, on the stories for tuning, evaluated every so many
+    /// steps.
+    ///
+    /// # Errors
+    /// When the key cannot have this value.
+    pub fn run(&self, of: &Untuned, value: f64, eval_every: Option<usize>, seed: u64) -> Result<RunSpec, String> {
+        let mut values = vec![
+            ("data.split".to_string(), "tune".into()),
+            ("seeds".to_string(), Value::Array(vec![Value::Integer(seed as i64)])),
+            (self.key.clone(), number(value)),
+        ];
+        values.extend(eval_every.map(|steps| ("train.eval_every".to_string(), Value::Integer(steps as i64))));
+        let mut errors = ConfigErrors::default();
+        let point = of.point.with(values);
+        let configuration = resolve_point(point, &mut self.sections.borrow_mut(), &mut errors);
+        let told = |errors: &ConfigErrors| errors.iter().next().map(|error| error.message().to_string());
+        match configuration {
+            Some(configuration) if told(&errors).is_none() => {
+                let name = self.key.rsplit('.').next().unwrap_or(&self.key).replace('_', " ");
+                let label = format!("{}, {name} {value}", of.label);
+                Ok(configuration.runs(&label).remove(0))
+            }
+            _ => Err(format!("{} = {value}: {}", self.key, told(&errors).unwrap_or_default())),
+        }
+    }
+}
