@@ -210,7 +210,7 @@ fn explain(method: Method) -> String {
         Method::Pooled => "Student's t with the spread of both sides pooled".to_owned(),
         Method::SpreadOfBaseline => "a single run, so the baseline's spread is taken for it".to_owned(),
         Method::SpreadOfOther => "a single run, so the other side's spread is taken for it".to_owned(),
-        Method::NoSpread => "no spread is known, as no seeds were repeated".to_owned(),
+        Method::NoSpread => "no spread is known: no seeds were repeated, or all gave the same loss".to_owned(),
     }
 }
 

@@ -3,11 +3,13 @@
 //! `checksums.txt` lists the BLAKE3 of files, a line each, as `b3sum --check` reads it; its last line is the checksum of
 //! those before it.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+
+use crate::{open_regular, read};
 
 /// The list of checksums in a folder.
 pub const CHECKSUMS_FILE: &str = "checksums.txt";
@@ -25,7 +27,7 @@ pub fn hash(content: &[u8]) -> Hash {
 /// # Errors
 /// Those of reading.
 pub fn hash_file(path: &Path) -> io::Result<Hash> {
-    let mut file = File::open(path)?;
+    let mut file = open_regular(path)?;
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; 1 << 18];
     loop {
@@ -85,7 +87,7 @@ impl Checksums {
     /// # Errors
     /// When the list cannot be read, or is not what was written.
     pub fn read(folder: &Path) -> Result<Option<Self>, Damage> {
-        match fs::read(folder.join(CHECKSUMS_FILE)) {
+        match read(&folder.join(CHECKSUMS_FILE)) {
             Ok(content) => {
                 let list = std::str::from_utf8(&content).ok().and_then(Self::parse);
                 list.map(Some).ok_or_else(|| Damage::Changed(changed(CHECKSUMS_FILE)))

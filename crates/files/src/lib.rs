@@ -37,6 +37,22 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// The content of a file: of a folder of results, say, where a pipe would be waited for and a device never ends.
+///
+/// # Errors
+/// Those of [`open_regular`] and of reading.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    read_regular(path, u64::MAX)
+}
+
+/// As [`read`], of a text.
+///
+/// # Errors
+/// Those of [`read`], and where it is not UTF-8.
+pub fn read_to_string(path: &Path) -> io::Result<String> {
+    String::from_utf8(read(path)?).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
+}
+
 /// The content of a file of at most `most` bytes.
 ///
 /// # Errors

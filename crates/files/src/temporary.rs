@@ -1,13 +1,13 @@
 //! Files and folders without their name yet, and what killed processes leave of them.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, TryLockError};
 use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use tempfile::{Builder, NamedTempFile, TempDir};
 
-use crate::{machine, without_path};
+use crate::{machine, open_regular, without_path};
 
 /// The names of temporary files begin with this: a killed process may leave one.
 pub const TEMPORARY_PREFIX: &str = ".tmp";
@@ -99,7 +99,7 @@ enum Lock {
 }
 
 fn try_lock(path: &Path) -> Lock {
-    let Ok(file) = File::open(path) else { return Lock::Unknown };
+    let Ok(file) = open_regular(path) else { return Lock::Unknown };
     match file.try_lock() {
         Ok(()) => Lock::Free,
         Err(TryLockError::WouldBlock) => Lock::Held,

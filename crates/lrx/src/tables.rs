@@ -74,7 +74,7 @@ impl Assembler {
             for (file, text) in files.into_iter().chain([(CHECKSUMS_FILE, &list.text())]) {
                 let path = experiment.join(file);
                 // Where nothing is new, nothing is written: finished results may lie where nobody can.
-                if fs::read(&path).ok().as_deref() != Some(text.as_bytes()) {
+                if lrx_files::read(&path).ok().as_deref() != Some(text.as_bytes()) {
                     write_whole(&path, text.as_bytes()).map_err(about(&path))?;
                 }
             }
@@ -162,7 +162,7 @@ fn rows<R: Row>(content: &[u8]) -> Result<String, String> {
 /// The runs of an experiment's `runs.csv` that do not count, although their rows say `finished`: their folders are gone, or
 /// hold something else than what was written. None where no run has a folder: results of other origin are a table alone.
 pub(crate) fn not_to_count(experiment: &Path) -> Vec<LeftOut> {
-    let Ok(content) = fs::read(experiment.join("runs.csv")) else { return Vec::new() };
+    let Ok(content) = lrx_files::read(&experiment.join("runs.csv")) else { return Vec::new() };
     // What is wrong with the table itself is told by who reads it for its figures.
     let Ok(records) = parse_rows::<RunRecord>(&content, Path::new("runs.csv")) else { return Vec::new() };
     let folder = |record: &RunRecord| experiment.join(&record.run_id);

@@ -127,3 +127,39 @@ fn tables_of_a_run_that_goes_on() {
 fn tables_and_weights_of_a_finished_run() {
     each_is_told_mended_or_harmless("whole", |name| !name.contains(".cache/"));
 }
+
+/// A pipe in the place of a file is waited for by whoever opens it, and a device never ends.
+#[test]
+fn what_is_no_file_is_not_waited_for() {
+    let lab = Lab::tiny("");
+    lab.expect(0, "run tiny.toml --out good --set train.steps=2");
+    let run = lab.only_run("good/tiny").file_name().unwrap().to_string_lossy().into_owned();
+    let inside = |file: &str| format!("{run}/{file}");
+    let mut places: Vec<String> = files(&lab.path("good/tiny")).iter().map(|file| file.to_string()).collect();
+    assert!(places.contains(&inside("model.safetensors")) && places.contains(&"runs.csv".to_string()), "{places:?}");
+    places.sort();
+    for (i, place) in places.iter().enumerate() {
+        for device in [false, true] {
+            let out = format!("bad{i}{device}");
+            copy(&lab.path("good"), &lab.path(&out));
+            let file = lab.path(&format!("{out}/tiny/{place}"));
+            fs::remove_file(&file).unwrap();
+            if device {
+                std::os::unix::fs::symlink("/dev/zero", &file).unwrap();
+            } else {
+                assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+            }
+            // Each ends, which the lab waits for, and none panics.
+            for command in [
+                format!("plan tiny.toml --out {out} --set train.steps=2"),
+                format!("report {out} --out {out}-report"),
+                format!("generate {out}/tiny/{run} --prompt Ann --tokens 2"),
+                format!("run tiny.toml --out {out} --set train.steps=2"),
+            ] {
+                let done = lab.lrx(command.split_whitespace());
+                assert!(done.code.is_some_and(|code| code <= 2), "{place}, {command}: {}", done.stderr);
+                assert!(!done.stderr.contains("panicked"), "{place}, {command}: {}", done.stderr);
+            }
+        }
+    }
+}

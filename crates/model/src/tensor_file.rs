@@ -165,7 +165,7 @@ impl TensorFile {
     /// When it cannot be read, is not a whole safetensors file, holds something else than f32, or does not have the
     /// checksum that lrx wrote into it. A file of another program has none, and is taken as it is.
     pub fn read(path: &Path) -> Result<Self, TensorFileError> {
-        let bytes = std::fs::read(path).map_err(|e| TensorFileError::new(path, format!("cannot read: {e}")))?;
+        let bytes = lrx_files::read(path).map_err(|e| TensorFileError::new(path, format!("cannot read: {e}")))?;
         Self::parse(&bytes, path)
     }
 

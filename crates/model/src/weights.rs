@@ -63,7 +63,7 @@ pub fn load_weights(model: &mut Model, path: &Path) -> Result<(), TensorFileErro
 /// As of [`load_weights`]; and when the file has been changed since.
 pub fn load_initial(model: &mut Model, from: &InitFrom) -> Result<(), TensorFileError> {
     let path = &from.path;
-    let bytes = std::fs::read(path).map_err(|e| TensorFileError::new(path, format!("cannot read: {e}")))?;
+    let bytes = lrx_files::read(path).map_err(|e| TensorFileError::new(path, format!("cannot read: {e}")))?;
     if blake3::hash(&bytes).to_hex().as_str() != from.blake3 {
         let message =
             "was changed after the config had been read, and its runs are known by what was in it: start again";

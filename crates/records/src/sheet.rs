@@ -1,7 +1,6 @@
 //! Reading a CSV file by the names of its columns.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::Path;
 
 use csv::StringRecord;
@@ -26,7 +25,7 @@ pub fn parse_rows<R: Row>(content: &[u8], path: &Path) -> Result<Vec<R>, Error> 
 
 /// The rows, each with the line that it starts on.
 pub(crate) fn read_with_lines<R: Row>(path: &Path) -> Result<Vec<(u64, R)>, Error> {
-    let content = fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let content = lrx_files::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
     parse_with_lines(&content, path)
 }
 

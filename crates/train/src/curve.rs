@@ -29,7 +29,7 @@ impl CurveWriter {
     /// # Errors
     /// When the file cannot be read, or those rows are not the ones whose `blake3` the checkpoint has.
     pub(crate) fn reopen(path: &Path, rows: usize, blake3: &str) -> io::Result<Self> {
-        let content = std::fs::read(path)?;
+        let content = lrx_files::read(path)?;
         let kept = length_of_lines(&content, rows + 1).map(|length| &content[..length]);
         match kept.filter(|kept| blake3::hash(kept).to_hex().as_str() == blake3) {
             Some(kept) => Self::with(path, kept, rows),
@@ -81,7 +81,7 @@ impl CurveWriter {
     /// When what is there is not what was written.
     pub(crate) fn finish(self) -> io::Result<()> {
         self.sync()?;
-        if blake3::hash(&std::fs::read(&self.path)?) == self.hasher.finalize() {
+        if blake3::hash(&lrx_files::read(&self.path)?) == self.hasher.finalize() {
             return Ok(());
         }
         Err(io::Error::new(io::ErrorKind::InvalidData, "something else has changed the file while the run went on"))

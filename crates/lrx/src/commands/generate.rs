@@ -63,7 +63,7 @@ pub(crate) fn generate(args: &GenerateArgs, registry: &Registry) -> Result<ExitC
         Vocabulary::load(&folder.join(VOCABULARY_FILE)).map_err(|error| Failure::Usage(error.to_string()))?;
 
     let resolved = folder.join(RESOLVED_FILE);
-    let text = std::fs::read_to_string(&resolved).map_err(|error| Failure::Usage(about(&resolved)(error)))?;
+    let text = lrx_files::read_to_string(&resolved).map_err(|error| Failure::Usage(about(&resolved)(error)))?;
     let spec =
         model_spec(&text, registry).map_err(|error| Failure::Usage(format!("{}: {error}", resolved.display())))?;
     let mut model = Model::new(&spec, vocabulary.size(), 0);

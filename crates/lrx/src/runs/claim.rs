@@ -20,7 +20,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use lrx_files::{machine, temporary_folder_in, temporary_in};
+use lrx_files::{machine, open_regular, temporary_folder_in, temporary_in};
 use serde::{Deserialize, Serialize};
 
 /// A claim that was not renewed for so long is nobody's.
@@ -132,7 +132,7 @@ impl Watch {
         };
         let path = attempt(folder, number).join(OWNER);
         let mut content = Vec::new();
-        let file = match File::open(&path) {
+        let file = match open_regular(&path) {
             Ok(mut file) => {
                 file.read_to_end(&mut content)?;
                 Some(file)

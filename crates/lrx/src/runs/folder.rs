@@ -75,12 +75,12 @@ pub(crate) fn read_state(folder: &Path) -> State {
 /// The row of the run in `folder`, at a look: of a finished run no other file is read, so that it may be damaged.
 pub(crate) fn look(folder: &Path) -> Option<RunRecord> {
     let attempt = current_attempt(folder).ok()?;
-    if let Some(row) = attempt.and_then(|attempt| fs::read(attempt.join(RECORD_FILE)).ok()) {
+    if let Some(row) = attempt.and_then(|attempt| lrx_files::read(&attempt.join(RECORD_FILE)).ok()) {
         let record = parse_row(&row)?;
         let is_going_on = !matches!(record.status, Status::Failed | Status::Diverged);
         return Some(if is_going_on { RunRecord { status: Status::Running, ..record } } else { record });
     }
-    parse_row(&fs::read(folder.join(RECORD_FILE)).ok()?)
+    parse_row(&lrx_files::read(&folder.join(RECORD_FILE)).ok()?)
 }
 
 /// Reads the run in `folder`; of a finished one, every file that is there is checked, the large ones only if they do not
@@ -96,7 +96,7 @@ pub(crate) fn read_run(folder: &Path, mut checked: Option<&mut Checked>) -> Run 
         };
         let moved = |attempt: &Path| !attempt.exists();
         if let Some(attempt) = attempt {
-            match fs::read(attempt.join(RECORD_FILE)) {
+            match lrx_files::read(&attempt.join(RECORD_FILE)) {
                 Ok(_) if moved(&attempt) => continue,
                 Ok(row) => match read_attempt(&attempt, &row) {
                     Err(_) if moved(&attempt) => continue,
@@ -117,7 +117,7 @@ pub(crate) fn read_run(folder: &Path, mut checked: Option<&mut Checked>) -> Run 
 /// A run that is not finished, from its attempt.
 fn read_attempt(attempt: &Path, row: &[u8]) -> Result<Run, (String, io::Error)> {
     let Some(mut record) = parse_row(row) else { return Ok(Run::only(State::New)) };
-    let curve = match fs::read(attempt.join(CURVE_FILE)) {
+    let curve = match lrx_files::read(&attempt.join(CURVE_FILE)) {
         Ok(curve) => curve,
         Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err((CURVE_FILE.into(), error)),
@@ -142,7 +142,7 @@ fn parse_row(text: &[u8]) -> Option<RunRecord> {
 /// A run that nobody works on, from its folder.
 fn read_ended(folder: &Path, checked: Option<&mut Checked>) -> Run {
     let changed = || Run::only(State::Damaged(format!("{RECORD_FILE} has changed since it was written")));
-    let row = match fs::read(folder.join(RECORD_FILE)) {
+    let row = match lrx_files::read(&folder.join(RECORD_FILE)) {
         Ok(row) => row,
         Err(error) if error.kind() != ErrorKind::NotFound => {
             return Run::only(State::Unreadable(format!("{RECORD_FILE} cannot be read: {error}")));
@@ -170,7 +170,7 @@ const LABEL_FILE: &str = "label.txt";
 
 /// A finished run's row under the label that it was last given.
 fn relabelled(folder: &Path, mut record: RunRecord) -> RunRecord {
-    if let Ok(label) = fs::read_to_string(folder.join(LABEL_FILE)) {
+    if let Ok(label) = lrx_files::read_to_string(&folder.join(LABEL_FILE)) {
         record.label = label.trim_end().to_string();
     }
     record
@@ -198,7 +198,7 @@ fn verified(folder: &Path, row: &[u8], checked: Option<&mut Checked>) -> Result<
                 list.check_file(folder, file)?;
             }
         } else {
-            let content = fs::read(folder.join(file)).map_err(|error| Damage::of(file, &error))?;
+            let content = lrx_files::read(&folder.join(file)).map_err(|error| Damage::of(file, &error))?;
             list.check(file, &content)?;
             match file {
                 CURVE_FILE => curve = content,
@@ -288,7 +288,7 @@ pub(crate) enum Unpublished {
 
 /// Whether the attempt is sealed: all that is missing is that its files are moved.
 pub(crate) fn is_sealed(attempt: &Path) -> bool {
-    let row = fs::read(attempt.join(RECORD_FILE)).ok();
+    let row = lrx_files::read(&attempt.join(RECORD_FILE)).ok();
     row.as_deref().and_then(parse_row).is_some_and(|record| record.status == Status::Finished)
 }
 
@@ -298,7 +298,7 @@ pub(crate) fn is_sealed(attempt: &Path) -> bool {
 /// When it says something else about the numbers: what is in the folder comes from another config.
 pub(crate) fn agree_on_config(folder: &Path, resolved: &Table) -> Result<(), String> {
     let path = folder.join(RESOLVED_FILE);
-    let known = match fs::read_to_string(&path) {
+    let known = match lrx_files::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return write_text(&path, &resolved.to_string());

@@ -6,7 +6,7 @@ use lrx_files::clear_leftovers;
 use lrx_layers::Progress;
 use lrx_model::effective_ranks;
 use lrx_records::{Moment, RunRecord, Status};
-use lrx_train::{Job, Observer, Order, Outcome, Report, remove_checkpoints, train};
+use lrx_train::{Job, Observer, Order, Outcome, Report, TrainError, remove_checkpoints, train};
 
 use super::claim::Claim;
 use super::folder::{Unpublished, agree_on_config, is_sealed, publish, seal, write_row};
@@ -102,6 +102,11 @@ pub(super) fn train_claimed(
                 row.note = format!("{}; {before}", row.note);
             }
             End::failed(row.note.clone())
+        }
+        // The disk is full, say, or is gone: nothing that the run itself did wrong. Whoever comes next continues it.
+        Err(error @ (TrainError::Curve { .. } | TrainError::Tensors(_))) => {
+            row.note = error.to_string();
+            End::Failed { message: format!("failed: {error}"), note: row.note.clone() }
         }
         Err(error) => {
             row.status = Status::Failed;
