@@ -22,7 +22,7 @@ pub(crate) const SETTINGS: [Setting; 14] = [
     Setting { name: "context", value: |run| run.context.write() },
     Setting { name: "stories", value: |run| run.stories.write() },
     Setting { name: "steps", value: |run| run.steps.write() },
-    Setting { name: "from", value: |run| run.init_from.clone() },
+    Setting { name: "started from", value: |run| run.init_from.clone() },
     Setting { name: "init", value: |run| run.init.clone() },
     Setting { name: "rates by", value: |run| run.lr_rule.clone() },
     Setting { name: "decay by", value: |run| run.decay_rule.clone() },

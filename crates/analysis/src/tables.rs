@@ -75,7 +75,8 @@ fn settings(summary: &Summary) -> Vec<Column> {
         let usual = summary.baseline.map(|baseline| (setting.value)(baseline.first()));
         let told = |(row, cell): (&SummaryRow, &String)| {
             // Labels name the file that training starts from without its hash.
-            let word = if setting.name == "from" { cell.rsplit_once(' ').map_or("", |(name, _)| name) } else { cell };
+            let word =
+                if setting.name == "started from" { cell.rsplit_once(' ').map_or("", |(name, _)| name) } else { cell };
             cell.is_empty() || usual.as_ref() == Some(cell) || row.configuration.name.contains(word)
         };
         let all_told = summary.rows.iter().zip(&cells).all(told);
