@@ -146,7 +146,7 @@ mod tests {
             let path = folder.path().join(name);
             fs::write(&path, "").unwrap();
             let time = clock_of(folder.path()).unwrap() - Duration::from_secs(age);
-            File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+            fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
             path
         };
         let (young, old) = (other(".tmp-ffffffff-young", 120), other(".tmp-ffffffff-old", 700));

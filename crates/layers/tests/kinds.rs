@@ -207,7 +207,9 @@ fn structure_aware_updates_are_of_one_size_at_every_width() {
         (moved / before.len() as f64).sqrt() / 1e-4
     };
     let widths = [64, 256, 1024, 4096];
-    let structures: [(&str, fn(usize) -> String); 5] = [
+    /// The options at a width.
+    type Options = fn(usize) -> String;
+    let structures: [(&str, Options); 5] = [
         ("dense", |_| String::new()),
         ("low-rank", |width| format!("rank = {}", width / 4)),
         ("block-shuffle", |_| "blocks = 4".to_string()),

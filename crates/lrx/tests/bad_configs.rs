@@ -57,7 +57,7 @@ const KEYS: &[Bad] = &[
         "[model.attention]\nkind = 'dense'\nrank = 8",
         "3:1",
         "rank",
-        "unknown key `rank`: an option of `low-rank`, which is not the `kind` here",
+        "unknown key `rank`: an option of `blast`, `block-dense`",
     ),
     (
         "in [train.optimizer]",
@@ -95,7 +95,7 @@ const VALUES: &[Bad] = &[
         "[model.attention]\nkind = 'lowrank'\nrank = 4",
         "2:8",
         "'lowrank'",
-        "unknown layer kind \"lowrank\"; did you mean `low-rank`? (known: attention, dense, gated-mlp, latent-attention, low-rank, mlp)",
+        "unknown layer kind \"lowrank\"; did you mean `low-rank`? (known: attention, blast, block-dense, ",
     ),
     (
         "of a slot",

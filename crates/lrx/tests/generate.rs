@@ -134,7 +134,8 @@ fn layer_kinds_describe_themselves() {
     assert!(spectral.contains("Khodak") && spectral.contains("(default 0.02)"), "{spectral}");
     assert!(lab.expect(2, "rules spectrl").stderr.contains("did you mean `spectral`?"));
     let misspelt = lab.expect(2, "layers lowrank");
-    let message = "error: unknown layer kind \"lowrank\"; did you mean `low-rank`? (known: attention, dense, \
-        gated-mlp, latent-attention, low-rank, mlp)\n";
+    let message = "error: unknown layer kind \"lowrank\"; did you mean `low-rank`? (known: attention, blast, \
+        block-dense, block-diagonal, block-shuffle, dense, dense-then-svd, diagonal-low-rank, gated-mlp, kronecker, \
+        latent-attention, low-rank, mlp, self-guided, shared-basis, silu-low-rank, sparse-low-rank, tensor-train)\n";
     assert_eq!((misspelt.stdout.as_str(), misspelt.stderr.as_str()), ("", message));
 }

@@ -273,7 +273,7 @@ fn micro_batches_take_less_memory() {
     let lab = Lab::tiny("");
     let peak = |micro_batches: usize| -> f64 {
         let out = format!("out{micro_batches}");
-        let size = "--set model.hidden=128 --set model.layers=4 --set train.batch_stories=32 --set train.steps=2";
+        let size = "--set model.hidden=128 --set model.layers=4 --set train.batch_stories=64 --set train.steps=2";
         let data = "--set data.stories=200 --set train.eval_every=100";
         lab.expect(0, &format!("run tiny.toml {size} {data} --set train.micro_batches={micro_batches} --out {out}"));
         rows(&lab.read(&format!("{out}/tiny/runs.csv")))[0]["peak_rss_mb"].parse().unwrap()

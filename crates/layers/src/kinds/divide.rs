@@ -21,7 +21,7 @@ pub(super) fn checked_parts(key: &str, count: NonZeroUsize, features: &[(usize, 
 
 /// The numbers that divide `number`, rising.
 pub(super) fn divisors(number: usize) -> Vec<usize> {
-    (1..=number).filter(|divisor| number % divisor == 0).collect()
+    (1..=number).filter(|divisor| number.is_multiple_of(*divisor)).collect()
 }
 
 /// The numbers that divide each of `numbers`, rising.

@@ -114,6 +114,8 @@ impl Side {
 const PART_AT_LEAST: usize = 96;
 /// Rows that are worked on at a time: what is brought together of them stays in the cache.
 const PART_AT_MOST: usize = 256;
+/// Blocks whose features are brought together at a time for the gradient of their matrices.
+const BLOCKS_AT_ONCE: usize = 8;
 /// Parts begin at multiples of it, as those of `matmul`.
 const UNIT: usize = 12;
 
@@ -202,12 +204,19 @@ fn add_products(sum: &mut [f32], add: bool, (dy, to): (&[f32], Side), (x, from):
         return;
     }
     let threads = rayon::current_num_threads();
-    let blocks = count.div_ceil(threads);
-    // Few blocks are divided themselves.
-    let divided = if count % threads == 0 || count >= 4 * threads { Threads::One } else { Threads::All };
     // Where all lies together there is nothing to bring into the cache.
     let is_apart = to.order == Order::Apart || from.order == Order::Apart;
     let at_once = if is_apart { PART_AT_MOST } else { tokens.max(1) };
+    // How many are brought together must not depend on the threads: `gemm` sums up narrow products in another order where
+    // their rows lie otherwise.
+    let blocks = match is_apart {
+        true if count < 2 * BLOCKS_AT_ONCE => count,
+        true => BLOCKS_AT_ONCE,
+        false => count.div_ceil(threads),
+    };
+    // Few blocks are divided themselves.
+    let tasks = count.div_ceil(blocks);
+    let divided = if tasks % threads == 0 || tasks >= 4 * threads { Threads::One } else { Threads::All };
     sum.par_chunks_mut(blocks * size).enumerate().for_each(|(i, sum)| {
         let blocks = i * blocks..(i * blocks + sum.len() / size);
         let mut begin = 0;
