@@ -90,23 +90,29 @@ impl Side {
         self.count * self.width
     }
 
-    /// The features of some blocks, block by block side by side in each row; and how wide the rows are.
-    fn together(self, x: &[f32], blocks: Range<usize>) -> (Cow<'_, [f32]>, usize) {
-        let (features, width) = (self.features(), blocks.len() * self.width);
-        match self.order {
-            Order::Together => (Cow::Borrowed(&x[(blocks.start * self.width).min(x.len())..]), features),
-            Order::Apart => {
-                // SAFETY: each row is written whole.
-                let rows = unsafe {
-                    filled(x.len() / features.max(1) * width, |rows| {
-                        for (row, x) in rows.chunks_exact_mut(width).zip(x.chunks_exact(features)) {
-                            transpose(x, self.count, blocks.clone(), row);
-                        }
-                    })
-                };
-                (Cow::Owned(rows), width)
-            }
+    /// Rows with the features of each block side by side.
+    fn together(self, x: &[f32]) -> Cow<'_, [f32]> {
+        /// Rows that one thread brings together at a time.
+        const ROWS: usize = 32;
+        let features = self.features();
+        if self.order == Order::Together || features == 0 {
+            return Cow::Borrowed(x);
         }
+        // SAFETY: each row is written whole.
+        Cow::Owned(unsafe {
+            filled(x.len(), |rows| {
+                rows.par_chunks_mut(ROWS * features).zip(x.par_chunks(ROWS * features)).for_each(|(rows, x)| {
+                    for (row, x) in rows.chunks_exact_mut(features).zip(x.chunks_exact(features)) {
+                        transpose(x, self.count, 0..self.count, row);
+                    }
+                });
+            })
+        })
+    }
+
+    /// Block i of rows as `together` gives them.
+    fn block(self, rows: &[f32], count: usize, i: usize) -> MatRef<'_> {
+        MatRef::block(&rows[(i * self.width).min(rows.len())..], count, self.width, self.features())
     }
 }
 
@@ -114,8 +120,6 @@ impl Side {
 const PART_AT_LEAST: usize = 96;
 /// Rows that are worked on at a time: what is brought together of them stays in the cache.
 const PART_AT_MOST: usize = 256;
-/// Blocks whose features are brought together at a time for the gradient of their matrices.
-const BLOCKS_AT_ONCE: usize = 8;
 /// Parts begin at multiples of it, as those of `matmul`.
 const UNIT: usize = 12;
 
@@ -143,11 +147,10 @@ fn applied<'m>(
 ) -> Vec<f32> {
     let range = parts(tokens, to.width <= NARROW);
     let multiply = |x: &[f32], rows: usize, mut y: MatMut<'_>, add: bool| {
-        let (x, row_width) = from.together(x, 0..from.count);
+        let x = from.together(x);
         for i in 0..to.count {
             let (block, rest) = y.split_columns(to.width);
-            let x = MatRef::block(&x[(i * from.width).min(x.len())..], rows, from.width, row_width);
-            matmul(block, add, x, matrix(i), Threads::One);
+            matmul(block, add, from.block(&x, rows, i), matrix(i), Threads::One);
             y = rest;
         }
     };
@@ -197,43 +200,30 @@ fn applied<'m>(
     }
 }
 
-/// `sumᵢ = dyᵢᵀ · xᵢ`, or added to it, for each block. Each thread has blocks of its own, over all tokens in their order.
+/// `sumᵢ = dyᵢᵀ · xᵢ`, or added to it, for each block, over all tokens in their order.
 fn add_products(sum: &mut [f32], add: bool, (dy, to): (&[f32], Side), (x, from): (&[f32], Side), tokens: usize) {
     let (count, size) = (to.count, to.width * from.width);
     if size == 0 {
         return;
     }
     let threads = rayon::current_num_threads();
+    // Few blocks are divided themselves.
+    let divided = if count % threads == 0 || count >= 4 * threads { Threads::One } else { Threads::All };
     // Where all lies together there is nothing to bring into the cache.
     let is_apart = to.order == Order::Apart || from.order == Order::Apart;
     let at_once = if is_apart { PART_AT_MOST } else { tokens.max(1) };
-    // How many are brought together must not depend on the threads: `gemm` sums up narrow products in another order where
-    // their rows lie otherwise.
-    let blocks = match is_apart {
-        true if count < 2 * BLOCKS_AT_ONCE => count,
-        true => BLOCKS_AT_ONCE,
-        false => count.div_ceil(threads),
-    };
-    // Few blocks are divided themselves.
-    let tasks = count.div_ceil(blocks);
-    let divided = if tasks % threads == 0 || tasks >= 4 * threads { Threads::One } else { Threads::All };
-    sum.par_chunks_mut(blocks * size).enumerate().for_each(|(i, sum)| {
-        let blocks = i * blocks..(i * blocks + sum.len() / size);
-        let mut begin = 0;
-        loop {
-            let rows = begin..(begin + at_once).min(tokens);
-            let some = |side: Side| rows.start * side.features()..rows.end * side.features();
-            let (dy, dy_width) = to.together(&dy[some(to)], blocks.clone());
-            let (x, x_width) = from.together(&x[some(from)], blocks.clone());
-            for (j, sum) in sum.chunks_exact_mut(size).enumerate() {
-                let dy = MatRef::block(&dy[(j * to.width).min(dy.len())..], rows.len(), to.width, dy_width);
-                let x = MatRef::block(&x[(j * from.width).min(x.len())..], rows.len(), from.width, x_width);
-                matmul(MatMut::new(sum, to.width, from.width), add || rows.start > 0, dy.t(), x, divided);
-            }
-            begin = rows.end;
-            if begin == tokens {
-                return;
-            }
+    let mut begin = 0;
+    loop {
+        let rows = begin..(begin + at_once).min(tokens);
+        let dy = to.together(&dy[rows.start * to.features()..rows.end * to.features()]);
+        let x = from.together(&x[rows.start * from.features()..rows.end * from.features()]);
+        sum.par_chunks_exact_mut(size).enumerate().for_each(|(i, sum)| {
+            let (dy, x) = (to.block(&dy, rows.len(), i), from.block(&x, rows.len(), i));
+            matmul(MatMut::new(sum, to.width, from.width), add || rows.start > 0, dy.t(), x, divided);
+        });
+        begin = rows.end;
+        if begin == tokens {
+            return;
         }
-    });
+    }
 }

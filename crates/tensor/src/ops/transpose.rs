@@ -5,9 +5,6 @@ use std::ops::Range;
 
 use crate::simd::vectorised;
 
-/// Numbers a side of what is turned over at once.
-const TILE: usize = 8;
-
 /// Some columns of `x`, a matrix with rows of `columns`, as rows one behind the other: `y[(c − first) · rows + r] = x[r, c]`.
 /// Writes all of `y`.
 ///
@@ -19,41 +16,60 @@ pub(super) fn transpose(x: &[f32], columns: usize, some: Range<usize>, y: &mut [
     vectorised(
         #[inline(always)]
         || {
-            let (whole_rows, first, last) = (rows / TILE * TILE, some.start, some.end);
-            let whole_columns = first + (last - first) / TILE * TILE;
-            for r in (0..whole_rows).step_by(TILE) {
-                for c in (first..whole_columns).step_by(TILE) {
-                    turn(&x[r * columns + c..], columns, &mut y[(c - first) * rows + r..], rows);
-                }
-            }
-            // What is left at the right, and below.
-            for c in first..last {
-                let from = if c < whole_columns { whole_rows } else { 0 };
-                let y = &mut y[(c - first) * rows..][..rows];
-                for (r, y) in y.iter_mut().enumerate().skip(from) {
-                    y.write(x[r * columns + c]);
-                }
-            }
+            // Tiles as large as there is room for: what is left of rows and columns is turned over in smaller ones.
+            let mut whole = Tiles { x, columns, rows, first: some.start, y };
+            let (r8, c8) = (rows / 8 * 8, some.start + some.len() / 8 * 8);
+            whole.turn::<8>(0..r8, some.start..c8);
+            whole.small(r8..rows, some.start..c8);
+            whole.small(0..rows, c8..some.end);
         },
     );
 }
 
-/// One tile.
-#[inline(always)]
-fn turn(x: &[f32], x_stride: usize, y: &mut [MaybeUninit<f32>], y_stride: usize) {
-    let mut tile = [[0.0_f32; TILE]; TILE];
-    for (r, row) in tile.iter_mut().enumerate() {
-        row.copy_from_slice(&x[r * x_stride..][..TILE]);
+struct Tiles<'a> {
+    x: &'a [f32],
+    columns: usize,
+    rows: usize,
+    first: usize,
+    y: &'a mut [MaybeUninit<f32>],
+}
+
+impl Tiles<'_> {
+    /// In tiles of four, and number by number.
+    #[inline(always)]
+    fn small(&mut self, rows: Range<usize>, columns: Range<usize>) {
+        let r4 = rows.start + rows.len() / 4 * 4;
+        let c4 = columns.start + columns.len() / 4 * 4;
+        self.turn::<4>(rows.start..r4, columns.start..c4);
+        self.each(r4..rows.end, columns.start..c4);
+        self.each(rows, c4..columns.end);
     }
-    let mut turned = [[0.0_f32; TILE]; TILE];
-    for r in 0..TILE {
-        for c in 0..TILE {
-            turned[c][r] = tile[r][c];
+
+    /// Both ranges are of whole tiles.
+    #[inline(always)]
+    fn turn<const TILE: usize>(&mut self, rows: Range<usize>, columns: Range<usize>) {
+        for r in rows.step_by(TILE) {
+            for c in columns.clone().step_by(TILE) {
+                let tile: [[f32; TILE]; TILE] = std::array::from_fn(|i| {
+                    *self.x[(r + i) * self.columns + c..].first_chunk::<TILE>().expect("a row of the tile")
+                });
+                for j in 0..TILE {
+                    let turned: [f32; TILE] = std::array::from_fn(|i| tile[i][j]);
+                    let y = &mut self.y[(c + j - self.first) * self.rows + r..][..TILE];
+                    y.iter_mut().zip(turned).for_each(|(y, x)| {
+                        y.write(x);
+                    });
+                }
+            }
         }
     }
-    for (c, row) in turned.iter().enumerate() {
-        for (y, x) in y[c * y_stride..][..TILE].iter_mut().zip(row) {
-            y.write(*x);
+
+    #[inline(always)]
+    fn each(&mut self, rows: Range<usize>, columns: Range<usize>) {
+        for c in columns {
+            for r in rows.clone() {
+                self.y[(c - self.first) * self.rows + r].write(self.x[r * self.columns + c]);
+            }
         }
     }
 }
