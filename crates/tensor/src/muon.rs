@@ -65,7 +65,17 @@ impl UpdateSize {
 /// # Panics
 /// When b has another length than the parameter.
 pub fn update(parameter: &mut Parameter, momentum: &mut [f32], step: &Step) {
+    update_blocks(parameter, momentum, 1, step);
+}
+
+/// As [`update`], of so many matrices of equal size, one under the other in one parameter: each is made orthogonal by itself.
+///
+/// # Panics
+/// When b has another length than the parameter, or its rows are not those of so many matrices.
+pub fn update_blocks(parameter: &mut Parameter, momentum: &mut [f32], blocks: usize, step: &Step) {
     let (rows, columns) = parameter.dims();
+    assert!(blocks > 0 && rows.is_multiple_of(blocks), "{rows} rows of {blocks} matrices");
+    let rows = rows / blocks;
     let (values, mut gradient) = parameter.values_and_gradient_mut();
     assert_eq!(momentum.len(), values.len(), "momentum of the parameter's length");
     let Step { learning_rate, momentum: keep, nesterov, weight_decay, gradient_scale, .. } = *step;
@@ -83,7 +93,11 @@ pub fn update(parameter: &mut Parameter, momentum: &mut [f32], step: &Step) {
             },
         );
     });
-    let update = orthogonalised(&gradient, rows, columns, step.iterations, step.epsilon);
+    let block = |gradient: &[f32]| orthogonalised(gradient, rows, columns, step.iterations, step.epsilon);
+    let update = match blocks {
+        1 => block(&gradient),
+        _ => gradient.chunks((rows * columns).max(1)).flat_map(block).collect(),
+    };
     let rate = (f64::from(learning_rate) * step.size.factor(rows, columns)) as f32;
     let shrink = 1.0 - learning_rate * weight_decay;
     values.par_chunks_mut(BLOCK).zip(update.par_chunks(BLOCK)).for_each(|(w, u)| {

@@ -1,6 +1,6 @@
 //! `muon` against its formula in f64, written without the crate's matrix products.
 
-use lrx_tensor::muon::{Step, UpdateSize, orthogonalised, update};
+use lrx_tensor::muon::{Step, UpdateSize, orthogonalised, update, update_blocks};
 use proptest::prelude::*;
 
 use crate::common::{Input, TOLERANCE, assert_close, input};
@@ -155,4 +155,35 @@ fn a_gradient_of_zero_leaves_only_the_decay() {
     };
     update(&mut parameter, &mut [0.0; 2], &step);
     assert_eq!(parameter.values(), [1.5, -3.0]);
+}
+
+/// Matrices under one another take the step that each takes by itself.
+#[test]
+fn matrices_under_one_another_are_made_orthogonal_each() {
+    let (blocks, rows, columns) = (3, 5, 4);
+    let step = Step {
+        learning_rate: 0.1,
+        momentum: 0.9,
+        nesterov: true,
+        weight_decay: 0.01,
+        iterations: 5,
+        epsilon: 1e-7,
+        size: UpdateSize::Original,
+        gradient_scale: 0.7,
+    };
+    let (values, gradients) = (input(1, blocks * rows, columns), input(2, blocks * rows, columns).values);
+    let mut whole = values.parameter();
+    whole.gradient().copy_from_slice(&gradients);
+    let mut momentum = vec![0.5; blocks * rows * columns];
+    update_blocks(&mut whole, &mut momentum, blocks, &step);
+    for (i, (values, gradients)) in
+        values.values.chunks(rows * columns).zip(gradients.chunks(rows * columns)).enumerate()
+    {
+        let mut one = Input { rows, columns, values: values.to_vec() }.parameter();
+        one.gradient().copy_from_slice(gradients);
+        let mut own = vec![0.5; rows * columns];
+        update(&mut one, &mut own, &step);
+        let range = i * rows * columns..(i + 1) * rows * columns;
+        assert_eq!((one.values(), &own[..]), (&whole.values()[range.clone()], &momentum[range]), "matrix {i}");
+    }
 }

@@ -132,6 +132,6 @@ impl OptimizerKind for Muon {
             },
             gradient_scale: step.gradient_scale as f32,
         };
-        muon::update(&mut entry.parameter, &mut moments[0], &settings);
+        muon::update_blocks(&mut entry.parameter, &mut moments[0], entry.blocks, &settings);
     }
 }
