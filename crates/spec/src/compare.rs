@@ -291,6 +291,10 @@ impl Comparison {
                 );
                 (message, point.value_place(SOLVE))
             }
+            Unsolved::NoneFits(kind) => {
+                let message = format!("no size of the kind fits its slots, in {name}");
+                (message, point.value_place(&format!("model.{kind}")))
+            }
             Unsolved::Unfit(key, why) => {
                 (format!("no `{key}` can be solved for in {name}: {why}"), point.value_place(SOLVE))
             }

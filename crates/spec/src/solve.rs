@@ -45,6 +45,8 @@ pub(crate) enum Unsolved {
     NothingOpen(Option<String>),
     /// Each size takes more: what the smallest is, and takes.
     TooMuch(String, usize),
+    /// What stands there has no size that fits its slots.
+    NoneFits(String),
     /// No size can be: what, and why.
     Unfit(String, String),
 }
@@ -239,12 +241,14 @@ impl<'r> Problem<'r> {
     fn open(&self, tables: Vec<String>) -> Result<Vec<String>, Unsolved> {
         let has_none = |path: &String| table_at(&self.table, path).is_some_and(|table| !table.contains_key(BUDGET));
         let mut open: Vec<String> = tables.into_iter().filter(has_none).collect();
+        let mut refused: Vec<String> = Vec::new();
         loop {
             let with = self.with_budget(&open, 1.0);
             let Err(error) = self.model(with.clone()) else { return Ok(open) };
-            // A budget is refused where there is nothing left for it to choose.
+            // A budget is refused where there is nothing left for it to choose: all sizes are given, or none fits.
             match open.iter().position(|path| error.key == format!("{path}.{BUDGET}")) {
-                Some(given) => drop(open.remove(given)),
+                Some(given) => refused.push(open.remove(given)),
+                None if refused.contains(&error.key) => return Err(Unsolved::NoneFits(format!("{}.kind", error.key))),
                 None => return Err(Unsolved::Wrong(self.blocks(&with))),
             }
         }

@@ -285,6 +285,12 @@ fn wrong_comparisons_are_told_at_their_lines() {
             "4:10",
             "no size of the model comes to 30,000 body parameters or less: the nearest is budget 0.0196, with 35,456",
         ),
+        // A diagonal is square.
+        (
+            compare("at = 'body'\ntarget = 30000\n[model.mlp]\nkind = 'diagonal-low-rank'"),
+            "6:8",
+            "no size of the kind fits its slots, in the model",
+        ),
         // 24 · 16 + 22 · 4.
         (
             compare("at = 'body'\ntarget = 100"),

@@ -229,8 +229,8 @@ fn print_solved(groups: &[Vec<&Row<'_>>]) {
             cells: vec![
                 solved.how.clone(),
                 solved.of.to_string(),
-                figure(solved.figure),
-                figure(solved.target),
+                figure(solved.figure, solved.target),
+                figure(solved.target, solved.target),
                 format!("{:.2} %", solved.distance()),
             ],
         };
@@ -251,9 +251,9 @@ fn print_solved(groups: &[Vec<&Row<'_>>]) {
     write_out(format_args!("{text}\n"));
 }
 
-/// A count in full, and what is too large for that in three digits.
-fn figure(number: f64) -> String {
-    if number < 1e12 { thousands(number) } else { format!("{number:.3e}") }
+/// A count in full; where the target is too large for that, in four digits.
+fn figure(number: f64, target: f64) -> String {
+    if target < 1e10 { thousands(number) } else { format!("{number:.3e}") }
 }
 
 /// `finished`, or how many of them are: `1 of 3 finished`.
