@@ -338,9 +338,11 @@ fn find(to: &Value, points: &[Point], sections: &mut Sections<'_>) -> Result<Vec
             if let Some(found) = which(&|i| given[i].as_deref() == Some(name)) {
                 return Ok(found);
             }
-            let derived = derived_labels(points, sections);
-            if let Some(found) = which(&|i| derived[i].as_deref() == Some(name)) {
-                return Ok(found);
+            let [derived, notations] = derived_labels(points, sections);
+            for labels in [&derived, &notations] {
+                if let Some(found) = which(&|i| labels[i].as_deref() == Some(name)) {
+                    return Ok(found);
+                }
             }
             if let Some(found) = which(&|i| name == "dense" && is_dense(&points[i], sections.registry)) {
                 return Ok(found);
@@ -362,8 +364,8 @@ fn find(to: &Value, points: &[Point], sections: &mut Sections<'_>) -> Result<Vec
     }
 }
 
-/// The labels that those points have which are whole as they are written.
-fn derived_labels(points: &[Point], sections: &mut Sections<'_>) -> Vec<Option<String>> {
+/// The labels that those points have which are whole as they are written; and the seed's notation of each, where it applies.
+fn derived_labels(points: &[Point], sections: &mut Sections<'_>) -> [Vec<Option<String>>; 2] {
     let mut told_elsewhere = ConfigErrors::default();
     let (mut places, mut configurations) = (Vec::new(), Vec::new());
     for (i, point) in points.iter().enumerate() {
@@ -373,9 +375,10 @@ fn derived_labels(points: &[Point], sections: &mut Sections<'_>) -> Vec<Option<S
             configurations.push(configuration);
         }
     }
-    let mut derived = vec![None; points.len()];
-    for (i, label) in places.into_iter().zip(labels(&describe(&configurations))) {
-        derived[i] = Some(label);
+    let mut derived = [vec![None; points.len()], vec![None; points.len()]];
+    for ((i, label), configuration) in places.into_iter().zip(labels(&describe(&configurations))).zip(configurations) {
+        derived[0][i] = Some(label);
+        derived[1][i] = configuration.notation;
     }
     derived
 }

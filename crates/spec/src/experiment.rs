@@ -179,7 +179,7 @@ pub(crate) struct Configuration {
     /// The label in the config.
     given: Option<String>,
     /// The seed's notation, where it applies.
-    notation: Option<String>,
+    pub(crate) notation: Option<String>,
     pub(crate) seeds: Vec<u64>,
     pub(crate) data: DataState,
     pub(crate) model: Arc<ModelSpec>,

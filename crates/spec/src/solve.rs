@@ -247,11 +247,41 @@ impl<'r> Problem<'r> {
             let Err(error) = self.model(with.clone()) else { return Ok(open) };
             // A budget is refused where there is nothing left for it to choose: all sizes are given, or none fits.
             match open.iter().position(|path| error.key == format!("{path}.{BUDGET}")) {
-                Some(given) => refused.push(open.remove(given)),
+                Some(given) => {
+                    let given = open.remove(given);
+                    // Where one slot's sizes are given in a table of its own, those of the others are still open.
+                    open.extend(self.slots_apart(&given));
+                    refused.push(given);
+                }
                 None if refused.contains(&error.key) => return Err(Unsolved::NoneFits(format!("{}.kind", error.key))),
                 None => return Err(Unsolved::Wrong(self.blocks(&with))),
             }
         }
+    }
+
+    /// The slots that a block's kind stands in, where some have tables of their own that say no other kind.
+    fn slots_apart(&self, block: &str) -> Vec<String> {
+        let Some(place) = [Place::Attention, Place::Mlp].into_iter().find(|place| place.key() == block) else {
+            return Vec::new();
+        };
+        let Some(Value::Table(table)) = self.table.get(block) else { return Vec::new() };
+        let name = table.get("block").and_then(Value::as_str).unwrap_or(place.standard());
+        let is_meant = |slot: &str| match table.get("slots") {
+            None => true,
+            Some(Value::String(names)) => names.split([' ', ',']).any(|name| name == slot),
+            Some(Value::Array(names)) => names.iter().any(|name| name.as_str() == Some(slot)),
+            Some(_) => false,
+        };
+        let says_no_kind = |slot: &str| match table.get(slot) {
+            None => true,
+            Some(own) => own.as_table().is_some_and(|own| !own.contains_key("kind") && !own.contains_key(BUDGET)),
+        };
+        let slots = self.registry.slots(name);
+        if !slots.iter().any(|slot| table.contains_key(*slot) && says_no_kind(slot)) {
+            return Vec::new();
+        }
+        let apart = slots.iter().filter(|slot| is_meant(slot) && says_no_kind(slot));
+        apart.map(|slot| format!("{block}.{slot}")).collect()
     }
 
     fn with_budget(&self, tables: &[String], share: f64) -> Table {
@@ -261,8 +291,9 @@ impl<'r> Problem<'r> {
             Figure::Parameters | Figure::Body => Value::Float(share),
         };
         for path in tables {
-            if let Some(table) = table_at_mut(&mut with, path) {
-                table.insert(BUDGET.into(), budget.clone());
+            match table_at_mut(&mut with, path) {
+                Some(table) => drop(table.insert(BUDGET.into(), budget.clone())),
+                None => crate::sweep::insert(&mut with, &format!("{path}.{BUDGET}"), budget.clone()),
             }
         }
         with

@@ -113,6 +113,14 @@ fn the_largest_size_that_a_target_allows_is_found() {
             73_344,
             73_344,
         ),
+        // Another is given: 34,176 + 640 · (10 + r) ≤ 49,856.
+        (
+            format!("{MLP}c_fc = {{ rank = 10 }}\n[compare]\nat = 'body'\ntarget = {half_body}"),
+            "model.mlp.rank = 14\nmodel.mlp.c_fc.rank = 10",
+            "budget 0.29",
+            49_536,
+            half_body,
+        ),
         // 24 · 44² + 22 · 44; multiples of the 4 heads.
         ("[compare]\nat = 'body'\ntarget = 49536".into(), "model.hidden = 44", "hidden 44", 47_432, 49_536),
         // Rotary positions turn pairs of features: multiples of 8.
@@ -134,10 +142,9 @@ fn the_largest_size_that_a_target_allows_is_found() {
     ] {
         let run = run(&text);
         assert_eq!(solved(&run), [(how, f64::from(figure), f64::from(target))], "{text}");
-        let kind =
-            if by_hand.contains(".rank") && !by_hand.contains("c_fc") { "model.mlp.kind = 'low-rank'\n" } else { "" };
+        let kind = if by_hand.contains("mlp.rank") { "model.mlp.kind = 'low-rank'\n" } else { "" };
         let attention = if by_hand.contains("attention") { "model.attention.kind = 'low-rank'\n" } else { "" };
-        let slot = if by_hand.contains("c_fc") { "model.mlp.c_fc.kind = 'low-rank'\n" } else { "" };
+        let slot = if by_hand.starts_with("model.mlp.c_fc") { "model.mlp.c_fc.kind = 'low-rank'\n" } else { "" };
         let written = self::run(&format!("{kind}{attention}{slot}{by_hand}"));
         assert_eq!((&run.run_id, &run.configuration), (&written.run_id, &written.configuration), "{text}");
         assert_eq!(run.resolved("a")["model"], written.resolved("a")["model"], "{text}");
@@ -170,6 +177,10 @@ fn a_configuration_of_the_file_is_what_the_others_come_to() {
         );
     }
     // Several that have as much are one.
+    let all = experiment(&format!(
+        "[compare]\nat = 'body'\nto = 'FullSA-FullMLP-2L'\n{sweep}'train.learning_rate' = [1e-3, 2e-3]\n"
+    ));
+    assert_eq!(all.runs.iter().filter(|run| solved(run)[0].0 == "reference").count(), 2);
     let all = experiment(&format!(
         "[compare]\nat = 'body'\nto = 'ours'\n[sweep]\n'train.learning_rate' = [1e-3, 2e-3]\n{cases}"
     ));
