@@ -211,6 +211,9 @@ fn a_length_in_operations_is_one_in_steps() {
         assert_eq!(of_flops.0, format!("steps {steps}"));
         assert!((of_flops.1 - figure).abs() < 1.0 && of_flops.1 <= flops, "{} {figure} {flops}", of_flops.1);
     }
+    // Batches of so many tokens are of two stories here.
+    let by_tokens = run(&format!("{stories}[train]\nbatch_tokens = 6\nflops = 1e8"));
+    assert_eq!(by_tokens.resolved("a")["train"]["steps"].as_integer(), Some(24));
     // Sizes first, then the length of each.
     let text = format!("{stories}[train]\nflops = 1e8\nbatch_stories = 2\n{MLP}[compare]\nat = 'body'\ntarget = 49856");
     let run = run(&text);
