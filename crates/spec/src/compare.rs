@@ -387,13 +387,17 @@ fn given_label(point: &Point) -> Option<String> {
     point.table().get("label").and_then(Value::as_str).map(|label| label.trim().to_string())
 }
 
-/// What a point is called before its size is known: its label, or what the sweep sets.
+/// What a point is called before its size is known: its label, what the sweep sets, or the number of its case.
 fn called(point: &Point) -> String {
     if let Some(label) = given_label(point) {
         return label;
     }
     let set: Vec<String> = point.settings().map(|setting| format!("{} = {}", setting.key, setting.value)).collect();
-    if set.is_empty() { "the model".into() } else { set.join(", ") }
+    match point.case() {
+        _ if !set.is_empty() => set.join(", "),
+        Some(case) => format!("case {case}"),
+        None => "the model".into(),
+    }
 }
 
 /// `[model]` as written at a point.

@@ -282,6 +282,11 @@ fn wrong_comparisons_are_told_at_their_lines() {
             "5:9",
             "the model is dense, and has no kind to be sized",
         ),
+        (
+            compare("at = 'body'\ntarget = 1e5\nsolve = 'budget'\n[[sweep.case]]"),
+            "5:9",
+            "case 0 is dense, and has no kind to be sized",
+        ),
         ("compare = 3".into(), "2:11", "`compare` is 3; expected a table"),
         (
             compare("at = 'body'\ntarget = 1e5\n[model.mlp]\nkind = 'low-rank'\nrank = 4"),
