@@ -1,13 +1,14 @@
 //! The stories of runs, each corpus prepared once.
 
-use std::path::Path;
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use lrx_data::{Cache, Corpus, DataError, DataSpec, prepare};
 use lrx_files::TempDir;
 use lrx_model::{Model, ModelSpec};
-use lrx_spec::{ConfigError, DataState, RunSpec};
+use lrx_spec::{ConfigError, CorpusSource, DataState, NoCorpus, RunSpec};
 use lrx_train::Length;
 
 use crate::failure::Failure;
@@ -66,18 +67,21 @@ impl Corpora {
             DataState::Ready(spec) => spec,
             DataState::Missing(errors) => return Err(Failure::Usage(errors.to_string())),
         };
-        if let Some((_, corpus)) = self.known.iter().find(|(known, _)| **known == **spec) {
-            return Ok(corpus.clone());
-        }
-        let corpus = self.prepare(spec, &out.join(CACHE_FOLDER)).map_err(|error| match error.key() {
+        self.of_data(spec, out).map_err(|error| match error.key() {
             Some(key) => Failure::Usage(run.error_at(&format!("data.{key}"), error.to_string()).to_string()),
             None => match self.signals.as_ref().and_then(Signals::stop) {
                 Some(code) if error.is_stopped() => Failure::Stopped(code),
                 // What no key is to blame for has gone wrong on this machine.
                 _ => Failure::Failed(error.to_string()),
             },
-        })?;
-        let corpus = Arc::new(corpus);
+        })
+    }
+
+    fn of_data(&mut self, spec: &Rc<DataSpec>, out: &Path) -> Result<Arc<Corpus>, DataError> {
+        if let Some((_, corpus)) = self.known.iter().find(|(known, _)| **known == **spec) {
+            return Ok(corpus.clone());
+        }
+        let corpus = Arc::new(self.prepare(spec, &out.join(CACHE_FOLDER))?);
         self.known.push((spec.clone(), corpus.clone()));
         Ok(corpus)
     }
@@ -97,6 +101,25 @@ impl Corpora {
             }
             corpus => corpus,
         }
+    }
+}
+
+/// The stories of configs that have sizes or lengths to be solved for, before their runs are known.
+pub(crate) struct Stories {
+    corpora: RefCell<Corpora>,
+    out: PathBuf,
+}
+
+impl Stories {
+    /// Kept in the folder of results, where it can be written.
+    pub(crate) fn beside(out: &Path) -> Self {
+        Self { corpora: RefCell::new(Corpora::to_look_at()), out: out.to_path_buf() }
+    }
+}
+
+impl CorpusSource for Stories {
+    fn corpus(&self, data: &Rc<DataSpec>) -> Result<Arc<Corpus>, NoCorpus> {
+        Ok(self.corpora.borrow_mut().of_data(data, &self.out)?)
     }
 }
 

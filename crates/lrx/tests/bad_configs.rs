@@ -89,6 +89,65 @@ const KEYS: &[Bad] = &[
     ),
 ];
 
+const COMPARISONS: &[Bad] = &[
+    (
+        "in [compare]",
+        "[compare]\nat = 'body'\ntraget = 1e6",
+        "3:1",
+        "traget",
+        "unknown key `traget`; did you mean `target`?",
+    ),
+    (
+        "a comparison by time",
+        "[compare]\nat = 'seconds'\ntarget = 60",
+        "2:6",
+        "'seconds'",
+        "`at` is \"seconds\", which sizes cannot be solved for: they would depend on the machine",
+    ),
+    (
+        "a comparison with nothing",
+        "[compare]\nat = 'body'",
+        "1:2",
+        "compare",
+        "what all are to come to is missing; expected `target`, a number, or `to`, a configuration",
+    ),
+    (
+        "a comparison with nobody",
+        "[compare]\nat = 'body'\nto = 'ours'\n[[sweep.case]]\nlabel = 'or'\n[[sweep.case]]\nlabel = 'our'\nmodel.layers = 2",
+        "3:6",
+        "'ours'",
+        "`to` is \"ours\", which no configuration here is called; did you mean \"our\"?",
+    ),
+    (
+        "no size left to solve for",
+        "[compare]\nat = 'body'\ntarget = 1e6\n[model.mlp]\nkind = 'low-rank'\nrank = 4",
+        "5:8",
+        "'low-rank'",
+        "the model has no size left to solve for: leave out what says how large its kinds are",
+    ),
+    (
+        "a target below every size",
+        "[compare]\nat = 'body'\ntarget = 1000\n[model.mlp]\nkind = 'low-rank'",
+        "3:10",
+        "1000",
+        "no size of the model comes to 1,000 body parameters or less: the nearest is budget 0.0033, with ",
+    ),
+    (
+        "operations and steps",
+        "[train]\nflops = 1e14\nsteps = 100",
+        "2:9",
+        "1e14",
+        "`flops` and `steps` exclude each other: give one",
+    ),
+    (
+        "no operations",
+        "[train]\nflops = -1e14",
+        "2:9",
+        "-1e14",
+        "`flops` is -100000000000000; expected a number of at least 1",
+    ),
+];
+
 const VALUES: &[Bad] = &[
     (
         "a misspelt kind",
@@ -468,7 +527,7 @@ fn several_files_tell_all_of_their_mistakes() {
 #[test]
 fn the_messages_are_those_that_were_read() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bad_configs.txt");
-    let now = [check(KEYS), check(VALUES), check(SWEEPS), check_several()].concat();
+    let now = [check(KEYS), check(VALUES), check(SWEEPS), check(COMPARISONS), check_several()].concat();
     if std::env::var_os("LRX_KEEP_MESSAGES").is_some() {
         std::fs::write(&file, &now).unwrap();
     }

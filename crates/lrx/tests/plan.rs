@@ -326,3 +326,40 @@ fn runs_whose_time_cannot_be_told_are_counted() {
         .lrx(["plan", "configs/seed/base.toml"]);
     assert!(done.stdout.contains("1 run, no time is known of 1 run, as their tokens are not"), "{}", done.stdout);
 }
+
+/// Bodies by hand: with 16 features and two layers, 2 · (1,024 + 16 + 2,048 + 80) + 160 = 6,496 dense, 24 · 12² + 22 · 12 with 12;
+/// low-rank MLPs have 320 numbers for each rank in place of 4,096.
+#[test]
+fn what_is_solved_for_is_shown_before_anything_trains() {
+    let lab = Lab::tiny("");
+    let cases = "[[sweep.case]]\nlabel = 'narrow'\n[[sweep.case]]\nlabel = 'ours'\nmodel.mlp.kind = 'low-rank'\n";
+    lab.write("budget.toml", format!("{}[compare]\nat = 'body'\ntarget = 3800\n{cases}", common::TINY));
+    let done = lab.expect(0, "plan budget.toml");
+    let shown = |label: &str| -> Vec<String> {
+        let mut lines = done.stdout.lines().skip_while(|line| !line.contains("solved for")).map(str::to_string);
+        let line = lines.find(|line| line.starts_with(label)).unwrap_or_else(|| panic!("{}", done.stdout));
+        line.split("  ").map(|cell| cell.trim().to_string()).filter(|cell| !cell.is_empty()).collect()
+    };
+    assert_eq!(shown("narrow")[1..], ["hidden 12", "body parameters", "3,720", "3,800", "-2.11 %"]);
+    assert_eq!(shown("ours")[1..], ["budget 0.39", "body parameters", "3,680", "3,800", "-3.16 %"]);
+    assert!(done.stdout.lines().all(|line| line.chars().count() <= 100), "{}", done.stdout);
+    assert!(!lab.path("results/budget").exists(), "nothing is trained");
+    // The same runs by hand, and of as many operations as they have steps.
+    let by_hand = "[[sweep.case]]\nlabel = 'narrow'\nmodel.hidden = 12\n[[sweep.case]]\nlabel = 'ours'\n\
+                   model.mlp = { kind = 'low-rank', rank = 4 }\n";
+    lab.write("by_hand.toml", format!("{}{by_hand}", common::TINY));
+    let ids = |command: &str| lab.expect(0, command).stdout;
+    assert_eq!(ids("plan budget.toml --ids"), ids("plan by_hand.toml --ids"));
+    let done = lab.expect(0, "plan by_hand.toml --set train.flops=1e9");
+    for row in lab.plan("by_hand.toml --set train.flops=1e9") {
+        let (steps, label) = (&row["steps"], &row["label"]);
+        assert!(done.stdout.contains(&format!("steps {steps} ")), "{steps}: {}", done.stdout);
+        let same = lab.plan(&format!("by_hand.toml --set train.steps={steps}"));
+        let same = same.iter().find(|same| same["label"] == *label).unwrap();
+        assert_eq!(row["run_id"], same["run_id"]);
+        // Training is three times forward, and attention itself is less than a quarter of this model's.
+        let count = |column: &str| row[column].parse::<f64>().unwrap();
+        let share = 3.0 * count("tokens") * count("flops_per_token") / 1e9;
+        assert!((0.75..1.0).contains(&share), "{label}: {share}");
+    }
+}

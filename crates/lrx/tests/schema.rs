@@ -56,6 +56,9 @@ fn what_a_config_may_say_is_valid() {
         "name = 'a-1.b'\nlabel = 'µ = 3'\n[sweep]\ndense_baseline = true\n'model.hidden' = [64]",
         "[train.optimizer]\nkind = 'muon'\nmomentum = 0.9\n[[train.optimizer.group]]\nrole = 'bias'\nlr = 0.5\nbeta1 = 0.8",
         "data.split = 'tune'\ndata.tune_fraction = 0.1\n[train]\nlearning_rate = 'tuned'\nbatch_tokens = 100",
+        "[compare]\nat = 'body'\nto = 'dense'\nsolve = 'hidden'\n[train]\nflops = 1e14",
+        "[compare]\nat = 'parameters'\ntarget = 1e6",
+        "compare.to = 0",
         "data.tokenizer = 'a.json'\n[train]\nlearning_rate = 1\nschedule = 'cosine'\nbatch_tokens = 100",
     ] {
         assert!(validator.is_valid(&json(config)), "{config}: {:?}", validator.validate(&json(config)));
@@ -75,6 +78,11 @@ fn misspelt_keys_and_wrong_values_are_not() {
         "data.vocabulary = 'compct'",
         "data.tokenizer = { train_bep = 300 }",
         "train.warm_up = 8",
+        "train.flops = 'all'",
+        "compare.at = 'seconds'",
+        "compare.traget = 3",
+        "compare.solve = 'rank'",
+        "[[sweep.case]]\ncompare.at = 'body'",
         "train.schedule = 'cosin'",
         "train.schedule = 'tuned'",
         "train.learning_rate = 'tune'",

@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use lrx_layers::{Place, Registry, deserialize};
 use lrx_model::ModelSpec;
-use lrx_train::TrainSpec;
+use lrx_train::{EpochFlops, TrainSpec};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use crate::compare::{COMPARE, Solved, compared, thousands};
+use crate::corpora::{CorpusSource, NoCorpora};
 use crate::error::{ConfigError, ConfigErrors, ErrorKind};
 use crate::identity::{Identity, slug};
 use crate::label::{Described, keys_to_compare, labels};
@@ -54,6 +56,8 @@ pub struct RunSpec {
     pub train: Arc<TrainSpec>,
     /// Which key `lrx tune` chose the value of, and among which; empty where all values were written.
     pub tuned: String,
+    /// What of it was solved for, so that a figure comes to a target; nothing where all sizes and the length were written.
+    pub solved: Vec<Solved>,
     /// Where each value of the config was written.
     point: Rc<Point>,
 }
@@ -83,6 +87,10 @@ pub(crate) struct Top {
     #[schemars(skip)]
     #[allow(dead_code)] // Taken out of the tree before; named here so that the list of known keys is whole.
     sweep: Table,
+    #[serde(default)]
+    #[schemars(skip)]
+    #[allow(dead_code)] // Likewise.
+    compare: Table,
 }
 
 fn default_seeds() -> Vec<u64> {
@@ -92,7 +100,19 @@ fn default_seeds() -> Vec<u64> {
 /// More runs than anybody trains, in all experiments of a command.
 const MOST_RUNS: usize = 100_000;
 
-/// Reads and resolves `files`, each with `set` on top; `tuned` has the values that they leave to `lrx tune`.
+/// What configs refer to that does not stand in them.
+#[derive(Clone, Copy)]
+pub struct Beside<'a> {
+    /// The values that they leave to `lrx tune`.
+    pub tuned: &'a dyn TunedValues,
+    /// Their stories, where sizes or lengths are solved for.
+    pub corpora: &'a dyn CorpusSource,
+    /// Where runs that somebody may mean lie.
+    pub results: &'a Path,
+}
+
+/// Reads and resolves `files`, each with `set` on top; `tuned` has the values that they leave to `lrx tune`. Nothing in them may
+/// follow from the stories.
 ///
 /// # Errors
 /// All that is wrong with them.
@@ -102,10 +122,11 @@ pub fn load_experiments(
     registry: &Registry,
     tuned: &dyn TunedValues,
 ) -> Result<Vec<Experiment>, ConfigErrors> {
-    load_experiments_beside(files, set, registry, tuned, Path::new("results"))
+    let beside = Beside { tuned, corpora: &NoCorpora, results: Path::new("results") };
+    load_experiments_beside(files, set, registry, &beside)
 }
 
-/// As [`load_experiments`], where runs that somebody may mean lie in the folder `results`.
+/// As [`load_experiments`], with all that files may refer to.
 ///
 /// # Errors
 /// As of `load_experiments`.
@@ -113,14 +134,13 @@ pub fn load_experiments_beside(
     files: &[PathBuf],
     set: &[String],
     registry: &Registry,
-    tuned: &dyn TunedValues,
-    results: &Path,
+    beside: &Beside<'_>,
 ) -> Result<Vec<Experiment>, ConfigErrors> {
     let mut errors = ConfigErrors::default();
     let mut left = MOST_RUNS;
     let mut experiments = Vec::new();
     for file in files {
-        let experiment: Option<Experiment> = errors.keep(load(file, set, registry, tuned, left, results));
+        let experiment: Option<Experiment> = errors.keep(load(file, set, registry, beside, left));
         left -= experiment.as_ref().map_or(0, |experiment| experiment.runs.len());
         experiments.extend(experiment);
     }
@@ -133,11 +153,10 @@ fn load(
     file: &Path,
     set: &[String],
     registry: &Registry,
-    tuned: &dyn TunedValues,
+    beside: &Beside<'_>,
     most: usize,
-    results: &Path,
 ) -> Result<Experiment, ConfigErrors> {
-    resolve(Tree::read(file)?, &stem(file), set, registry, tuned, most, results)
+    resolve(Tree::read(file)?, &stem(file), set, registry, beside, most)
 }
 
 /// The name of a config file, which names its experiment where `name` does not.
@@ -151,7 +170,8 @@ pub(crate) fn stem(file: &Path) -> String {
 /// All that is wrong with `set`.
 pub fn load_builtin(name: &str, text: &str, set: &[String], registry: &Registry) -> Result<Experiment, ConfigErrors> {
     let tree = Tree::parse(format!("built-in {name}"), text.into(), PathBuf::new())?;
-    resolve(tree, name, set, registry, &NothingTuned, MOST_RUNS, Path::new("results"))
+    let beside = Beside { tuned: &NothingTuned, corpora: &NoCorpora, results: Path::new("results") };
+    resolve(tree, name, set, registry, &beside, MOST_RUNS)
 }
 
 /// A configuration of a sweep: all but the seed.
@@ -159,7 +179,7 @@ pub(crate) struct Configuration {
     /// The label in the config.
     given: Option<String>,
     /// The seed's notation, where it applies.
-    notation: Option<String>,
+    pub(crate) notation: Option<String>,
     pub(crate) seeds: Vec<u64>,
     pub(crate) data: DataState,
     pub(crate) model: Arc<ModelSpec>,
@@ -168,6 +188,7 @@ pub(crate) struct Configuration {
     training: Identity,
     /// As of a [`RunSpec`].
     tuned: String,
+    solved: Vec<Solved>,
     pub(crate) point: Rc<Point>,
 }
 
@@ -176,20 +197,22 @@ fn resolve(
     stem: &str,
     set: &[String],
     registry: &Registry,
-    tuned: &dyn TunedValues,
+    beside: &Beside<'_>,
     most: usize,
-    results: &Path,
 ) -> Result<Experiment, ConfigErrors> {
     let mut errors = ConfigErrors::default();
-    let (tree, held) = with_set(tree, set, &mut errors);
+    let (mut tree, held) = with_set(tree, set, &mut errors);
     let name = errors.keep(name_of(&tree, stem));
-    let mut sections = Sections::new(registry, results);
+    let mut sections = Sections::new(registry, beside.corpora, beside.results);
     let mut configurations: Vec<Configuration> = Vec::new();
-    for point in points(tree, registry, &mut errors) {
-        let settled = settled(point, name.as_deref(), tuned, &mut sections, &mut errors);
+    let section = tree.table.remove(COMPARE);
+    let points = points(tree, registry, &mut errors);
+    for (point, sizes) in compared(points, section, &mut sections, &mut errors) {
+        let settled = settled(point, name.as_deref(), beside.tuned, &mut sections, &mut errors);
         let Some(Settled { point, tuned }) = settled else { continue };
-        let configuration = resolve_point(point, &mut sections, &mut errors);
-        configurations.extend(configuration.map(|configuration| Configuration { tuned, ..configuration }));
+        let Some(configuration) = resolve_point(point, &mut sections, &mut errors) else { continue };
+        let solved = sizes.into_iter().chain(configuration.solved).collect();
+        configurations.push(Configuration { tuned, solved, ..configuration });
     }
     errors.sorted().unless_any(())?;
     let name = name.expect("no error");
@@ -208,7 +231,9 @@ fn resolve(
     let held = held
         .into_iter()
         .map(|argument| format!("{name}: --set {argument} holds for the whole sweep, which has other values there"));
-    let notes = held.chain(repeats.notes(&name, &labels)).collect();
+    let far = configurations.iter().zip(&labels).flat_map(|(configuration, label)| far(configuration, label));
+    let far = far.map(|note| format!("{name}: {note}"));
+    let notes = held.chain(repeats.notes(&name, &labels)).chain(far).collect();
     Ok(Experiment { notes, name, runs })
 }
 
@@ -266,6 +291,20 @@ pub(crate) fn resolve_point(
     let model = errors.keep(sections.model(&point, &top.model));
     let train = errors.keep(sections.train(&point, &top.train));
     let ((data, data_identity), model, train) = (data?, model?, train?);
+    let (train, length) = match train.spec.flops {
+        None => (train, None),
+        Some(flops) => {
+            let corpus = errors.keep(sections.corpus(&point, &data, FLOPS))?;
+            let DataState::Ready(stories) = &data else { unreachable!("there is a corpus") };
+            let (vocabulary, size) = (corpus.vocabulary.size(), train.spec.batch_size());
+            let epoch = EpochFlops::of(&model.spec, vocabulary, &corpus.train, size, stories.shuffle());
+            let length = errors.keep(steps_of(flops, &epoch, &point))?;
+            let mut table = top.train.clone();
+            table.remove("flops");
+            table.insert("steps".into(), Value::Integer(length.0));
+            (errors.keep(sections.train(&point, &table))?, Some(length.1))
+        }
+    };
     // Without its data, a configuration has no id; it is told from others of its experiment by what is written.
     let data_identity = data_identity.unwrap_or_else(|| Identity::of_section(&top.data));
     let identity = Identity::of_configuration(data_identity, model.identity, train.identity);
@@ -273,9 +312,31 @@ pub(crate) fn resolve_point(
     let (model, train) = (model.spec.clone(), train.spec.clone());
     let notation = model.notation();
     let (given, seeds) = (top.label, top.seeds);
-    let (tuned, point) = (String::new(), Rc::new(point));
-    Some(Configuration { given, notation, seeds, data, model, train, identity, training, tuned, point })
+    let (tuned, solved, point) = (String::new(), Vec::from_iter(length), Rc::new(point));
+    Some(Configuration { given, notation, seeds, data, model, train, identity, training, tuned, solved, point })
 }
+
+/// The key that stands in the place of the steps.
+const FLOPS: &str = "train.flops";
+
+/// The steps that so many floating-point operations are, and what they come to.
+fn steps_of(flops: f64, epoch: &EpochFlops, point: &Point) -> Result<(i64, Solved), ConfigError> {
+    let wrong = |message: String| Err(ConfigError::new(ErrorKind::Value, message, point.value_place(FLOPS)));
+    match epoch.steps_within(flops) {
+        0 => wrong(format!(
+            "`flops` is {flops:e}, less than the first step takes: {:.3e} for this model, batch and data",
+            epoch.of_steps(1)
+        )),
+        steps @ ..MOST_STEPS => {
+            let how = format!("steps {steps}");
+            Ok((steps as i64, Solved { how, of: "training FLOPs", figure: epoch.of_steps(steps), target: flops }))
+        }
+        steps => wrong(format!("`flops` is {flops:e}, which is {steps} steps; expected less than {MOST_STEPS}")),
+    }
+}
+
+/// As of `steps`.
+const MOST_STEPS: usize = 1_000_000_000;
 
 /// Runs that a config describes more than once.
 #[derive(Default)]
@@ -369,6 +430,20 @@ pub(crate) fn describe(configurations: &[Configuration]) -> Vec<Described> {
     each.collect()
 }
 
+/// Further from the target, in percent, a figure is told.
+const FAR: f64 = 5.0;
+
+/// What does not come near to what it is compared with, as its sizes go in large steps or end.
+fn far(configuration: &Configuration, label: &str) -> Vec<String> {
+    let told = configuration.solved.iter().filter(|solved| solved.distance() < -FAR);
+    let note = |solved: &Solved| {
+        let Solved { how, of, figure, target } = solved;
+        let (figure, target) = (thousands(*figure), thousands(*target));
+        format!("{label} comes to {figure} of {target} {of} only ({:.0} %): {how}", solved.distance())
+    };
+    told.map(note).collect()
+}
+
 /// Tells each experiment which of its runs an earlier one has as well.
 fn note_shared(experiments: &mut [Experiment]) {
     let mut known: HashMap<String, String> = HashMap::new();
@@ -437,6 +512,7 @@ impl Configuration {
             model: self.model.clone(),
             train: self.train.clone(),
             tuned: self.tuned.clone(),
+            solved: self.solved.clone(),
             point: self.point.clone(),
         };
         self.seeds.iter().map(run).collect()

@@ -13,6 +13,8 @@
 //! `lrx-train`); this one composes them, gives runs their identities and labels, and describes the whole as a JSON
 //! schema ([`schema`]).
 
+mod compare;
+mod corpora;
 mod error;
 mod experiment;
 mod files;
@@ -24,13 +26,18 @@ mod read;
 mod recover;
 mod schema;
 mod sections;
+mod solve;
 mod sweep;
 mod tree;
 mod tuned;
 mod tuning;
 
+pub use compare::Solved;
+pub use corpora::{CorpusSource, NoCorpora, NoCorpus};
 pub use error::{ConfigError, ConfigErrors, ErrorKind, Place};
-pub use experiment::{Experiment, RunSpec, load_builtin, load_experiments, load_experiments_beside, missing_files};
+pub use experiment::{
+    Beside, Experiment, RunSpec, load_builtin, load_experiments, load_experiments_beside, missing_files,
+};
 pub use files::hint;
 pub use identity::NUMERICS;
 pub use schema::schema;

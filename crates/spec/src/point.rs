@@ -28,6 +28,8 @@ pub(crate) struct Choice {
     pub(crate) over: Table,
     /// Each of them, in the order of the file.
     pub(crate) settings: Vec<Setting>,
+    /// Which of the sweep's cases it is, from 0.
+    pub(crate) case: Option<usize>,
 }
 
 /// What a choice does to the config that all points share.
@@ -78,8 +80,27 @@ impl Point {
         let mut over = Table::new();
         values.into_iter().for_each(|(key, value)| insert(&mut over, &key, value));
         let mut changes = self.changes.clone();
-        changes.push(Change::Set(Rc::new(Choice { over, settings: Vec::new() })));
+        changes.push(Change::Set(Rc::new(Choice { over, settings: Vec::new(), case: None })));
         Self { base: self.base.clone(), changes }
+    }
+
+    /// The same point with a value that was solved for as `[compare]` says: it is told as one that a sweep sets.
+    pub(crate) fn with_solved(&self, key: &str, value: Value, at: &str) -> Self {
+        let mut over = Table::new();
+        insert(&mut over, key, value.clone());
+        let setting = Setting { key: key.into(), value, named_at: at.into(), given_at: at.into() };
+        let mut changes = self.changes.clone();
+        changes.push(Change::Set(Rc::new(Choice { over, settings: vec![setting], case: None })));
+        Self { base: self.base.clone(), changes }
+    }
+
+    /// Which of the sweep's cases it is of, from 0. A dense baseline is of none.
+    pub(crate) fn case(&self) -> Option<usize> {
+        let of = |change: &Change| match change {
+            Change::Set(choice) => choice.case,
+            Change::Dense(_) | Change::Without(_) => None,
+        };
+        self.changes.iter().find_map(of).filter(|_| !self.is_baseline())
     }
 
     /// What the sweep set, in its order.

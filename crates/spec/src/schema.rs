@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
+use crate::compare::CompareConfig;
 use crate::experiment::Top;
 
 /// The schema: draft 7, which editors of TOML understand, and without references.
@@ -40,6 +41,13 @@ pub fn schema(registry: &Registry) -> Value {
         }
         config["properties"][section] = schema;
     }
+    // What it has to come to may be in the file that this one extends.
+    let mut compare = of::<CompareConfig>();
+    without_null(&mut compare);
+    for key in ["$schema", "title", "required"] {
+        compare.as_object_mut().expect("a schema").remove(key);
+    }
+    compare["description"] = json!("Sizes that are solved for, so that all configurations have as much of something.");
     // A case sets keys of the config, as tables or as dotted keys in quotes.
     let mut case = json!({
         "type": "object",
@@ -48,6 +56,7 @@ pub fn schema(registry: &Registry) -> Value {
         "additionalProperties": false,
     });
     case["properties"].as_object_mut().expect("properties").remove("name");
+    config["properties"]["compare"] = compare;
     config["properties"]["extends"] =
         json!({"type": "string", "description": "A config that this one overrides, key by key."});
     config["properties"]["sweep"] = json!({

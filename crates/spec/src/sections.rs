@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use lrx_data::{DataConfig, DataSpec};
+use lrx_data::{Corpus, DataConfig, DataSpec};
 use lrx_layers::{OptionError, Registry, deserialize};
 use lrx_model::{Known as Shared, ModelConfig, ModelSpec};
 use lrx_train::{RegisterOptimizer, TrainConfig, TrainSpec};
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
+use crate::corpora::{CorpusSource, NoCorpus};
 use crate::error::{ConfigError, ConfigErrors, ErrorKind};
 use crate::files::{hint, weights_hint};
 use crate::identity::{Identity, of_data};
@@ -41,7 +42,8 @@ type Known<S> = HashMap<String, Resolved<S>>;
 
 /// The sections of all points of an experiment.
 pub(crate) struct Sections<'r> {
-    registry: &'r Registry,
+    pub(crate) registry: &'r Registry,
+    corpora: &'r dyn CorpusSource,
     /// Where runs lie.
     results: &'r Path,
     data: Known<Rc<DataSpec>>,
@@ -55,9 +57,10 @@ pub(crate) struct Sections<'r> {
 const FILE_KEYS: [&str; 4] = ["train", "valid", "tokenizer", "init_from"];
 
 impl<'r> Sections<'r> {
-    pub(crate) fn new(registry: &'r Registry, results: &'r Path) -> Self {
+    pub(crate) fn new(registry: &'r Registry, corpora: &'r dyn CorpusSource, results: &'r Path) -> Self {
         Self {
             registry,
+            corpora,
             results,
             data: Known::new(),
             model: Known::new(),
@@ -80,6 +83,23 @@ impl<'r> Sections<'r> {
             (Err(errors), _) => Err(errors),
             (Ok(()), None) => unreachable!("what cannot be resolved has something wrong"),
         }
+    }
+
+    /// The stories of `data` at a point, for the key there that cannot do without them.
+    pub(crate) fn corpus(&self, point: &Point, data: &DataState, key: &str) -> Result<Arc<Corpus>, ConfigErrors> {
+        let data = match data {
+            DataState::Ready(data) => data,
+            DataState::Missing(missing) => {
+                let mut errors = ConfigErrors::default();
+                missing.iter().for_each(|error| errors.add(error.clone()));
+                errors.unless_any(())?;
+                unreachable!("what is missing is an error");
+            }
+        };
+        self.corpora.corpus(data).map_err(|NoCorpus { key: at, message }| {
+            let place = point.value_place(&at.map_or_else(|| key.to_string(), |at| format!("data.{at}")));
+            ConfigError::new(ErrorKind::Value, message, place).into()
+        })
     }
 
     /// `[model]` at a point.

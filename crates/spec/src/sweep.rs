@@ -110,7 +110,7 @@ fn outside_blocks(change: &Change) -> Option<Change> {
     let mut over = Table::new();
     kept.iter().for_each(|setting| insert(&mut over, &setting.key, setting.value.clone()));
     let settings = kept.into_iter().cloned().collect();
-    Some(Change::Set(Rc::new(Choice { over, settings })))
+    Some(Change::Set(Rc::new(Choice { over, settings, case: None })))
 }
 
 /// Whether the dotted `key` is that of the table `block` or of something in it.
@@ -175,7 +175,7 @@ fn choices(tree: &Tree, key: &str, values: Value, points: usize) -> Result<Vec<R
     let each = values.into_iter().enumerate().map(|(i, value)| {
         let given_at = format!("{named_at}.{i}");
         match (key, value) {
-            (CASE, Value::Table(case)) => case_choice(tree, &given_at, &case),
+            (CASE, Value::Table(case)) => case_choice(tree, i, &case),
             (CASE, other) => Err(error(format!("a case of the sweep is {other}; expected a table"))),
             (key, value) => {
                 let mut over = Table::new();
@@ -186,14 +186,15 @@ fn choices(tree: &Tree, key: &str, values: Value, points: usize) -> Result<Vec<R
                     named_at: named_at.clone(),
                     given_at: format!("{given_at}{inner}"),
                 });
-                Ok(Choice { over, settings: settings.collect() })
+                Ok(Choice { over, settings: settings.collect(), case: None })
             }
         }
     });
     each.map(|choice| choice.map(Rc::new)).collect()
 }
 
-fn case_choice(tree: &Tree, given_at: &str, case: &Table) -> Result<Choice, ConfigError> {
+fn case_choice(tree: &Tree, number: usize, case: &Table) -> Result<Choice, ConfigError> {
+    let given_at = format!("sweep.{CASE}.{number}");
     let mut over = Table::new();
     let mut settings = Vec::new();
     for (key, value) in flatten(case, "") {
@@ -204,7 +205,7 @@ fn case_choice(tree: &Tree, given_at: &str, case: &Table) -> Result<Choice, Conf
     }
     let start = |setting: &Setting| tree.key_place(&setting.given_at).map_or(0, |place| place.span.start);
     settings.sort_by_key(start);
-    Ok(Choice { over, settings })
+    Ok(Choice { over, settings, case: Some(number) })
 }
 
 /// The values in a table by their keys seen from outside, and how the place of each ends; of another value, itself.
@@ -244,7 +245,7 @@ fn check_key(key: &str) -> Result<(), String> {
         return Err(format!("`{key}` of the sweep has more than {DEEPEST_KEY} parts, which no key has"));
     }
     match parts.next() {
-        Some(whole @ ("name" | "sweep" | "extends")) => {
+        Some(whole @ ("name" | "sweep" | "compare" | "extends")) => {
             Err(format!("`{whole}` cannot be swept: an experiment has only one"))
         }
         _ => Ok(()),

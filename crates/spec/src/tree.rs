@@ -37,10 +37,13 @@ const BLOCK_KEYS: [&str; 10] =
     ["block", "layers", "slots", "window", "inner", "kv_heads", "scaled", "activation", "bias", "latent"];
 
 /// Keys that exclude each other: overriding one takes the other away.
-const EXCLUSIVE: [(&str, &str); 3] = [
+const EXCLUSIVE: [(&str, &str); 6] = [
     ("data.valid", "data.valid_fraction"),
     ("train.batch_stories", "train.batch_tokens"),
     ("train.epochs", "train.steps"),
+    ("train.epochs", "train.flops"),
+    ("train.steps", "train.flops"),
+    ("compare.target", "compare.to"),
 ];
 
 /// The table of the sweep, and its key for hand-picked combinations.

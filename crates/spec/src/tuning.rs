@@ -8,6 +8,8 @@ use std::rc::Rc;
 use lrx_layers::Registry;
 use toml::{Table, Value};
 
+use crate::compare::{COMPARE, compared};
+use crate::corpora::CorpusSource;
 use crate::error::{ConfigError, ConfigErrors, ErrorKind};
 use crate::experiment::{Configuration, Repeats, RunSpec, describe, merged, name_of, resolve_point, stem, with_set};
 use crate::label::labels;
@@ -40,7 +42,8 @@ pub struct Untuned {
     point: Rc<Point>,
 }
 
-/// Reads `files`, each with `set` on top, for `key` to be tuned; runs that somebody may mean lie in the folder `results`.
+/// Reads `files`, each with `set` on top, for `key` to be tuned; `corpora` gives their stories where sizes are solved for, and
+/// runs that somebody may mean lie in the folder `results`.
 ///
 /// # Errors
 /// All that is wrong with them; a key that cannot be tuned; data that is not there.
@@ -49,11 +52,15 @@ pub fn load_tuning<'r>(
     set: &[String],
     key: &str,
     registry: &'r Registry,
+    corpora: &'r dyn CorpusSource,
     results: &'r Path,
 ) -> Result<Vec<Tuning<'r>>, ConfigErrors> {
     check_key(key)?;
     let mut errors = ConfigErrors::default();
-    let load = |file: &PathBuf| load(Tree::read(file)?, &stem(file), set, key, registry, results);
+    let load = |file: &PathBuf| {
+        let sections = Sections::new(registry, corpora, results);
+        load(Tree::read(file)?, &stem(file), set, key, sections)
+    };
     let tunings: Vec<Tuning<'r>> = files.iter().filter_map(|file| errors.keep(load(file))).collect();
     errors.unless_any(tunings)
 }
@@ -61,7 +68,7 @@ pub fn load_tuning<'r>(
 /// Whether a key says how is trained, or what.
 fn check_key(key: &str) -> Result<(), ConfigError> {
     let why = match key.split_once('.') {
-        Some(("train", "steps" | "epochs")) => "says how long is trained: longer is better, and costs more",
+        Some(("train", "steps" | "epochs" | "flops")) => "says how long is trained: longer is better, and costs more",
         Some(("train", "eval_every" | "log_every")) => "changes no weight",
         Some(("train" | "model", rest)) if rest.split('.').all(|part| !part.is_empty()) => return Ok(()),
         _ => "is no key of [train] or [model], such as train.learning_rate",
@@ -74,16 +81,16 @@ fn load<'r>(
     stem: &str,
     set: &[String],
     key: &str,
-    registry: &'r Registry,
-    results: &'r Path,
+    mut sections: Sections<'r>,
 ) -> Result<Tuning<'r>, ConfigErrors> {
     let mut errors = ConfigErrors::default();
-    let (tree, _) = with_set(tree, set, &mut errors);
+    let (mut tree, _) = with_set(tree, set, &mut errors);
     let name = errors.keep(name_of(&tree, stem));
-    let mut sections = Sections::new(registry, results);
     let mut configurations = Vec::new();
     let mut starts: HashMap<String, f64> = HashMap::new();
-    for point in points(tree, registry, &mut errors) {
+    let section = tree.table.remove(COMPARE);
+    let points = points(tree, sections.registry, &mut errors);
+    for (point, _) in compared(points, section, &mut sections, &mut errors) {
         let written = get(&point.table(), key).and_then(as_number);
         let point = without(&point, key);
         for error in unknown(key, &point, &mut sections) {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use common::{Folder, SMALL};
 use lrx_layers::Registry;
-use lrx_spec::{ConfigErrors, Experiment, Tuned, TunedValues, load_experiments, load_tuning};
+use lrx_spec::{ConfigErrors, Experiment, NoCorpora, Tuned, TunedValues, load_experiments, load_tuning};
 
 const KEY: &str = "train.learning_rate";
 
@@ -21,7 +21,7 @@ fn folder(text: &str) -> Folder {
 /// Of each configuration: its label, where its grid begins, its seeds, and its hash.
 fn untuned(text: &str, key: &str) -> Vec<(String, Option<f64>, Vec<u64>, String)> {
     let (folder, registry) = (folder(text), Registry::builtin());
-    let tunings = load_tuning(&[folder.path("a.toml")], &[], key, &registry, Path::new("results"))
+    let tunings = load_tuning(&[folder.path("a.toml")], &[], key, &registry, &NoCorpora, Path::new("results"))
         .unwrap_or_else(|errors| panic!("{errors}"));
     let configurations = tunings.into_iter().flat_map(|tuning| tuning.configurations);
     configurations.map(|one| (one.label, one.start, one.seeds, one.configuration)).collect()

@@ -23,6 +23,9 @@ pub struct TrainConfig {
     pub epochs: Option<usize>,
     /// Or steps.
     pub steps: Option<usize>,
+    /// Or floating-point operations of training: the most steps that take no more. A step takes three times its forward pass,
+    /// attention's own products included; each the mean of an epoch.
+    pub flops: Option<f64>,
     /// The highest learning rate.
     pub learning_rate: f64,
     /// How it falls.
@@ -50,6 +53,7 @@ impl Default for TrainConfig {
             micro_batches: 1,
             epochs: None,
             steps: None,
+            flops: None,
             learning_rate: 5e-5,
             schedule: Schedule::Linear,
             warmup_steps: 0,
@@ -64,6 +68,8 @@ impl Default for TrainConfig {
 
 /// Counts are below this: products of them fit a machine's integer.
 const MOST_STEPS: usize = 1_000_000_000;
+/// More than was ever spent on one model.
+const MOST_FLOPS: f64 = 1e28;
 
 /// How long a run trains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +103,9 @@ pub struct TrainSpec {
     epochs: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     steps: Option<usize>,
+    /// What `steps` follow from, with the model and the data; nothing of it is kept once they are known.
+    #[serde(skip)]
+    pub flops: Option<f64>,
     /// The highest learning rate.
     pub learning_rate: f64,
     /// How it falls.
@@ -129,6 +138,13 @@ impl TrainConfig {
             (None, None) => (Some(4), None),
             one => one,
         };
+        if let Some(other) = self.flops.and(self.steps.map(|_| "steps").or(self.epochs.map(|_| "epochs"))) {
+            return Err(excluded("flops", other));
+        }
+        if let Some(flops) = self.flops.filter(|flops| !(1.0..MOST_FLOPS).contains(flops)) {
+            let message = format!("`flops` is {flops}; expected a number of at least 1, below {MOST_FLOPS:e}");
+            return Err(OptionError::new("flops", message));
+        }
         let (epochs, steps) = match (self.epochs, self.steps) {
             (Some(_), Some(_)) => return Err(excluded("steps", "epochs")),
             (None, None) => (Some(1), None),
@@ -167,6 +183,7 @@ impl TrainConfig {
             micro_batches: self.micro_batches,
             epochs,
             steps,
+            flops: self.flops,
             learning_rate: self.learning_rate,
             schedule: self.schedule,
             warmup_steps: self.warmup_steps,

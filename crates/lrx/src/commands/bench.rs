@@ -9,12 +9,12 @@ use lrx_data::Batch;
 use lrx_layers::Registry;
 use lrx_model::Model;
 use lrx_records::{BenchRow, csv_header, csv_line};
-use lrx_spec::{Experiment, NothingTuned, RunSpec, load_builtin, load_experiments};
+use lrx_spec::{Beside, Experiment, NothingTuned, RunSpec, load_builtin, load_experiments_beside};
 use lrx_tensor::allocator::{self, KeepFreedMemory};
 use lrx_tensor::{Tape, Timings, limits};
 use lrx_train::{Optimizer, Update, memory, step};
 
-use crate::corpus::{Corpora, vocabulary};
+use crate::corpus::{Corpora, Stories, vocabulary};
 use crate::failure::Failure;
 use crate::planned::sampler;
 use crate::progress::thousands;
@@ -146,7 +146,9 @@ fn experiments(args: &BenchArgs, workload: &Workload, registry: &Registry) -> Re
         let loaded = if args.config.is_empty() {
             load_builtin("bench", BUILT_IN, &set, registry).map(|experiment| vec![experiment])
         } else {
-            load_experiments(&args.config, &set, registry, &NothingTuned)
+            let corpora = &Stories::beside(&args.out);
+            let beside = Beside { tuned: &NothingTuned, corpora, results: &args.out };
+            load_experiments_beside(&args.config, &set, registry, &beside)
         };
         all.extend(loaded.map_err(|errors| Failure::Usage(errors.to_string()))?);
     }

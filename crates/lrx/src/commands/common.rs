@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use lrx_layers::Registry;
-use lrx_spec::{ConfigErrors, Experiment, load_experiments_beside};
+use lrx_spec::{Beside, ConfigErrors, Experiment, load_experiments_beside};
 
+use crate::corpus::Stories;
 use crate::terminal::tell;
 use crate::tuned::TuneTables;
 
@@ -33,7 +34,8 @@ impl Common {
     /// All that is wrong with them.
     pub(crate) fn experiments(&self, registry: &Registry) -> Result<Vec<Experiment>, ConfigErrors> {
         let tuned = TuneTables::of(self);
-        let experiments = load_experiments_beside(&self.configs, &self.set, registry, &tuned, &self.out)?;
+        let beside = Beside { tuned: &tuned, corpora: &Stories::beside(&self.out), results: &self.out };
+        let experiments = load_experiments_beside(&self.configs, &self.set, registry, &beside)?;
         experiments.iter().flat_map(|experiment| &experiment.notes).for_each(|note| tell!("note: {note}"));
         Ok(experiments)
     }

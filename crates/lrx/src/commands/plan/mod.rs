@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use lrx_layers::Registry;
 use lrx_records::{RunRecord, Status, csv_text};
-use lrx_spec::{DataState, Experiment, RunSpec};
+use lrx_spec::{DataState, Experiment, RunSpec, Solved};
 
 use self::estimate::{Estimate, Estimator, Planned};
 use self::table::{Column, Line, Room, seeds, table};
@@ -198,6 +198,7 @@ fn print_table(planned: &[Row<'_>], args: &PlanArgs) {
     ];
     let (text, left_out) = table(table::columns(), &columns, &lines);
     write_out(format_args!("{text}\n"));
+    print_solved(&groups);
     let of_seeds = groups.len() < planned.len();
     let of = if of_seeds { format!(" of {}", counted(groups.len(), "configuration")) } else { String::new() };
     say!("{}{of}{}", counted(planned.len(), "run"), sum.text());
@@ -218,6 +219,41 @@ fn print_table(planned: &[Row<'_>], args: &PlanArgs) {
         say!("no room for: {} (--format csv has all)", left_out.join(", "));
     }
     say!("lrx plan --ids prints the run_id of each run");
+}
+
+/// What was solved for in each configuration, and how near its figure comes to the target.
+fn print_solved(groups: &[Vec<&Row<'_>>]) {
+    let lines = groups.iter().flat_map(|group| {
+        let line = |solved: &Solved| Line {
+            label: visible(&group[0].record.label).into_owned(),
+            cells: vec![
+                solved.how.clone(),
+                solved.of.to_string(),
+                figure(solved.figure, solved.target),
+                figure(solved.target, solved.target),
+                format!("{:.2} %", solved.distance()),
+            ],
+        };
+        group[0].run.solved.iter().map(line)
+    });
+    let lines: Vec<Line> = lines.collect();
+    if lines.is_empty() {
+        return;
+    }
+    let columns = [
+        Column("solved for", Room::Always),
+        Column("at", Room::IfAny(2)),
+        Column("figure", Room::Always),
+        Column("target", Room::IfAny(1)),
+        Column("distance", Room::Always),
+    ];
+    let (text, _) = table(table::columns(), &columns, &lines);
+    write_out(format_args!("{text}\n"));
+}
+
+/// A count in full; where the target is too large for that, in four digits.
+fn figure(number: f64, target: f64) -> String {
+    if target < 1e10 { thousands(number) } else { format!("{number:.3e}") }
 }
 
 /// `finished`, or how many of them are: `1 of 3 finished`.

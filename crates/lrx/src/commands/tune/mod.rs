@@ -27,7 +27,7 @@ use lrx_train::Checkpoints;
 use self::search::{Origin, Search, around};
 use self::subject::{Rungs, Subject};
 use super::common::Common;
-use crate::corpus::Corpora;
+use crate::corpus::{Corpora, Stories};
 use crate::failure::Failure;
 use crate::memory::{self, Verdict};
 use crate::progress::Lines;
@@ -96,7 +96,8 @@ pub(crate) struct TuneArgs {
 pub(crate) fn tune(args: &TuneArgs, registry: &Registry) -> Result<ExitCode, Failure> {
     check(args)?;
     use_threads(args.common.threads)?;
-    let tunings = load_tuning(&args.common.configs, &args.common.set, &args.key, registry, &args.common.out)
+    let (common, stories) = (&args.common, Stories::beside(&args.common.out));
+    let tunings = load_tuning(&common.configs, &common.set, &args.key, registry, &stories, &common.out)
         .map_err(|errors| Failure::Usage(errors.to_string()))?;
     let lines = Lines::new(args.jobs > 1);
     let signals =
