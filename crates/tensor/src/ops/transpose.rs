@@ -53,10 +53,10 @@ impl Tiles<'_> {
                 let tile: [[f32; TILE]; TILE] = std::array::from_fn(|i| {
                     *self.x[(r + i) * self.columns + c..].first_chunk::<TILE>().expect("a row of the tile")
                 });
-                for j in 0..TILE {
-                    let turned: [f32; TILE] = std::array::from_fn(|i| tile[i][j]);
-                    let y = &mut self.y[(c + j - self.first) * self.rows + r..][..TILE];
-                    y.iter_mut().zip(turned).for_each(|(y, x)| {
+                let turned: [[f32; TILE]; TILE] = std::array::from_fn(|j| std::array::from_fn(|i| tile[i][j]));
+                for (column, row) in (c - self.first..).zip(turned) {
+                    let y = &mut self.y[column * self.rows + r..][..TILE];
+                    y.iter_mut().zip(row).for_each(|(y, x)| {
                         y.write(x);
                     });
                 }

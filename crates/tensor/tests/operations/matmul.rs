@@ -144,30 +144,3 @@ fn products_that_are_divided() {
         }
     }
 }
-
-proptest! {
-    /// A number of a product is the same bits whatever stands beside it: few columns are multiplied in another way than many.
-    #[test]
-    fn numbers_do_not_depend_on_their_neighbours(
-        m in 12..200usize, k in 97..1100usize, n in 8..97usize, transposed: (bool, bool), add: bool, seed: u64,
-    ) {
-        const MORE: usize = 200;
-        let (a, b) = (input(seed, m, k).values, input(seed ^ 1, k, n + MORE).values);
-        let few: Vec<f32> = b.chunks_exact(n + MORE).flat_map(|row| &row[..n]).copied().collect();
-        let turned = |x: &[f32], rows: usize, columns: usize| -> Vec<f32> {
-            (0..rows * columns).map(|i| x[i % rows * columns + i / rows]).collect()
-        };
-        let product = |b: &[f32], n: usize| {
-            let mut c = vec![0.25; m * n];
-            let (a_turned, b_turned) = (turned(&a, m, k), turned(b, k, n));
-            let a = if transposed.0 { MatRef::new(&a_turned, k, m).t() } else { MatRef::new(&a, m, k) };
-            let b = if transposed.1 { MatRef::new(&b_turned, n, k).t() } else { MatRef::new(b, k, n) };
-            matmul(MatMut::new(&mut c, m, n), add, a, b, Threads::One);
-            c
-        };
-        let (few, many) = (product(&few, n), product(&b, n + MORE));
-        for (row, (few, many)) in few.chunks_exact(n).zip(many.chunks_exact(n + MORE)).enumerate() {
-            prop_assert_eq!(few, &many[..n], "row {}", row);
-        }
-    }
-}
