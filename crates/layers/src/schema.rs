@@ -6,6 +6,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
+use crate::budget::BUDGET;
 use crate::rules::RuleOf;
 use crate::{About, Place, Registry};
 
@@ -60,8 +61,8 @@ impl Registry {
     pub fn block_schema(&self, place: Place) -> Value {
         let kinds = self.kinds_where(|of| of.is_none());
         let blocks = self.kinds_where(|of| of == Some(place));
-        let slot = kinds_schema(&kinds, &self.rules_schema());
-        let mut own = self.rules_schema();
+        let slot = kinds_schema(&kinds, &self.common_schema());
+        let mut own = self.common_schema();
         for (about, options) in &blocks {
             for (key, option) in options {
                 either(own.entry(key.clone()).or_insert(Value::Null), per_layer(option.clone()));
@@ -103,7 +104,19 @@ impl Registry {
         with_options.collect()
     }
 
-    fn rules_schema(&self) -> BTreeMap<String, Value> {
+    /// What may be said of every kind: the rules, and a budget in the place of its sizes.
+    fn common_schema(&self) -> BTreeMap<String, Value> {
+        let part = json!({"type": "number", "exclusiveMinimum": 0, "maximum": 1});
+        let of_either = json!({
+            "type": "object",
+            "properties": {"parameters": part, "flops": part},
+            "additionalProperties": false,
+        });
+        let budget = json!({
+            "description": "The part of the dense matrix's numbers, or floating-point operations, that the kind may have: in \
+                the place of ranks and blocks.",
+            "anyOf": [part, of_either],
+        });
         let schema = |of: RuleOf| {
             let own = self.rules().iter().filter(move |(is, ..)| *is == of);
             let mut any: Vec<Value> =
@@ -121,7 +134,7 @@ impl Registry {
             };
             (of.key().to_string(), per_layer(json!({"description": what, "anyOf": any})))
         };
-        RuleOf::ALL.into_iter().map(schema).collect()
+        RuleOf::ALL.into_iter().map(schema).chain([(BUDGET.to_string(), per_layer(budget))]).collect()
     }
 }
 

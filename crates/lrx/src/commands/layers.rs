@@ -52,6 +52,9 @@ fn describe(name: &str, registry: &Registry) -> Result<(), Failure> {
     say!("\nIn a config:\n  [model.{table}]\n  {key} = \"{name}\"");
     about.example.lines().for_each(|line| say!("  {line}"));
     if place.is_none() {
+        if name != "dense" {
+            say!("  # budget = 0.3         # in the place of sizes: at most so much of the dense matrix's numbers");
+        }
         say!("  layers = \"late\"        # here only, dense elsewhere: early, late, first, last, even, odd, \"0,2-3\"");
         say!("  slots = [\"q\", \"k\"]     # and in these slots only");
     }
