@@ -32,7 +32,7 @@ impl LinearKind for DenseThenSvd {
 
     fn about(&self) -> About {
         About {
-            name: "dense-then-svd",
+            name: "own-dense-then-svd",
             version: 1,
             summary: "a matrix, then its truncated singular value decomposition",
             description: "",

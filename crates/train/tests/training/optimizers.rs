@@ -56,7 +56,7 @@ fn adamw_as_it_comes_has_its_constants() {
 /// Adam's first update of a parameter is its learning rate in the direction of the gradient's sign: whenever it comes.
 #[test]
 fn bias_corrections_count_from_the_update_at_which_a_parameter_came() {
-    let lines = "[mlp]\nkind = 'dense-then-svd'\nrank = 2\nat = 4";
+    let lines = "[mlp]\nkind = 'own-dense-then-svd'\nrank = 2\nat = 4";
     let mut spec = train_spec("");
     spec.weight_decay = 0.0;
     let mut model = model(lines);

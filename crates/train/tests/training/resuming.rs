@@ -12,12 +12,12 @@ const MODELS: [(&str, &str); 6] = [
     ("a layer that blends", "[mlp]\nkind = 'blend'\nrank = 3"),
     (
         "layers that change one after the other, the later first",
-        "[mlp]\nkind = 'dense-then-svd'\nrank = 2\nat = [4, 2]",
+        "[mlp]\nkind = 'own-dense-then-svd'\nrank = 2\nat = [4, 2]",
     ),
-    ("layers that change before the first update", "[attention]\nkind = 'dense-then-svd'\nrank = 2\nat = [0, 3]"),
+    ("layers that change before the first update", "[attention]\nkind = 'own-dense-then-svd'\nrank = 2\nat = [0, 3]"),
     (
         "all of it, with rules that follow a product",
-        "dropout = 0.1\n[attention]\nkind = 'blend'\nrank = 2\n[mlp]\nkind = 'dense-then-svd'\nrank = 3\nat = 1\n\
+        "dropout = 0.1\n[attention]\nkind = 'blend'\nrank = 2\n[mlp]\nkind = 'own-dense-then-svd'\nrank = 3\nat = 1\n\
          lr = 'structure-aware'",
     ),
 ];
@@ -88,7 +88,7 @@ fn threads_change_no_bit() {
 #[test]
 fn the_optimizer_keeps_what_the_model_has() {
     let folder = tempfile::tempdir().unwrap();
-    let lines = "[mlp]\nkind = 'dense-then-svd'\nrank = 2\nat = 2";
+    let lines = "[mlp]\nkind = 'own-dense-then-svd'\nrank = 2\nat = 2";
     let mut model = model(lines);
     let (outcome, _) =
         train_in(folder.path(), &mut model, &train_spec(""), &stop_after(3), &mut Told::default()).expect("a training");
