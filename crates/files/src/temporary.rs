@@ -23,15 +23,7 @@ const FORGOTTEN: Duration = Duration::from_secs(600);
 /// # Errors
 /// When none can be made there.
 pub fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
-    let prefix = own_prefix().unwrap_or(TEMPORARY_PREFIX.into());
-    let mut builder = Builder::new();
-    builder.prefix(&prefix);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666)); // Less the umask.
-    }
-    let file = builder.tempfile_in(folder).map_err(without_path)?;
+    let file = temporary(0o666, |builder| builder.tempfile_in(folder))?;
     // Where files cannot be locked, leftovers are cleared away by their age. (On Windows a lock keeps readers off.)
     #[cfg(unix)]
     let _ = file.as_file().try_lock();
@@ -44,15 +36,20 @@ pub fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
 /// # Errors
 /// When none can be made there.
 pub fn temporary_folder_in(folder: &Path) -> io::Result<TempDir> {
+    temporary(0o777, |builder| builder.tempdir_in(folder))
+}
+
+/// What is made with this machine's prefix and these permissions, less the umask.
+fn temporary<T>(_permissions: u32, make: impl FnOnce(&Builder<'_, '_>) -> io::Result<T>) -> io::Result<T> {
     let prefix = own_prefix().unwrap_or(TEMPORARY_PREFIX.into());
     let mut builder = Builder::new();
     builder.prefix(&prefix);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o777)); // Less the umask.
+        builder.permissions(std::fs::Permissions::from_mode(_permissions));
     }
-    builder.tempdir_in(folder).map_err(without_path)
+    make(&builder).map_err(without_path)
 }
 
 fn own_prefix() -> Option<String> {

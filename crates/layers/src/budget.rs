@@ -94,7 +94,7 @@ impl Allowed {
 
     /// The part of what is allowed that a trained layer takes, its bias aside.
     fn part(&self, cost: &Cost, bias: usize) -> f64 {
-        let takes = if self.of_flops { cost.deploy_flops } else { cost.deploy_parameters - bias };
+        let takes = if self.of_flops { cost.deploy_flops } else { cost.deploy_parameters.saturating_sub(bias) };
         takes as f64 / (self.share * self.dense)
     }
 }

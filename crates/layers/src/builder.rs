@@ -80,8 +80,8 @@ impl<'p> Builder<'p> {
         let values = match start {
             Start::Constant(value) => vec![*value; count],
             Start::Normal { std } => self.normal(name, count, *std),
-            Start::Uniform { bound } => {
-                let uniform = Uniform::new_inclusive(-bound, *bound).expect("a finite bound");
+            Start::Uniform { low, high } => {
+                let uniform = Uniform::new_inclusive(*low, *high).expect("finite bounds");
                 uniform.sample_iter(self.random(name)).take(count).collect()
             }
             Start::From(values) => values(self),

@@ -32,6 +32,7 @@ mod plan;
 mod registry;
 mod schema;
 mod selection;
+mod svd;
 mod written;
 
 pub use about::About;

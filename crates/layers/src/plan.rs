@@ -44,10 +44,12 @@ pub enum Start {
         /// The standard deviation.
         std: f32,
     },
-    /// Between −bound and bound, evenly.
+    /// Evenly between two numbers.
     Uniform {
-        /// The largest absolute value.
-        bound: f32,
+        /// The lower.
+        low: f32,
+        /// The higher.
+        high: f32,
     },
     /// Computed at the layer's own place in the model (see [`Builder::normal`], [`Builder::random`]).
     From(Arc<Computed>),
@@ -67,7 +69,7 @@ impl std::fmt::Debug for Start {
         match self {
             Start::Constant(value) => write!(f, "{value}"),
             Start::Normal { std } => write!(f, "N(0, {std}²)"),
-            Start::Uniform { bound } => write!(f, "±{bound}"),
+            Start::Uniform { low, high } => write!(f, "{low} … {high}"),
             Start::From(_) | Start::Follows(_) => write!(f, "computed"),
         }
     }

@@ -233,6 +233,10 @@ fn a_budget_takes_the_largest_size_that_it_allows() {
     // The same layer, by its budget or by its size.
     let by_size = attention("kind = 'low-rank'\nrank = 57");
     assert_eq!(budget("low-rank", "").slots[0].linear.identity, by_size.slots[0].linear.identity);
+    // A self-guided layer's are those of its structure, which is low-rank unless it is said.
+    assert_eq!(options("self-guided", ""), table("structure = 'low-rank'\nrank = 57\nuntil = 0.5"));
+    let shuffled = table("structure = 'block-shuffle'\nblocks = 8\nuntil = 0.5");
+    assert_eq!(options("self-guided", "structure = 'block-shuffle'"), shuffled);
     // Of the dense matrix's 294,912 floating-point operations: 2 · 768 r.
     let of_flops = attention("kind = 'low-rank'\nbudget = { flops = 0.5 }");
     assert_eq!(of_flops.slots[0].linear.options, table("rank = 96"));

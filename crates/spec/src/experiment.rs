@@ -1,6 +1,6 @@
 //! From trees to runs: every section resolved by the crate that owns it.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use crate::label::{Described, keys_to_compare, labels};
 use crate::names::{check_label, check_name};
 use crate::point::Point;
 use crate::recover::resolve_all;
+use crate::repeats::{Repeats, merged};
 use crate::sections::{DataState, Sections, at};
 use crate::sweep::points;
 use crate::tree::{EXTENDS, Tree, flatten, get};
@@ -177,7 +178,7 @@ pub fn load_builtin(name: &str, text: &str, set: &[String], registry: &Registry)
 /// A configuration of a sweep: all but the seed.
 pub(crate) struct Configuration {
     /// The label in the config.
-    given: Option<String>,
+    pub(crate) given: Option<String>,
     /// The seed's notation, where it applies.
     pub(crate) notation: Option<String>,
     pub(crate) seeds: Vec<u64>,
@@ -187,7 +188,7 @@ pub(crate) struct Configuration {
     pub(crate) identity: Identity,
     training: Identity,
     /// As of a [`RunSpec`].
-    tuned: String,
+    pub(crate) tuned: String,
     solved: Vec<Solved>,
     pub(crate) point: Rc<Point>,
 }
@@ -337,75 +338,6 @@ fn steps_of(flops: f64, epoch: &EpochFlops, point: &Point) -> Result<(i64, Solve
 
 /// As of `steps`.
 const MOST_STEPS: usize = 1_000_000_000;
-
-/// Runs that a config describes more than once.
-#[derive(Default)]
-pub(crate) struct Repeats {
-    /// For each configuration that is there again: the earlier one, and what the sweep set for the later.
-    configurations: Vec<(usize, Rc<Point>)>,
-    /// Seeds that stand in `seeds` again.
-    seeds: BTreeSet<u64>,
-}
-
-impl Repeats {
-    fn notes(&self, experiment: &str, labels: &[String]) -> Vec<String> {
-        let mut notes = Vec::new();
-        if let Some((first, point)) = self.configurations.first() {
-            let set: Vec<String> =
-                point.settings().map(|setting| format!("{} = {}", setting.key, setting.value)).collect();
-            let more = match self.configurations.len() - 1 {
-                0 => String::new(),
-                more => format!(" (and so with {more} more)"),
-            };
-            notes.push(format!(
-                "{experiment}: {} is the same as {}, and is trained once{more}",
-                set.join(", "),
-                labels[*first],
-            ));
-        }
-        if !self.seeds.is_empty() {
-            let seeds: Vec<String> = self.seeds.iter().take(5).map(u64::to_string).collect();
-            let (seeds, more) = (seeds.join(", "), if self.seeds.len() > 5 { ", …" } else { "" });
-            notes.push(format!("{experiment}: seeds has {seeds}{more} more than once; each is trained once"));
-        }
-        notes
-    }
-}
-
-/// Each different configuration once, in the order in which they come first, with the seeds of all that are the same.
-pub(crate) fn merged(configurations: Vec<Configuration>, repeats: &mut Repeats) -> Vec<Configuration> {
-    let mut known: HashMap<Identity, usize> = HashMap::new();
-    let mut merged: Vec<Configuration> = Vec::new();
-    for mut configuration in configurations {
-        let mut seeds = HashSet::new();
-        let again: Vec<u64> = configuration.seeds.extract_if(.., |seed| !seeds.insert(*seed)).collect();
-        repeats.seeds.extend(again);
-        match known.get(&configuration.identity) {
-            None => {
-                known.insert(configuration.identity, merged.len());
-                merged.push(configuration);
-            }
-            Some(&first) => {
-                let earlier = &mut merged[first];
-                let before: HashSet<u64> = earlier.seeds.iter().copied().collect();
-                let (twice, new): (Vec<u64>, Vec<u64>) =
-                    configuration.seeds.into_iter().partition(|seed| before.contains(seed));
-                earlier.seeds.extend(new);
-                // A sweep that passes a dense model anyway is its own baseline.
-                if !twice.is_empty() && !earlier.point.is_baseline() {
-                    repeats.configurations.push((first, configuration.point));
-                }
-                if earlier.given.is_none() {
-                    earlier.given = configuration.given;
-                }
-                if earlier.tuned.is_empty() {
-                    earlier.tuned = configuration.tuned;
-                }
-            }
-        }
-    }
-    merged
-}
 
 /// What labels are made of.
 pub(crate) fn describe(configurations: &[Configuration]) -> Vec<Described> {

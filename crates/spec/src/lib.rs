@@ -24,6 +24,7 @@ mod names;
 mod point;
 mod read;
 mod recover;
+mod repeats;
 mod schema;
 mod sections;
 mod solve;

@@ -69,11 +69,12 @@ impl LinearKind for SparseLowRank {
         let (rank, places) = (options.rank.get(), inputs * outputs);
         let count = ((options.density * places as f64).round() as usize).max(1);
         let bound = (inputs as f32).sqrt().recip();
+        let evenly = Start::Uniform { low: -bound, high: bound };
         let down = plan.matrix("down.weight", rank, inputs);
-        plan.starting(down, Start::Uniform { bound });
+        plan.starting(down, evenly.clone());
         let up = plan.matrix("up.weight", outputs, rank);
         plan.starting(up, Start::Constant(0.0));
-        let sparse = plan.parameter("sparse.values", Size::Vector(count), Role::Factor, Start::Uniform { bound });
+        let sparse = plan.parameter("sparse.values", Size::Vector(count), Role::Factor, evenly);
         let support = plan.integers("sparse.support", count, move |random| {
             let mut chosen: Vec<u32> = sample(random, places, count).into_iter().map(|place| place as u32).collect();
             chosen.sort_unstable();

@@ -72,11 +72,7 @@ impl LinearKind for Blast {
         let std = 0.02_f32.sqrt();
         let right = plan.blocks("right.weight", blocks, rank, shape.inputs / blocks);
         plan.starting(right, Start::Normal { std });
-        let evenly = Start::From(std::sync::Arc::new(move |builder: &crate::Builder<'_>| {
-            use rand_distr::{Distribution, Uniform};
-            let uniform = Uniform::new_inclusive(0.0, 2.0).expect("finite bounds");
-            uniform.sample_iter(builder.random("coupling.weight")).take(blocks * blocks * rank).collect()
-        }));
+        let evenly = Start::Uniform { low: 0.0, high: 2.0 };
         let coupling = plan.parameter("coupling.weight", Size::Matrix(blocks * blocks, rank), Role::Scale, evenly);
         let left = plan.blocks("left.weight", blocks, shape.outputs / blocks, rank);
         plan.starting(left, Start::Normal { std });

@@ -2,7 +2,6 @@
 
 use std::num::NonZeroUsize;
 
-use faer::Mat;
 use lrx_tensor::{Activation, Matrix, dims, matrix, ops, values};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,6 +9,7 @@ use toml::Table;
 
 use super::divide::sizes;
 use super::low_rank::checked_rank;
+use crate::svd::Svd;
 use crate::{
     About, Chain, Change, Linear, LinearKind, LinearShape, OptionError, ParameterId, Parameters, Pass, Plan, Progress,
 };
@@ -168,27 +168,22 @@ impl Linear for DenseThenSvdLayer {
 /// What a layer that has changed says of its structure; its rank stands behind.
 const RANK: &str = "rank ";
 
-/// √Σ_r V_rᵀ and U_r √Σ_r; nothing where they would have more numbers than the matrix because its energy asks for it.
+/// √Σ_r V_rᵀ and U_r √Σ_r; nothing where they would have more numbers than the matrix because its energy asks for it, or where
+/// a number is not finite: the run has diverged, and its next loss says so.
 fn truncated(weight: &Matrix, kept: Kept) -> Option<[Matrix; 2]> {
-    let ((rows, columns), w) = (dims(weight), values(weight));
-    if !w.iter().all(|w| w.is_finite()) {
-        return None; // The run has diverged, and its next loss says so.
-    }
-    let svd = Mat::from_fn(rows, columns, |i, j| f64::from(w[i * columns + j])).thin_svd().ok()?;
-    let sigma: Vec<f64> = svd.S().column_vector().iter().copied().collect();
+    let (rows, columns) = dims(weight);
+    let svd = Svd::of(values(weight), rows, columns)?;
     let rank = match kept {
         Kept::Rank(rank) => rank,
         Kept::Energy(energy) => {
-            let rank = rank_of_energy(&sigma, energy);
+            let rank = rank_of_energy(&svd.values(), energy);
             if rank * (rows + columns) >= rows * columns {
                 return None;
             }
             rank
         }
     };
-    let root = |r: usize| sigma[r].sqrt();
-    let down = (0..rank * columns).map(|i| (svd.V()[(i % columns, i / columns)] * root(i / columns)) as f32).collect();
-    let up = (0..rows * rank).map(|i| (svd.U()[(i / rank, i % rank)] * root(i % rank)) as f32).collect();
+    let (down, up) = svd.factors(rank);
     Some([matrix(down, rank, columns), matrix(up, rows, rank)])
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use lrx_tensor::{Activation, Matrix, matrix, ops, values};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use toml::{Table, Value};
+use toml::Table;
 
 use super::block_dense::{BlockDense, block_dense};
 use super::block_shuffle::{BlockShuffle, block_shuffle};
@@ -111,19 +111,9 @@ impl LinearKind for SelfGuided {
         Ok(Box::new(SelfGuidedLayer { structured, guide: Some(guide), until: options.until }))
     }
 
+    /// Those of every structure: the one that stands in the config refuses those of the others.
     fn sizes(&self, shape: &LinearShape) -> Vec<Table> {
-        let named = |structure: &'static str, sizes: Vec<Table>| {
-            sizes.into_iter().map(move |mut size| {
-                size.insert("structure".to_string(), Value::from(structure));
-                size
-            })
-        };
-        let low_rank = LowRank.sizes(shape);
-        let all = named("low-rank", low_rank.clone())
-            .chain(named("block-dense", BlockDense.sizes(shape)))
-            .chain(named("block-shuffle", BlockShuffle.sizes(shape)));
-        // Where no structure is given it is the default.
-        low_rank.into_iter().chain(all).collect()
+        [LowRank.sizes(shape), BlockDense.sizes(shape), BlockShuffle.sizes(shape)].concat()
     }
 }
 

@@ -63,13 +63,10 @@ impl Target<'_> {
         })
     }
 
-    /// What the numbers of the whole matrix are made of.
-    ///
-    /// # Errors
-    /// When the layer does not say: `why` the rule needs to know.
-    pub fn product(&self, why: &str) -> Result<&Product, OptionError> {
-        match (&self.product, self.only) {
-            (Some(product), None) => Ok(product),
+    /// What is known of the layer as a whole, for a rule that is not meant for one parameter alone.
+    fn of_whole<'t, T>(&self, known: Option<&'t T>, why: &str) -> Result<&'t T, OptionError> {
+        match (known, self.only) {
+            (Some(known), None) => Ok(known),
             (Some(_), Some(only)) => {
                 let key = self.declared[only].key();
                 Err(OptionError::new("", format!("{why}; it cannot be given for `{key}` alone")))
@@ -78,19 +75,20 @@ impl Target<'_> {
         }
     }
 
+    /// What the numbers of the whole matrix are made of.
+    ///
+    /// # Errors
+    /// When the layer does not say: `why` the rule needs to know.
+    pub fn product(&self, why: &str) -> Result<&Product, OptionError> {
+        self.of_whole(self.product.as_ref(), why)
+    }
+
     /// The matrices that the layer is the product of.
     ///
     /// # Errors
     /// When it is no product of matrices: `why` the rule needs one.
     pub fn chain(&self, why: &str) -> Result<&[usize], OptionError> {
-        match (&self.chain, self.only) {
-            (Some(chain), None) => Ok(chain),
-            (Some(_), Some(only)) => {
-                let key = self.declared[only].key();
-                Err(OptionError::new("", format!("{why}; it cannot be given for `{key}` alone")))
-            }
-            (None, _) => Err(OptionError::new("", format!("{why}; `{}` is no product of matrices", self.kind))),
-        }
+        self.of_whole(self.chain.as_ref(), why).map(Vec::as_slice)
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! All values train to the first rung and are evaluated; half of them train on to the next, a quarter to the one after, and
 //! so on, until one is left or the last rung is the whole run. A value whose interval lies apart from that of the best goes at
-//! once, and makes room for others to be looked at for longer. While the best
-//! value is the lowest or the highest, the grid grows by one beyond it, a few times, before anything is dropped.
+//! once, and makes room for others to be looked at for longer. While the best value is the lowest or the highest, the grid grows
+//! by one beyond it, a few times, before anything is dropped.
 
 use lrx_analysis::stats::{self, CONFIDENCE, Interval};
 
