@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use criterion::Throughput;
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
-use lrx_tensor::limits;
+use lrx_tensor::{Precision, limits};
 
 /// The measurement, and its formatter.
 pub struct OfLimit {
@@ -18,12 +18,15 @@ impl OfLimit {
     pub fn measured() -> Self {
         // As in `lrx`: this thread computes, too.
         let _ = rayon::ThreadPoolBuilder::new().use_current_thread().build_global();
-        let this = Self { flops_per_second: limits::multiply_add_rate(), bytes_per_second: limits::memory_rate() };
+        let this = Self {
+            flops_per_second: limits::multiply_add_rate(Precision::F32),
+            bytes_per_second: limits::memory_rate(),
+        };
         println!(
             "{} threads; limits: multiply-adds {:.0} GFLOP/s (large matrix products {:.0}), memory {:.1} GB/s",
             rayon::current_num_threads(),
             this.flops_per_second / 1e9,
-            limits::matrix_product_rate() / 1e9,
+            limits::matrix_product_rate(Precision::F32) / 1e9,
             this.bytes_per_second / 1e9
         );
         this

@@ -13,8 +13,8 @@ use lrx_layers::{Builder, LinearShape, Parameters, Pass, Progress, Registry};
 use lrx_tensor::allocator::{Allocator, KeepFreedMemory};
 use lrx_tensor::ops::{AttentionShape, Nonlinearity};
 use lrx_tensor::{
-    Activation, MatMut, MatRef, Matrix, Offsets, Parameter, Scalar, Tape, Threads, activation, adamw, dims, matmul,
-    matrix, muon, ops, sgd,
+    Activation, MatMut, MatRef, Matrix, Offsets, Parameter, Precision, Scalar, Tape, Threads, activation, adamw, dims,
+    matmul, matrix, muon, ops, sgd,
 };
 use measurement::OfLimit;
 
@@ -67,18 +67,20 @@ fn products(bench: &mut Bench) {
         ("x·Bᵀ, rank 31", TOKENS, INNER, 31),
         ("logits of 512 tokens", 512, VOCABULARY, HIDDEN),
     ];
-    let mut group = bench.benchmark_group("product");
-    for (name, m, n, k) in shapes {
-        let (a, b, mut c) = (numbers(m * k), numbers(n * k), numbers(m * n));
-        group.throughput(Throughput::Elements((2 * m * n * k) as u64));
-        group.bench_function(name, |bencher| {
-            bencher.iter(|| {
-                let (a, b) = (MatRef::new(&a, m, k), MatRef::new(&b, n, k).t());
-                matmul(MatMut::new(&mut c, m, n), false, a, b, Threads::All);
+    for precision in [Precision::F32, Precision::Bf16] {
+        let mut group = bench.benchmark_group(format!("product, {}", precision.name()));
+        for (name, m, n, k) in shapes {
+            let (a, b, mut c) = (numbers(m * k), numbers(n * k), numbers(m * n));
+            group.throughput(Throughput::Elements((2 * m * n * k) as u64));
+            group.bench_function(name, |bencher| {
+                bencher.iter(|| {
+                    let (a, b) = (MatRef::new(&a, m, k), MatRef::new(&b, n, k).t());
+                    matmul(MatMut::new(&mut c, m, n), false, a, b, precision, Threads::All);
+                });
             });
-        });
+        }
+        group.finish();
     }
-    group.finish();
 }
 
 /// Times the forward and the backward pass of an operation. `work`: of the forward pass; the backward pass has

@@ -11,7 +11,7 @@ pub(crate) struct Setting {
 }
 
 /// The settings, in the order in which tables show them.
-pub(crate) const SETTINGS: [Setting; 14] = [
+pub(crate) const SETTINGS: [Setting; 15] = [
     Setting { name: "hidden", value: |run| run.hidden.write() },
     Setting { name: "layers", value: |run| run.layers.write() },
     Setting { name: "learning rate", value: |run| run.learning_rate.map_or(String::new(), |rate| rate.to_string()) },
@@ -19,6 +19,7 @@ pub(crate) const SETTINGS: [Setting; 14] = [
     Setting { name: "warm-up", value: |run| run.warmup_steps.write() },
     Setting { name: "optimizer", value: |run| run.optimizer.clone() },
     Setting { name: "batch", value: |run| run.batch.clone() },
+    Setting { name: "precision", value: |run| of_default(&run.precision, "f32") },
     Setting { name: "context", value: |run| run.context.write() },
     Setting { name: "stories", value: |run| run.stories.write() },
     Setting { name: "steps", value: |run| run.steps.write() },
@@ -27,6 +28,11 @@ pub(crate) const SETTINGS: [Setting; 14] = [
     Setting { name: "rates by", value: |run| run.lr_rule.clone() },
     Setting { name: "decay by", value: |run| run.decay_rule.clone() },
 ];
+
+/// What a table that has no such column leaves unsaid is the default.
+fn of_default(value: &str, default: &str) -> String {
+    if value.is_empty() { default } else { value }.to_owned()
+}
 
 /// Whether two runs were trained in the same way, whatever their model: on as many stories, for as many steps, by the same
 /// optimizer, from the same start.

@@ -54,6 +54,7 @@ pub(crate) fn record(run: &RunSpec, vocabulary: usize, corpus: Option<&Corpus>) 
         stories_cut: cut.map(|cut| cut.stories_cut),
         tokens_cut: cut.map(|cut| cut.tokens_cut),
         tuned: run.tuned.clone(),
+        precision: run.train.precision.name().to_owned(),
         ..RunRecord::default()
     }
 }

@@ -186,6 +186,8 @@ row! {
         machine: String,
         /// The key whose value `lrx tune` chose, and among which.
         tuned: String,
+        /// How matrix products round their operands.
+        precision: String,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use crate::Precision;
 use crate::simd::vector_len;
 
 /// Which instructions this process computes with: `avx512`, `avx2`, `neon` or `portable`; two of them, as in
@@ -10,12 +11,21 @@ use crate::simd::vector_len;
 ///
 /// Two processes of one program give the same bits when this name is the same; where it differs, products of few rows or
 /// columns are added up in another order, and without fused multiply-adds every product is rounded in another way.
-pub fn arithmetic() -> &'static str {
-    static NAME: LazyLock<String> = LazyLock::new(|| match (of_products(), of_loops()) {
-        (products, loops) if products == loops => products.into(),
-        (products, loops) => format!("{products}/{loops}"),
+///
+/// Products of [`Precision::Bf16`] are the same on every processor (but for numbers below 1.2e-38), and noted as `+bf16`.
+pub fn arithmetic(precision: Precision) -> &'static str {
+    static NAMES: LazyLock<[String; 2]> = LazyLock::new(|| {
+        let name = match (of_products(), of_loops()) {
+            (products, loops) if products == loops => products.into(),
+            (products, loops) => format!("{products}/{loops}"),
+        };
+        [format!("{name}+bf16"), name]
     });
-    &NAME
+    let [bf16, f32] = &*NAMES;
+    match precision {
+        Precision::F32 => f32,
+        Precision::Bf16 => bf16,
+    }
 }
 
 /// As `gemm` chooses (`init_gemm_fn` in gemm-common 0.19): by the same tests, in the same order.
@@ -64,6 +74,6 @@ mod tests {
         } else {
             "portable"
         };
-        assert_eq!(super::arithmetic(), should);
+        assert_eq!(super::arithmetic(super::Precision::F32), should);
     }
 }

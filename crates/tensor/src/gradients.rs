@@ -6,9 +6,9 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use crate::ActivationId;
 use crate::matmul::{MatMut, MatRef, Threads, matmul, product};
 use crate::ops::add_on_all_threads;
+use crate::{ActivationId, Precision};
 
 /// The gradients of activations, while operations run backwards: each is here from the backward pass of the last operation
 /// that had the activation as input to that of the operation that made it. Those of parameters stand beside the
@@ -84,12 +84,12 @@ impl<'g> InputGradient<'g> {
     }
 
     /// Adds `a · b`.
-    pub(crate) fn add_product(self, a: MatRef<'_>, b: MatRef<'_>) {
+    pub(crate) fn add_product(self, a: MatRef<'_>, b: MatRef<'_>, precision: Precision) {
         match self.sum {
             Entry::Occupied(mut sum) => {
-                matmul(MatMut::new(sum.get_mut(), self.rows, self.columns), true, a, b, Threads::All);
+                matmul(MatMut::new(sum.get_mut(), self.rows, self.columns), true, a, b, precision, Threads::All);
             }
-            Entry::Vacant(_) => self.add(product(a, b, Threads::All)),
+            Entry::Vacant(_) => self.add(product(a, b, precision, Threads::All)),
         }
     }
 }

@@ -24,6 +24,7 @@ mod activation;
 pub mod adamw;
 pub mod allocator;
 mod arithmetic;
+pub mod bf16;
 mod buffer;
 mod gradients;
 pub mod limits;
@@ -32,6 +33,7 @@ mod matrix;
 pub mod muon;
 pub mod ops;
 mod parameter;
+mod precision;
 pub mod sgd;
 mod simd;
 mod tape;
@@ -45,6 +47,7 @@ pub use gradients::ActivationGradients;
 pub use matmul::{MatMut, MatRef, Threads, matmul};
 pub use matrix::{Matrix, dims, matrix, values, values_mut};
 pub use parameter::Parameter;
+pub use precision::Precision;
 pub use tape::{Tape, Timings};
 
 /// Where the stories of a batch begin: story `s` occupies the rows `offsets[s]..offsets[s + 1]`.

@@ -8,12 +8,17 @@ use rayon::prelude::*;
 
 use crate::matmul::{MatMut, MatRef, Threads, matmul};
 use crate::simd::vector_len;
+use crate::{Precision, bf16};
 
-/// Multiply-adds in registers alone, on all threads at once: floating-point operations per second.
+/// Multiply-adds of operands of `precision` in registers alone, on all threads at once: floating-point operations per second.
 ///
 /// No program computes faster than this; a matrix product also has to fetch its numbers.
-pub fn multiply_add_rate() -> f64 {
+pub fn multiply_add_rate(precision: Precision) -> f64 {
     const ROUNDS: usize = 1 << 21;
+    if precision == Precision::Bf16 && bf16::is_native() {
+        let time = best_of(5, || drop(rayon::broadcast(|_| black_box(bf16::multiply_adds(ROUNDS)))));
+        return (bf16::FLOPS_OF_ROUND * ROUNDS * rayon::current_num_threads()) as f64 / time.as_secs_f64();
+    }
     let time = best_of(5, || {
         black_box(rayon::broadcast(|_| Arch::new().dispatch(MultiplyAdd { rounds: ROUNDS })));
     });
@@ -44,17 +49,17 @@ impl WithSimd for MultiplyAdd {
 }
 
 /// The best rate over large square matrix products: floating-point operations per second.
-pub fn matrix_product_rate() -> f64 {
-    [1024, 2048].into_iter().map(square_product_rate).fold(0.0, f64::max)
+pub fn matrix_product_rate(precision: Precision) -> f64 {
+    [1024, 2048].into_iter().map(|size| square_product_rate(size, precision)).fold(0.0, f64::max)
 }
 
 /// The rate of the product of two matrices of `size × size`, the best of several: floating-point operations per second.
-pub fn square_product_rate(size: usize) -> f64 {
+pub fn square_product_rate(size: usize, precision: Precision) -> f64 {
     let (a, b) = (vec![0.5; size * size], vec![0.25; size * size]);
     let mut c = vec![0.0; size * size];
     let time = best_of(5, || {
         let (a, b) = (MatRef::new(&a, size, size), MatRef::new(&b, size, size));
-        matmul(MatMut::new(&mut c, size, size), false, a, b, Threads::All);
+        matmul(MatMut::new(&mut c, size, size), false, a, b, precision, Threads::All);
     });
     2.0 * (size * size * size) as f64 / time.as_secs_f64()
 }

@@ -1,4 +1,4 @@
-//! Matrix products by `gemm`, behind views that check their bounds.
+//! Matrix products, behind views that check their bounds: of f32 operands by `gemm`, of bfloat16 ones by [`bf16`].
 
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -6,6 +6,8 @@ use std::ops::Range;
 
 use gemm::Parallelism;
 
+use crate::Precision;
+use crate::bf16::{self, Packed};
 use crate::buffer::filled;
 
 /// A matrix to read: `rows × columns` numbers of a slice, `row_stride` and `column_stride` apart.
@@ -50,8 +52,23 @@ impl<'a> MatRef<'a> {
         self.columns
     }
 
+    /// A row whose numbers lie side by side.
+    ///
+    /// # Panics
+    /// When they do not.
+    #[inline(always)]
+    pub(crate) fn row(&self, row: usize) -> &'a [f32] {
+        assert!(row < self.rows && self.rows_are_contiguous(), "row {row} of {}, side by side", self.rows);
+        if self.columns == 0 { &[] } else { &self.data[row * self.row_stride..][..self.columns] }
+    }
+
+    /// Whether the numbers of a row lie side by side; if not, those of a column do.
+    pub(crate) fn rows_are_contiguous(&self) -> bool {
+        self.column_stride == 1
+    }
+
     /// Some of the rows.
-    fn some_rows(self, rows: Range<usize>) -> Self {
+    pub(crate) fn some_rows(self, rows: Range<usize>) -> Self {
         assert!(rows.start <= rows.end && rows.end <= self.rows, "rows {rows:?} of {}", self.rows);
         let start = if self.columns == 0 { 0 } else { rows.start * self.row_stride };
         Self { data: &self.data[start..], rows: rows.len(), ..self }
@@ -93,6 +110,56 @@ impl<'a> MatMut<'a> {
         Self { data: data.as_mut_ptr().cast(), rows, columns, row_stride: columns, elements: PhantomData }
     }
 
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// From a row's number to that below it.
+    pub(crate) fn row_stride(&self) -> usize {
+        self.row_stride
+    }
+
+    /// The first number.
+    pub(crate) fn as_mut_ptr(&mut self) -> *mut f32 {
+        self.data
+    }
+
+    /// The numbers of some rows and columns, as far as they are there.
+    pub(crate) fn tile(&mut self, rows: Range<usize>, columns: Range<usize>) -> MatMut<'_> {
+        let (rows, columns) = (rows.start..rows.end.min(self.rows), columns.start..columns.end.min(self.columns));
+        assert!(
+            rows.start <= rows.end && columns.start <= columns.end,
+            "a tile within {} × {}",
+            self.rows,
+            self.columns
+        );
+        MatMut {
+            // The address is used only if there is a number there.
+            data: self.data.wrapping_add(rows.start * self.row_stride + columns.start),
+            rows: rows.len(),
+            columns: columns.len(),
+            row_stride: self.row_stride,
+            elements: PhantomData,
+        }
+    }
+
+    /// Writes some numbers of a row, or adds to them what must have been written before.
+    pub(crate) fn write_sums(&mut self, add: bool, row: usize, first: usize, sums: &[f32]) {
+        assert!(row < self.rows && first + sums.len() <= self.columns, "row {row} of {} × {}", self.rows, self.columns);
+        for (column, sum) in (first..).zip(sums) {
+            // SAFETY: the number lies within the slice that this view borrows mutably, and is read only where the caller says
+            // that it has been written.
+            unsafe {
+                let number = self.data.add(row * self.row_stride + column);
+                number.write(if add { number.read() + sum } else { *sum });
+            }
+        }
+    }
+
     /// Writes one row.
     pub(crate) fn write_row(&mut self, row: usize, values: &[f32]) {
         assert!(row < self.rows && values.len() == self.columns, "row {row} of {} × {}", self.rows, self.columns);
@@ -122,13 +189,14 @@ impl<'a> MatMut<'a> {
 ///
 /// # Panics
 /// When the shapes do not fit.
-pub(crate) fn product(a: MatRef<'_>, b: MatRef<'_>, threads: Threads) -> Vec<f32> {
+pub(crate) fn product(a: MatRef<'_>, b: MatRef<'_>, precision: Precision, threads: Threads) -> Vec<f32> {
     let (rows, columns) = (a.rows, b.columns);
     // SAFETY: a product that is not added writes every number of its matrix.
     unsafe {
         filled(rows * columns, |c| {
             let data = c.as_mut_ptr().cast();
-            matmul(MatMut { data, rows, columns, row_stride: columns, elements: PhantomData }, false, a, b, threads);
+            let c = MatMut { data, rows, columns, row_stride: columns, elements: PhantomData };
+            matmul(c, false, a, b, precision, threads);
         })
     }
 }
@@ -171,20 +239,48 @@ const FEW: usize = 256;
 /// A part of a result that is not narrow is at least a `COLUMN_UNIT` long, wherever it begins, and of more than a few numbers.
 const _: () = assert!(PART_AT_LEAST >= COLUMN_UNIT + ROW_UNIT && (NARROW + 1) * COLUMN_UNIT > FEW);
 
-/// `c = a · b`, or `c += a · b` when `add` is true.
+/// An operand of several products, rounded and packed once where its precision asks for it.
+pub(crate) enum Operand<'a> {
+    /// As it is.
+    F32(MatRef<'a>),
+    /// Packed.
+    Bf16(Packed),
+}
+
+impl<'a> Operand<'a> {
+    pub(crate) fn left(matrix: MatRef<'a>, precision: Precision, threads: Threads) -> Self {
+        match precision {
+            Precision::F32 => Self::F32(matrix),
+            Precision::Bf16 => Self::Bf16(Packed::left(matrix, threads)),
+        }
+    }
+
+    pub(crate) fn right(matrix: MatRef<'a>, precision: Precision, threads: Threads) -> Self {
+        match precision {
+            Precision::F32 => Self::F32(matrix),
+            Precision::Bf16 => Self::Bf16(Packed::right(matrix, threads)),
+        }
+    }
+}
+
+/// As [`matmul`], of a left and a right operand of one precision.
 ///
-/// With several threads each computes a part of the rows or of the columns of c, whichever are more, by itself: it packs
-/// what it needs into its own cache, and nobody waits for anybody else's packing, as they do in `gemm`'s own division.
-///
-/// The bits do not depend on the number of threads:
-/// - a result of at most four rows or columns is divided by its shape alone;
-/// - of any other, each number is computed alike in whatever part it is: at most 512 products are added
-///   up in their order, and these sums in theirs. (`gemm` has ways of its own for few numbers, and for a row or a column;
-///   a part is never so small.)
+/// # Panics
+/// When the shapes do not fit, or the precisions differ.
+pub(crate) fn matmul_of(c: MatMut<'_>, add: bool, a: &Operand<'_>, b: &Operand<'_>, threads: Threads) {
+    match (a, b) {
+        (Operand::F32(a), Operand::F32(b)) => matmul(c, add, *a, *b, Precision::F32, threads),
+        (Operand::Bf16(a), Operand::Bf16(b)) => bf16::multiply_packed(c, add, a, b, threads),
+        _ => panic!("operands of one precision"),
+    }
+}
+
+/// `c = a · b`, or `c += a · b` when `add` is true, with a and b rounded as `precision` says. The bits do not depend on the
+/// number of threads.
 ///
 /// # Panics
 /// When the shapes do not fit.
-pub fn matmul(c: MatMut<'_>, add: bool, a: MatRef<'_>, b: MatRef<'_>, threads: Threads) {
+pub fn matmul(c: MatMut<'_>, add: bool, a: MatRef<'_>, b: MatRef<'_>, precision: Precision, threads: Threads) {
     let (m, n, k) = (c.rows, c.columns, a.columns);
     assert!(
         a.rows == m && b.columns == n && b.rows == k,
@@ -194,6 +290,22 @@ pub fn matmul(c: MatMut<'_>, add: bool, a: MatRef<'_>, b: MatRef<'_>, threads: T
         b.rows,
         b.columns
     );
+    match precision {
+        Precision::F32 => multiply_f32(c, add, a, b, threads),
+        Precision::Bf16 => bf16::multiply(c, add, a, b, threads),
+    }
+}
+
+/// With several threads each computes a part of the rows or of the columns of c, whichever are more, by itself: it packs
+/// what it needs into its own cache, and nobody waits for anybody else's packing, as they do in `gemm`'s own division.
+///
+/// The bits do not depend on the number of threads:
+/// - a result of at most four rows or columns is divided by its shape alone;
+/// - of any other, each number is computed alike in whatever part it is: at most 512 products are added
+///   up in their order, and these sums in theirs. (`gemm` has ways of its own for few numbers, and for a row or a column;
+///   a part is never so small.)
+fn multiply_f32(c: MatMut<'_>, add: bool, a: MatRef<'_>, b: MatRef<'_>, threads: Threads) {
+    let (m, n, k) = (c.rows, c.columns, a.columns);
     let threads = match threads {
         Threads::One => 1,
         Threads::All => rayon::current_num_threads(),

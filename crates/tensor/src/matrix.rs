@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Index;
 use std::sync::Arc;
 
+use crate::Precision;
 use crate::matmul::{MatRef, Threads, product};
 
 /// Rows × columns, row-major, f32, on no tape. A vector is a matrix of one row.
@@ -24,7 +25,7 @@ impl Matrix {
     /// When `other` has not as many rows as this matrix has columns.
     pub fn product(&self, other: &Matrix) -> Matrix {
         let [a, b] = [self, other].map(|x| MatRef::new(values(x), x.rows, x.columns));
-        matrix(product(a, b, Threads::All), self.rows, other.columns)
+        matrix(product(a, b, Precision::F32, Threads::All), self.rows, other.columns)
     }
 
     /// A handle on the same numbers, in rows of `columns`.

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use crate::Parameter;
+use crate::Precision;
 use crate::adamw::sum_of_squares;
 use crate::matmul::{MatRef, Threads, product};
 use crate::simd::vectorised;
@@ -139,5 +140,5 @@ pub fn orthogonalised(matrix: &[f32], rows: usize, columns: usize, iterations: u
 }
 
 fn times(a: MatRef<'_>, b: MatRef<'_>) -> Vec<f32> {
-    product(a, b, Threads::All)
+    product(a, b, Precision::F32, Threads::All)
 }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::matmul::{MatMut, MatRef, Threads, matmul};
 use crate::ops::add_on_all_threads;
 use crate::tape::Tape;
-use crate::{Activation, ActivationId, Matrix, Node, dims, values, values_mut};
+use crate::{Activation, ActivationId, Matrix, Node, Precision, dims, values, values_mut};
 
 /// A trained matrix (a vector is a matrix of one row) and the gradient that backward passes add to.
 ///
@@ -69,9 +69,9 @@ impl Gradient {
     }
 
     /// Adds `a · b`, a matrix with as many columns as the parameter.
-    pub(crate) fn add_product(&self, a: MatRef<'_>, b: MatRef<'_>) {
+    pub(crate) fn add_product(&self, a: MatRef<'_>, b: MatRef<'_>, precision: Precision) {
         let (rows, columns) = (a.rows(), b.columns());
-        self.update(|values, add| matmul(MatMut::new(values, rows, columns), add, a, b, Threads::All));
+        self.update(|values, add| matmul(MatMut::new(values, rows, columns), add, a, b, precision, Threads::All));
     }
 }
 

@@ -7,13 +7,14 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use crate::{ActivationGradients, Scalar};
+use crate::{ActivationGradients, Precision, Scalar};
 
 /// A handle on the record of a forward pass, or on none.
 #[derive(Clone, Default)]
 pub struct Tape {
     recording: Option<Rc<RefCell<Vec<Operation>>>>,
     timings: Option<Rc<RefCell<Timings>>>,
+    precision: Precision,
 }
 
 /// The backward pass of one operation.
@@ -65,7 +66,7 @@ fn add_time(times: &mut Vec<(&'static str, Duration)>, phase: &'static str, time
 impl Tape {
     /// A new tape that records: training.
     pub fn recording() -> Self {
-        Self { recording: Some(Rc::default()), timings: None }
+        Self { recording: Some(Rc::default()), ..Self::default() }
     }
 
     /// A tape that records nothing: evaluation and generation.
@@ -76,6 +77,16 @@ impl Tape {
     /// This tape, which now also measures the phases that [`begin`](Self::begin) names.
     pub fn timed(self) -> Self {
         Self { timings: Some(Rc::new(RefCell::new(Timings::new()))), ..self }
+    }
+
+    /// This tape, on which matrix products round their operands so; [`Precision::F32`] unless said.
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
+    /// How matrix products round their operands, in the forward pass and in the backward pass.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Whether operations are being recorded.
@@ -133,6 +144,11 @@ impl Tape {
         if let (Some(one), Some(other)) = (&self.recording, &other.recording) {
             assert!(Rc::ptr_eq(one, other), "activations that meet are on the same tape");
         }
-        Self { recording: self.recording.or(other.recording), timings: self.timings.or(other.timings) }
+        Self {
+            recording: self.recording.or(other.recording),
+            timings: self.timings.or(other.timings),
+            // A silent tape of its own knows nothing of it.
+            precision: self.precision.max(other.precision),
+        }
     }
 }

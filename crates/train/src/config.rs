@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::{OptimizerSpec, Optimizers, Schedule, Update};
+use crate::{OptimizerSpec, Optimizers, PrecisionName, Schedule, Update};
 
 /// `[train]` as written. Defaults are the seed experiment's.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -36,6 +36,8 @@ pub struct TrainConfig {
     pub weight_decay: f64,
     /// Gradients are scaled down to this global norm; 0 leaves them.
     pub clip_norm: f64,
+    /// The precision of matrix products: `"f32"` or `"bf16"`.
+    pub precision: PrecisionName,
     /// Steps between evaluations; there is always one at the end.
     pub eval_every: usize,
     /// Steps between rows of the training curve.
@@ -59,6 +61,7 @@ impl Default for TrainConfig {
             warmup_steps: 0,
             weight_decay: 0.0,
             clip_norm: 1.0,
+            precision: PrecisionName::F32,
             eval_every: 1000,
             log_every: 50,
             optimizer: Table::new(),
@@ -116,6 +119,8 @@ pub struct TrainSpec {
     pub weight_decay: f64,
     /// The largest global norm of the gradients; 0 for none.
     pub clip_norm: f64,
+    /// How matrix products round their operands.
+    pub precision: PrecisionName,
     /// Steps between evaluations.
     pub eval_every: usize,
     /// Steps between rows of the training curve.
@@ -189,6 +194,7 @@ impl TrainConfig {
             warmup_steps: self.warmup_steps,
             weight_decay: self.weight_decay,
             clip_norm: self.clip_norm,
+            precision: self.precision,
             eval_every: self.eval_every,
             log_every: self.log_every,
             optimizer,

@@ -55,6 +55,7 @@ pub fn train(job: &Job<'_>, model: &mut Model, observer: &mut dyn Observer) -> R
         observer.resumed(&Report::of(&position, steps));
     }
 
+    let precision = spec.precision.into();
     let pause = job.pause_after.filter(|&pause| pause < steps);
     if pause.is_some_and(|pause| pause <= position.step) {
         return Ok((Outcome::Paused, Report::of(&position, steps)));
@@ -64,7 +65,7 @@ pub fn train(job: &Job<'_>, model: &mut Model, observer: &mut dyn Observer) -> R
         let step_began = Instant::now();
         let batch = job.sampler.batch(position.step);
         let update = spec.update(position.step, steps);
-        let stepped = step(model, &mut optimizer, &batch, &update, &Tape::recording());
+        let stepped = step(model, &mut optimizer, &batch, &update, &Tape::recording().with_precision(precision));
         if let Some(what) = stepped.not_finite() {
             clock.read(&mut position);
             return Ok((Outcome::Diverged { step: position.step + 1, what }, Report::of(&position, steps)));
@@ -99,7 +100,8 @@ pub fn train(job: &Job<'_>, model: &mut Model, observer: &mut dyn Observer) -> R
         let mut not_finite = None;
         let evaluated = last || position.step.is_multiple_of(spec.eval_every);
         if evaluated {
-            let loss = evaluate(model, job.valid, When::evaluation(position.step as u64, steps as u64));
+            let when = When::evaluation(position.step as u64, steps as u64);
+            let loss = evaluate(model, job.valid, when, precision);
             position.eval_loss_bits = Some(loss.to_bits());
             clock.read(&mut position);
             log(row(Split::Eval, loss, &position), &mut position)?;
@@ -160,6 +162,7 @@ fn start(
     observer: &mut dyn Observer,
 ) -> Result<(Position, CurveWriter, Optimizer), TrainError> {
     let mut optimizer = Optimizer::new(&job.spec.optimizer, model.parameters()).map_err(wrong_optimizer)?;
+    let arithmetic = arithmetic(job.spec.precision.into());
     let curve = job.folder.join(CURVE_FILE);
     for path in checkpoint::present(job.folder) {
         let reopen = |position: &Position| {
@@ -168,10 +171,9 @@ fn start(
         };
         match checkpoint::load(&path, job.run_id, model, &mut optimizer, reopen) {
             Ok((mut position, curve)) => {
-                if let Some(before) = position.goes_on_with(arithmetic()) {
+                if let Some(before) = position.goes_on_with(arithmetic) {
                     let message = format!(
-                        "the run was computed with {before} so far, and goes on with {}: its roundings will be neither's",
-                        arithmetic()
+                        "the run was computed with {before} so far, and goes on with {arithmetic}: its roundings will be neither's"
                     );
                     observer.warned(&message);
                 }
@@ -181,7 +183,7 @@ fn start(
         }
     }
     let mut position = Position { run_id: job.run_id.to_string(), ..Position::default() };
-    position.goes_on_with(arithmetic());
+    position.goes_on_with(arithmetic);
     tell_layers(model, &mut optimizer, 0, steps)?;
     let writer = CurveWriter::create(&curve).map_err(|error| curve_error(job, error))?;
     Ok((position, writer, optimizer))

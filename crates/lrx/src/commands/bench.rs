@@ -89,13 +89,13 @@ pub(crate) fn bench(args: &BenchArgs, registry: &Registry) -> Result<ExitCode, F
     }
     let workloads: Vec<(&str, Workload)> =
         args.batch.iter().map(|text| Ok((text.as_str(), parse_batch(text)?))).collect::<Result<_, Failure>>()?;
-    let machine = (limits::multiply_add_rate(), limits::memory_rate());
+    let memory_rate = limits::memory_rate();
     let mut corpora = Corpora::to_look_at();
     let mut header_printed = false;
     for (name, workload) in &workloads {
         for experiment in experiments(args, workload, registry)? {
             for run in &experiment.runs {
-                let row = measure(args, name, workload, run, &mut corpora, machine)?;
+                let row = measure(args, name, workload, run, &mut corpora, memory_rate)?;
                 match args.format {
                     BenchFormat::Csv => {
                         if !std::mem::replace(&mut header_printed, true) {
@@ -161,7 +161,7 @@ fn measure(
     workload: &Workload,
     run: &RunSpec,
     corpora: &mut Corpora,
-    (multiply_add_rate, memory_rate): (f64, f64),
+    memory_rate: f64,
 ) -> Result<BenchRow, Failure> {
     let usage = |error: lrx_spec::ConfigError| Failure::Usage(error.to_string());
     let count = args.warm_up + args.steps;
@@ -190,7 +190,9 @@ fn measure(
         }
     };
 
-    let rate_before = limits::matrix_product_rate();
+    let precision = run.train.precision.into();
+    let multiply_add_rate = limits::multiply_add_rate(precision);
+    let rate_before = limits::matrix_product_rate(precision);
     allocator::give_back();
     let keep = KeepFreedMemory::new();
     let mut model = Model::new(&run.model, vocabulary, run.seed);
@@ -204,7 +206,7 @@ fn measure(
             memory::reset_peak();
             faults = memory::page_faults();
         }
-        let tape = Tape::recording().timed();
+        let tape = Tape::recording().with_precision(precision).timed();
         let rate = run.train.learning_rate;
         let update = Update { learning_rate: rate, ..run.train.update(i, batches.len()) };
         let began = Instant::now();
@@ -221,7 +223,7 @@ fn measure(
     let faults = faults.zip(memory::page_faults()).map(|(before, after)| (after - before) as f64 / args.steps as f64);
     let peak_rss_mb = memory::peak_rss_mb();
     drop((model, optimizer, keep));
-    let matrix_product_rate = rate_before.max(limits::matrix_product_rate());
+    let matrix_product_rate = rate_before.max(limits::matrix_product_rate(precision));
 
     let timed = &batches[args.warm_up..];
     let tokens: usize = timed.iter().map(Batch::tokens).sum();

@@ -10,7 +10,8 @@ use console::measure_text_width;
 use lrx_files::clear_leftovers;
 use lrx_layers::Registry;
 use lrx_spec::{Experiment, missing_files};
-use lrx_train::Checkpoints;
+use lrx_tensor::bf16;
+use lrx_train::{Checkpoints, PrecisionName};
 
 use super::common::Common;
 use crate::corpus::{CACHE_FOLDER, Corpora, Starts, vocabulary};
@@ -72,6 +73,9 @@ pub(crate) fn run(args: &RunArgs, registry: &Registry) -> Result<ExitCode, Failu
         Signals::watch(at_signal).map_err(|error| Failure::Failed(format!("cannot watch for signals: {error}")))?;
     // Everything that can be wrong with the data shows before the first hour is spent.
     let tasks = tasks(args, &experiments, &signals, &lines)?;
+    if tasks.iter().any(|task| task.train.precision == PrecisionName::Bf16) && !bf16::is_native() {
+        tell!("precision bf16: this processor has no AVX512_BF16; the same numbers come more slowly than those of f32");
+    }
     // Jobs beyond the runs would have nothing to do.
     let jobs = args.jobs.min(tasks.len()).max(1);
     match memory::check(tasks.iter().map(|task| (task.title.as_str(), task.needed)), jobs) {

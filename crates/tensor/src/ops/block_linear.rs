@@ -14,7 +14,7 @@ use super::add_column_sums;
 use super::transpose::transpose;
 use crate::buffer::{filled, write_copy};
 use crate::matmul::{MatMut, MatRef, NARROW, Threads, matmul};
-use crate::{Activation, ActivationId, Node, Parameter, dims, values};
+use crate::{Activation, ActivationId, Node, Parameter, Precision, dims, values};
 
 /// Where the features of a block lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,7 @@ pub struct Blocks {
 /// When the shapes do not fit.
 pub fn block_linear(x: Activation, weight: &Parameter, bias: Option<&Parameter>, blocks: Blocks) -> Activation {
     let (x, mut tape) = x.split_tape();
+    let precision = tape.precision();
     let ((tokens, features), (rows, inputs)) = (dims(&x), weight.dims());
     let Blocks { count, reads, writes } = blocks;
     assert!(count > 0 && rows % count == 0, "{rows} rows in {count} blocks");
@@ -56,7 +57,7 @@ pub fn block_linear(x: Activation, weight: &Parameter, bias: Option<&Parameter>,
     let (weights, bias_values) = (weight.values(), bias.map(Parameter::values));
     assert!(bias_values.is_none_or(|bias| bias.len() == rows), "one bias an output");
     let matrix = |i: usize| MatRef::new(&weights[i * size..][..size], outputs, inputs).t();
-    let y = applied(values(&x), tokens, from, to, bias_values, matrix);
+    let y = applied(values(&x), tokens, (from, to), bias_values, matrix, precision);
     let y = Node::new(y, tokens, rows);
 
     if tape.is_recording() {
@@ -68,10 +69,10 @@ pub fn block_linear(x: Activation, weight: &Parameter, bias: Option<&Parameter>,
             if let Some(gradient) = bias_gradient {
                 add_column_sums(&mut gradient.borrow_mut(), &dy);
             }
-            gradient.update(|sum, add| add_products(sum, add, (&dy, to), (values(&x), from), tokens));
+            gradient.update(|sum, add| add_products(sum, add, (&dy, to), (values(&x), from), tokens, precision));
             let weights = values(&weight);
             let matrix = |i: usize| MatRef::new(&weights[i * size..][..size], outputs, inputs);
-            gradients.of(&x).add(applied(&dy, tokens, to, from, None, matrix));
+            gradients.of(&x).add(applied(&dy, tokens, (to, from), None, matrix, precision));
         });
     }
     y.put_tape(tape)
@@ -140,17 +141,17 @@ fn parts(tokens: usize, narrow: bool) -> impl Fn(usize) -> Range<usize> + Sync {
 fn applied<'m>(
     x: &[f32],
     tokens: usize,
-    from: Side,
-    to: Side,
+    (from, to): (Side, Side),
     bias: Option<&[f32]>,
     matrix: impl Fn(usize) -> MatRef<'m> + Sync,
+    precision: Precision,
 ) -> Vec<f32> {
     let range = parts(tokens, to.width <= NARROW);
     let multiply = |x: &[f32], rows: usize, mut y: MatMut<'_>, add: bool| {
         let x = from.together(x);
         for i in 0..to.count {
             let (block, rest) = y.split_columns(to.width);
-            matmul(block, add, from.block(&x, rows, i), matrix(i), Threads::One);
+            matmul(block, add, from.block(&x, rows, i), matrix(i), precision, Threads::One);
             y = rest;
         }
     };
@@ -201,7 +202,14 @@ fn applied<'m>(
 }
 
 /// `sumᵢ = dyᵢᵀ · xᵢ`, or added to it, for each block, over all tokens in their order.
-fn add_products(sum: &mut [f32], add: bool, (dy, to): (&[f32], Side), (x, from): (&[f32], Side), tokens: usize) {
+fn add_products(
+    sum: &mut [f32],
+    add: bool,
+    (dy, to): (&[f32], Side),
+    (x, from): (&[f32], Side),
+    tokens: usize,
+    precision: Precision,
+) {
     let (count, size) = (to.count, to.width * from.width);
     if size == 0 {
         return;
@@ -219,7 +227,7 @@ fn add_products(sum: &mut [f32], add: bool, (dy, to): (&[f32], Side), (x, from):
         let x = from.together(&x[rows.start * from.features()..rows.end * from.features()]);
         sum.par_chunks_exact_mut(size).enumerate().for_each(|(i, sum)| {
             let (dy, x) = (to.block(&dy, rows.len(), i), from.block(&x, rows.len(), i));
-            matmul(MatMut::new(sum, to.width, from.width), add || rows.start > 0, dy.t(), x, divided);
+            matmul(MatMut::new(sum, to.width, from.width), add || rows.start > 0, dy.t(), x, precision, divided);
         });
         begin = rows.end;
         if begin == tokens {

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::{add_column_sums, add_into};
 use crate::buffer::filled;
 use crate::matmul::{MatMut, MatRef, Threads, matmul};
-use crate::{Activation, ActivationId, Node, Parameter, dims, values};
+use crate::{Activation, ActivationId, Node, Parameter, Precision, dims, values};
 
 /// Tokens that one thread works on at a time. Fixed, so that sums over tokens do not depend on the threads.
 const TOKENS: usize = 64;
@@ -19,11 +19,12 @@ const TOKENS: usize = 64;
 /// When the shapes do not fit.
 pub fn left_linear(x: Activation, weight: &Parameter, bias: Option<&Parameter>, width: usize) -> Activation {
     let (x, mut tape) = x.split_tape();
+    let precision = tape.precision();
     let ((tokens, features), (n, m)) = (dims(&x), weight.dims());
     assert_eq!(features, m * width, "{m} rows of {width} features");
     let bias_values = bias.map(Parameter::values);
     assert!(bias_values.is_none_or(|bias| bias.len() == n * width), "one bias an output");
-    let y = applied(values(&x), tokens, MatRef::new(weight.values(), n, m), bias_values, width);
+    let y = applied(values(&x), tokens, MatRef::new(weight.values(), n, m), bias_values, width, precision);
     let y = Node::new(y, tokens, n * width);
 
     if tape.is_recording() {
@@ -41,7 +42,7 @@ pub fn left_linear(x: Activation, weight: &Parameter, bias: Option<&Parameter>, 
                     let mut sum = vec![0.0; n * m];
                     for (dy, x) in dy.chunks_exact(n * width).zip(x.chunks_exact(m * width)) {
                         let (dy, x) = (MatRef::new(dy, n, width), MatRef::new(x, m, width));
-                        matmul(MatMut::new(&mut sum, n, m), true, dy, x.t(), Threads::One);
+                        matmul(MatMut::new(&mut sum, n, m), true, dy, x.t(), precision, Threads::One);
                     }
                     sum
                 })
@@ -49,7 +50,7 @@ pub fn left_linear(x: Activation, weight: &Parameter, bias: Option<&Parameter>, 
             let mut sum = gradient.borrow_mut();
             partial.iter().for_each(|block| add_into(&mut sum, block));
             let weight = MatRef::new(values(&weight), n, m);
-            gradients.of(&x).add(applied(&dy, tokens, weight.t(), None, width));
+            gradients.of(&x).add(applied(&dy, tokens, weight.t(), None, width, precision));
         });
     }
     y.put_tape(tape)
@@ -60,7 +61,14 @@ fn rows(x: &[f32], columns: usize) -> rayon::slice::Chunks<'_, f32> {
     x.par_chunks((TOKENS * columns).max(1))
 }
 
-fn applied(x: &[f32], tokens: usize, matrix: MatRef<'_>, bias: Option<&[f32]>, width: usize) -> Vec<f32> {
+fn applied(
+    x: &[f32],
+    tokens: usize,
+    matrix: MatRef<'_>,
+    bias: Option<&[f32]>,
+    width: usize,
+    precision: Precision,
+) -> Vec<f32> {
     let (n, m) = (matrix.rows(), matrix.columns());
     if n * width == 0 {
         return Vec::new();
@@ -74,7 +82,7 @@ fn applied(x: &[f32], tokens: usize, matrix: MatRef<'_>, bias: Option<&[f32]>, w
                         crate::buffer::write_copy(y, bias);
                     }
                     let y = MatMut::unwritten(y, n, width);
-                    matmul(y, bias.is_some(), matrix, MatRef::new(x, m, width), Threads::One);
+                    matmul(y, bias.is_some(), matrix, MatRef::new(x, m, width), precision, Threads::One);
                 }
             });
         })

@@ -15,6 +15,7 @@ use crate::{Activation, ActivationId, Node, Parameter, dims, values};
 /// When the shapes do not fit.
 pub fn linear(x: Activation, weight: &Parameter, bias: Option<&Parameter>) -> Activation {
     let (x, mut tape) = x.split_tape();
+    let precision = tape.precision();
     let (tokens, inputs) = dims(&x);
     let (outputs, weight_inputs) = weight.dims();
     assert_eq!(inputs, weight_inputs, "inputs of a {outputs} × {weight_inputs} matrix");
@@ -22,11 +23,11 @@ pub fn linear(x: Activation, weight: &Parameter, bias: Option<&Parameter>) -> Ac
     let (x_view, weight_view) =
         (MatRef::new(values(&x), tokens, inputs), MatRef::new(weight.values(), outputs, inputs));
     let y = match bias {
-        None => product(x_view, weight_view.t(), Threads::All),
+        None => product(x_view, weight_view.t(), precision, Threads::All),
         Some(bias) => {
             assert_eq!(bias.dims(), (1, outputs), "one bias an output");
             let mut y = repeated(bias.values(), tokens);
-            matmul(MatMut::new(&mut y, tokens, outputs), true, x_view, weight_view.t(), Threads::All);
+            matmul(MatMut::new(&mut y, tokens, outputs), true, x_view, weight_view.t(), precision, Threads::All);
             y
         }
     };
@@ -42,8 +43,8 @@ pub fn linear(x: Activation, weight: &Parameter, bias: Option<&Parameter>) -> Ac
             if let Some(gradient) = bias_gradient {
                 add_column_sums(&mut gradient.borrow_mut(), &dy_values);
             }
-            weight_gradient.add_product(dy.t(), MatRef::new(values(&x), tokens, inputs));
-            gradients.of(&x).add_product(dy, MatRef::new(values(&weight), outputs, inputs));
+            weight_gradient.add_product(dy.t(), MatRef::new(values(&x), tokens, inputs), precision);
+            gradients.of(&x).add_product(dy, MatRef::new(values(&weight), outputs, inputs), precision);
         });
     }
     y.put_tape(tape)
@@ -66,9 +67,15 @@ pub fn linear_each(x: Activation, weights: &[&Parameter]) -> Vec<Activation> {
     assert!(weights.iter().all(|weight| weight.dims().1 == inputs), "inputs of {inputs} features");
 
     let (x, mut tape) = x.split_tape();
+    let precision = tape.precision();
     let (tokens, _) = dims(&x);
     let stacked: Vec<f32> = weights.iter().flat_map(|weight| weight.values()).copied().collect();
-    let y = product(MatRef::new(values(&x), tokens, inputs), MatRef::new(&stacked, together, inputs).t(), Threads::All);
+    let y = product(
+        MatRef::new(values(&x), tokens, inputs),
+        MatRef::new(&stacked, together, inputs).t(),
+        precision,
+        Threads::All,
+    );
     let ys: Vec<Node> = columns_apart(&y, &outputs).zip(&outputs).map(|(y, &n)| Node::new(y, tokens, n)).collect();
 
     if tape.is_recording() {
@@ -78,14 +85,14 @@ pub fn linear_each(x: Activation, weights: &[&Parameter]) -> Vec<Activation> {
             let dy: Vec<_> = ids.into_iter().map(|id| gradients.take(id)).collect();
             let dy = columns_together(&dy, &outputs);
             let dy = MatRef::new(&dy, tokens, together);
-            let dw = product(dy.t(), MatRef::new(values(&x), tokens, inputs), Threads::All);
+            let dw = product(dy.t(), MatRef::new(values(&x), tokens, inputs), precision, Threads::All);
             let mut rows = dw.as_slice();
             for (gradient, n) in weight_gradients.iter().zip(&outputs) {
                 let (own, others) = rows.split_at(n * inputs);
                 gradient.add(own);
                 rows = others;
             }
-            gradients.of(&x).add_product(dy, MatRef::new(&stacked, together, inputs));
+            gradients.of(&x).add_product(dy, MatRef::new(&stacked, together, inputs), precision);
         });
     }
     ys.into_iter().map(|y| y.put_tape(tape.clone())).collect()

@@ -18,7 +18,12 @@ fn place(order: Order, count: usize, width: usize, f: usize) -> (usize, usize) {
 
 /// `rows · small · columns` with the numbers of `small` where `pick` says: (row, column) of the number at (output, input), if
 /// there is one.
-fn spread(small: Exact, outputs: usize, inputs: usize, pick: impl Fn(usize, usize) -> Option<(usize, usize)>) -> Exact {
+pub fn spread(
+    small: Exact,
+    outputs: usize,
+    inputs: usize,
+    pick: impl Fn(usize, usize) -> Option<(usize, usize)>,
+) -> Exact {
     let (rows, columns) = *small.shape();
     let row = |o: usize| (0..inputs).find_map(|i| pick(o, i)).map(|(row, _)| row);
     let column = |i: usize| (0..outputs).find_map(|o| pick(o, i)).map(|(_, column)| column);
@@ -29,7 +34,7 @@ fn spread(small: Exact, outputs: usize, inputs: usize, pick: impl Fn(usize, usiz
 }
 
 /// The whole matrix of blocks of n × k.
-fn whole(weight: Exact, blocks: Blocks, n: usize, k: usize) -> Exact {
+pub fn whole(weight: Exact, blocks: Blocks, n: usize, k: usize) -> Exact {
     let Blocks { count, reads, writes } = blocks;
     spread(weight, count * n, count * k, move |output, input| {
         let ((i, row), (of, column)) = (place(writes, count, n, output), place(reads, count, k, input));

@@ -11,7 +11,7 @@ use crate::common::{
 };
 
 /// −mean over tokens of the targets' log-probabilities.
-fn reference(x: Exact, embedding: Exact, targets: &[u32]) -> Tensor<(), f64, Cpu, OwnedTape<f64, Cpu>> {
+pub fn reference(x: Exact, embedding: Exact, targets: &[u32]) -> Tensor<(), f64, Cpu, OwnedTape<f64, Cpu>> {
     let (vocabulary, _) = *embedding.shape();
     let tokens = targets.len();
     let one_hot = constant(tokens, vocabulary, |i, j| f64::from(u8::from(targets[i] as usize == j)));

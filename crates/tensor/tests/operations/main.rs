@@ -3,6 +3,7 @@
 
 mod adamw;
 mod attention;
+mod bf16;
 mod blocks;
 mod common;
 mod dropout;

@@ -1,7 +1,7 @@
 //! `matmul` and its views against dfdx's `matmul`.
 
 use lrx_tensor::dfdx::prelude::*;
-use lrx_tensor::{MatMut, MatRef, Threads, matmul};
+use lrx_tensor::{MatMut, MatRef, Precision, Threads, matmul};
 use proptest::prelude::*;
 
 use crate::common::{Input, TOLERANCE, assert_close, input, transposed};
@@ -66,7 +66,7 @@ proptest! {
         } else {
             MatMut::block(&mut c.values, m, n, n + c_extra)
         };
-        matmul(view, add, a_view.of(&a), b_view.of(&b), if all_threads { Threads::All } else { Threads::One });
+        matmul(view, add, a_view.of(&a), b_view.of(&b), Precision::F32, if all_threads { Threads::All } else { Threads::One });
 
         let product = a_view.exact(&a).matmul(b_view.exact(&b)).as_vec();
         let mut should: Vec<f64> = before.values.iter().map(|&x| f64::from(x)).collect();
@@ -86,18 +86,46 @@ proptest! {
 #[test]
 fn no_numbers_at_all() {
     let mut c = [1.0, 2.0];
-    matmul(MatMut::new(&mut c, 1, 2), true, MatRef::new(&[], 1, 0), MatRef::new(&[], 0, 2), Threads::All);
+    matmul(
+        MatMut::new(&mut c, 1, 2),
+        true,
+        MatRef::new(&[], 1, 0),
+        MatRef::new(&[], 0, 2),
+        Precision::F32,
+        Threads::All,
+    );
     assert_eq!(c, [1.0, 2.0]);
-    matmul(MatMut::new(&mut c, 1, 2), false, MatRef::new(&[], 1, 0), MatRef::new(&[], 0, 2), Threads::One);
+    matmul(
+        MatMut::new(&mut c, 1, 2),
+        false,
+        MatRef::new(&[], 1, 0),
+        MatRef::new(&[], 0, 2),
+        Precision::F32,
+        Threads::One,
+    );
     assert_eq!(c, [0.0, 0.0]);
-    matmul(MatMut::new(&mut [], 0, 2), false, MatRef::new(&[], 0, 1), MatRef::new(&[1.0; 2], 1, 2), Threads::All);
+    matmul(
+        MatMut::new(&mut [], 0, 2),
+        false,
+        MatRef::new(&[], 0, 1),
+        MatRef::new(&[1.0; 2], 1, 2),
+        Precision::F32,
+        Threads::All,
+    );
 }
 
 #[test]
 #[should_panic(expected = "(2 × 3) · (2 × 3) into 2 × 3")]
 fn refuses_shapes_that_do_not_fit() {
     let (a, b) = ([0.0; 6], [0.0; 6]);
-    matmul(MatMut::new(&mut [0.0; 6], 2, 3), false, MatRef::new(&a, 2, 3), MatRef::new(&b, 2, 3), Threads::One);
+    matmul(
+        MatMut::new(&mut [0.0; 6], 2, 3),
+        false,
+        MatRef::new(&a, 2, 3),
+        MatRef::new(&b, 2, 3),
+        Precision::F32,
+        Threads::One,
+    );
 }
 
 #[test]
@@ -127,7 +155,7 @@ fn products_that_are_divided() {
         let mut c = before.clone();
         pool.install(|| {
             let (a, b) = (MatRef::new(&a.values, k, m).t(), MatRef::new(&b.values, n, k).t());
-            matmul(MatMut::block(&mut c.values, m, n, n + 3), true, a, b, Threads::All);
+            matmul(MatMut::block(&mut c.values, m, n, n + 3), true, a, b, Precision::F32, Threads::All);
         });
         for (i, (row, before)) in c.values.chunks(n + 3).zip(before.values.chunks(n + 3)).enumerate() {
             for j in 0..n {

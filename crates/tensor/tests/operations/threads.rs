@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use lrx_tensor::ops::{self, AttentionShape, Nonlinearity};
-use lrx_tensor::{MatMut, MatRef, Parameter, Threads, adamw, dims, matmul, muon, sgd, values};
+use lrx_tensor::{MatMut, MatRef, Parameter, Precision, Threads, adamw, dims, matmul, muon, sgd, values};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::common::{Outcome, computed, computed_loss, indices, input, offsets};
@@ -226,7 +226,14 @@ fn products() {
     {
         assert_same_on_any_threads(|| {
             let [a, b, mut c] = [input(1, m, k), input(2, k, n), input(3, m, n)].map(|x| x.values);
-            matmul(MatMut::new(&mut c, m, n), true, MatRef::new(&a, m, k), MatRef::new(&b, k, n), Threads::All);
+            matmul(
+                MatMut::new(&mut c, m, n),
+                true,
+                MatRef::new(&a, m, k),
+                MatRef::new(&b, k, n),
+                Precision::F32,
+                Threads::All,
+            );
             Outcome { value: c, gradients: vec![] }
         });
     }

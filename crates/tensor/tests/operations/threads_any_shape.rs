@@ -2,7 +2,7 @@
 //! all, which `gemm` computes in ways of their own, and large enough to be divided among threads.
 
 use lrx_tensor::ops::{self, AttentionShape, Blocks, Nonlinearity, Order};
-use lrx_tensor::{MatMut, MatRef, Parameter, Tape, Threads, activation, adamw, matmul, muon, sgd, values};
+use lrx_tensor::{MatMut, MatRef, Parameter, Precision, Tape, Threads, activation, adamw, matmul, muon, sgd, values};
 use proptest::prelude::*;
 
 use crate::common::{Outcome, computed, computed_loss, indices, input, offsets};
@@ -58,7 +58,7 @@ proptest! {
         let b = if transposed.1 { MatRef::new(&b, n, k).t() } else { MatRef::new(&b, k, n) };
         assert_same_on_any_threads(|| {
             let mut c = before.values.clone();
-            matmul(MatMut::block(&mut c, m, n, n + extra), add, a, b, Threads::All);
+            matmul(MatMut::block(&mut c, m, n, n + extra), add, a, b, Precision::F32, Threads::All);
             Outcome { value: c, gradients: vec![] }
         });
     }
@@ -263,7 +263,7 @@ fn products_whose_parts_are_few_numbers() {
         assert_same_on_any_threads(|| {
             let mut c = vec![0.0; m * n];
             let (a, b) = (MatRef::new(&a.values, m, k), MatRef::new(&b.values, n, k).t());
-            matmul(MatMut::new(&mut c, m, n), false, a, b, Threads::All);
+            matmul(MatMut::new(&mut c, m, n), false, a, b, Precision::F32, Threads::All);
             Outcome { value: c, gradients: vec![] }
         });
     }

@@ -22,12 +22,13 @@ const MODELS: [(&str, &str); 6] = [
     ),
 ];
 
-const OPTIMIZERS: [&str; 6] = [
+const OPTIMIZERS: [&str; 7] = [
     "[optimizer]\nkind = 'adamw'",
     "[optimizer]\nkind = 'muon'\nadamw_lr = 0.1",
     "[optimizer]\nkind = 'sgd'\nmomentum = 0.9",
     "[optimizer]\nkind = 'sgd'",
     "[optimizer]\nkind = 'lion'",
+    "precision = 'bf16'",
     "micro_batches = 3\n[optimizer]\nkind = 'sgd'\n[[optimizer.group]]\nrole = 'factor'\nmomentum = 0.5",
 ];
 
@@ -114,7 +115,7 @@ fn another_arithmetic_is_told_and_noted() {
     let path = folder.path().join(CHECKPOINT_FILES[0]);
     // The file as the other processor would have written it.
     let file = TensorFile::read(&path).unwrap();
-    let here = lrx_tensor::arithmetic();
+    let here = lrx_tensor::arithmetic(lrx_tensor::Precision::F32);
     let note = file.note().unwrap().replace(&format!("[\"{here}\"]"), "[\"another\"]");
     assert!(note.contains("[\"another\"]"), "{note}");
     rewrite(&path, file, note);
@@ -157,6 +158,6 @@ fn a_finished_run_says_what_it_was_computed_with() {
     let go_on = || lrx_train::Order::GoOn;
     let (_, report) =
         train_in(folder.path(), &mut model(""), &train_spec(""), &go_on, &mut Told::default()).expect("a training");
-    assert_eq!(report.arithmetic, [lrx_tensor::arithmetic()]);
+    assert_eq!(report.arithmetic, [lrx_tensor::arithmetic(lrx_tensor::Precision::F32)]);
     assert!(left(folder.path()).0.len() == 9 && folder.path().join(WEIGHTS_FILE).exists(), "6 training rows, 3 others");
 }

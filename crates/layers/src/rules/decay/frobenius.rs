@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lrx_tensor::{MatMut, MatRef, Matrix, Threads, dims, matmul, matrix, values};
+use lrx_tensor::{MatMut, MatRef, Matrix, Precision, Threads, dims, matmul, matrix, values};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -75,7 +75,7 @@ fn view(matrix: &Matrix) -> MatRef<'_> {
 /// a · aᵀ of a matrix with `rows` rows.
 fn gram(a: MatRef<'_>, rows: usize) -> Matrix {
     let mut c = vec![0.0; rows * rows];
-    matmul(MatMut::new(&mut c, rows, rows), false, a, a.t(), Threads::All);
+    matmul(MatMut::new(&mut c, rows, rows), false, a, a.t(), Precision::F32, Threads::All);
     matrix(c, rows, rows)
 }
 

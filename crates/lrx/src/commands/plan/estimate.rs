@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use lrx_records::{RunRecord, read_runs};
-use lrx_tensor::limits;
+use lrx_tensor::{Precision, limits};
 
 /// What is known of a run before it has begun.
 pub(super) struct Planned<'r> {
@@ -21,8 +21,8 @@ pub(super) struct Planned<'r> {
 pub(super) struct Estimator {
     /// Runs that were finished on this machine, on as many threads.
     known: Vec<Known>,
-    /// Of a large matrix product and of memory; measured when it is first needed.
-    machine: OnceLock<(f64, f64)>,
+    /// Of a large matrix product and of memory; measured when it is first needed: in f32, in bf16.
+    machine: [OnceLock<(f64, f64)>; 2],
 }
 
 /// A finished run.
@@ -32,7 +32,7 @@ struct Known {
     /// Tokens per second.
     rate: f64,
     /// What else a speed depends on: kinds, batch and context.
-    alike: [String; 4],
+    alike: [String; 5],
 }
 
 /// An estimated time, and what it rests on.
@@ -60,7 +60,7 @@ impl Estimator {
         let (threads, machine) = (rayon::current_num_threads() as u64, lrx_files::processors());
         let is_here = |row: &RunRecord| row.threads == Some(threads) && row.machine == machine;
         let known = rows.filter(|row| row.final_loss().is_some() && is_here(row)).filter_map(|row| Known::of(&row));
-        Self { known: known.collect(), machine: OnceLock::new() }
+        Self { known: known.collect(), machine: Default::default() }
     }
 
     /// How long the run will take; `None` where its tokens are not known.
@@ -68,7 +68,7 @@ impl Estimator {
         let flops = run.row.flops_per_token? as f64;
         let learned = self.learned(run, flops);
         let rate = learned.unwrap_or_else(|| {
-            let &(product, memory) = self.machine();
+            let &(product, memory) = self.machine(precision(run.row));
             1.0 / (3.0 * flops / (SHARE * product) + BYTES * run.features / memory)
         });
         // An evaluation is a forward pass, a third of a step.
@@ -99,13 +99,14 @@ impl Estimator {
         rates.get(rates.len() / 2).copied()
     }
 
-    fn machine(&self) -> &(f64, f64) {
-        self.machine.get_or_init(|| (limits::square_product_rate(768), limits::memory_rate()))
+    fn machine(&self, precision: Precision) -> &(f64, f64) {
+        let measured = || (limits::square_product_rate(768, precision), limits::memory_rate());
+        self.machine[usize::from(precision == Precision::Bf16)].get_or_init(measured)
     }
 
     /// Floating-point operations per second of a large matrix product, if one was measured.
     pub(super) fn product(&self) -> Option<f64> {
-        self.machine.get().map(|(product, _)| *product)
+        self.machine.iter().find_map(|machine| machine.get()).map(|(product, _)| *product)
     }
 }
 
@@ -118,9 +119,13 @@ impl Known {
     }
 }
 
-fn alike(row: &RunRecord) -> [String; 4] {
+fn precision(row: &RunRecord) -> Precision {
+    if row.precision == Precision::Bf16.name() { Precision::Bf16 } else { Precision::F32 }
+}
+
+fn alike(row: &RunRecord) -> [String; 5] {
     let context = row.context.map(|context| context.to_string()).unwrap_or_default();
-    [row.attention.clone(), row.mlp.clone(), row.batch.clone(), context]
+    [row.attention.clone(), row.mlp.clone(), row.batch.clone(), context, precision(row).name().to_owned()]
 }
 
 #[cfg(test)]
@@ -136,9 +141,9 @@ mod tests {
         let known = |flops, rate| Known { flops, features: 512.0, rate, alike: Default::default() };
         let mut known = vec![known(1e6, 1000.0), known(1e6, 1200.0), known(1e6, 90.0), known(1e9, 7.0)];
         // Of another kind, and so narrow a model that it is not comparable.
-        known.push(Known { flops: 1e6, features: 512.0, rate: 1.0, alike: ["dense", "", "", ""].map(Into::into) });
+        known.push(Known { flops: 1e6, features: 512.0, rate: 1.0, alike: ["dense", "", "", "", ""].map(Into::into) });
         known.push(Known { flops: 1e6, features: 100.0, rate: 1.0, alike: Default::default() });
-        let estimator = Estimator { known, machine: (1e11, 1e10).into() };
+        let estimator = Estimator { known, machine: [(1e11, 1e10).into(), Default::default()] };
         let of = |row: &RunRecord, evaluations: f64| {
             estimator.of(&Planned { row, evaluations, eval_targets: 300.0, features: 512.0 }).unwrap()
         };

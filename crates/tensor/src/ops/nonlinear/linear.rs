@@ -19,6 +19,7 @@ use crate::{Activation, ActivationId, Node, Parameter, dims, matrix, values};
 /// When the shapes do not fit.
 pub fn nonlinear_linear(x: Activation, bias: Option<&Parameter>, weight: &Parameter, kind: Nonlinearity) -> Activation {
     let (x, mut tape) = x.split_tape();
+    let precision = tape.precision();
     let (tokens, inputs) = dims(&x);
     let (outputs, weight_inputs) = weight.dims();
     assert_eq!(inputs, weight_inputs, "inputs of a {outputs} × {weight_inputs} matrix");
@@ -29,7 +30,7 @@ pub fn nonlinear_linear(x: Activation, bias: Option<&Parameter>, weight: &Parame
     let y = {
         let f = of_kind!(kind, F => of_sums::<F>(values(&x), b.values()));
         let w = MatRef::new(weight.values(), outputs, inputs);
-        product(MatRef::new(&f, tokens, inputs), w.t(), Threads::All)
+        product(MatRef::new(&f, tokens, inputs), w.t(), precision, Threads::All)
     };
     let y = Node::new(y, tokens, outputs);
 
@@ -41,9 +42,9 @@ pub fn nonlinear_linear(x: Activation, bias: Option<&Parameter>, weight: &Parame
             let dy = gradients.take(output);
             let dy = MatRef::new(&dy, tokens, outputs);
             // The gradient of f(u), then of x.
-            let mut dx = product(dy, MatRef::new(values(&weight), outputs, inputs), Threads::All);
+            let mut dx = product(dy, MatRef::new(values(&weight), outputs, inputs), precision, Threads::All);
             let (f, db) = of_kind!(kind, F => of_sums_and_derivative::<F>(values(&x), values(&b), &mut dx));
-            weight_gradient.add_product(dy.t(), MatRef::new(&f, tokens, inputs));
+            weight_gradient.add_product(dy.t(), MatRef::new(&f, tokens, inputs), precision);
             if let Some(gradient) = bias_gradient {
                 let mut sum = gradient.borrow_mut();
                 db.iter().for_each(|block| add_into(&mut sum, block));
