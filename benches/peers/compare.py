@@ -1,4 +1,4 @@
-"""Times the same training step in PyTorch and in lrx, interleaved, and prints a Markdown table with ratios.
+"""Times the same training step in PyTorch, in JAX and in lrx, interleaved, and prints a Markdown table with ratios.
 
 Every measurement is a process of its own, one at a time; a round runs each peer and lrx once, and the table shows
 medians over the rounds, so that a machine that slows down for a while slows all of them.
@@ -15,15 +15,18 @@ import sys
 import tempfile
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 import transformers
 
 from stories import DEFAULT_DATA, REPOSITORY, data_is_present
-from workload import MODELS, PEERS, SHAPES
+from workload import JAX_PEERS, MODELS, PEERS, SHAPES
 
 LRX = "lrx"
+LRX_BF16 = "lrx bf16"
 
 
 @dataclass
@@ -45,11 +48,12 @@ class Bench:
     data: Path
 
 
-def lrx_step_seconds(binary: Path, bench: Bench) -> Measurement:
+def lrx_step_seconds(binary: Path, bench: Bench, precision: str) -> Measurement:
     """lrx's side: `lrx bench` on the same model, at the vocabulary of 50,257, on the same stories in file order."""
     options = {"config": REPOSITORY / "configs" / "seed" / f"{bench.model}.toml", "batch": bench.shape, "vocabulary": "full"}
     options |= {"steps": bench.steps, "warm-up": bench.warm_up, "threads": bench.threads, "format": "csv"}
     command = [binary, "bench", *(f"--{name}={value}" for name, value in options.items())]
+    command += [f'--set=train.precision="{precision}"']
     if bench.shape == "stories":
         files = {
             "train": "tinystories-train.txt",
@@ -70,10 +74,12 @@ def lrx_step_seconds(binary: Path, bench: Bench) -> Measurement:
 
 
 def peer_step_seconds(peer: str, bench: Bench) -> Measurement:
-    command = [sys.executable, Path(__file__).with_name("peer.py"), peer]
+    command = [sys.executable, Path(__file__).with_name("peer_jax.py" if peer in JAX_PEERS else "peer.py"), peer]
     for name in ("model", "shape", "steps", "warm_up", "threads", "data"):
         command += [f"--{name.replace('_', '-')}", str(getattr(bench, name))]
     threads = {name: str(bench.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    if peer in JAX_PEERS:
+        threads["JAX_PLATFORMS"] = "cpu"  # on all cores: XLA takes no number of threads
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=os.environ | threads)
     values = json.loads(done.stdout.splitlines()[-1])
     return Measurement(values["step_seconds"], values["tokens_per_second"], values["peak_rss_mb"])
@@ -86,7 +92,10 @@ def measure(bench: Bench, contestants: list[str], rounds: int, binary: Path | No
         # Each round starts with another one, so that none always follows the same neighbour.
         turn = k % len(contestants)
         for contestant in contestants[turn:] + contestants[:turn]:
-            measurement = lrx_step_seconds(binary, bench) if contestant == LRX else peer_step_seconds(contestant, bench)
+            if contestant in (LRX, LRX_BF16):
+                measurement = lrx_step_seconds(binary, bench, "bf16" if contestant == LRX_BF16 else "f32")
+            else:
+                measurement = peer_step_seconds(contestant, bench)
             taken[contestant].append(measurement)
             print(
                 f"{bench.model}, {bench.shape}, round {k + 1} of {rounds}: {contestant} "
@@ -115,21 +124,29 @@ def machine(threads: int) -> str:
     today = datetime.now(UTC).date()
     return (
         f"{today}: {processor}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}; {threads} threads; "
-        f"PyTorch {torch.__version__}, transformers {transformers.__version__}."
+        f"PyTorch {torch.__version__}, transformers {transformers.__version__}, JAX {version_of('jax')}."
     )
 
 
+def version_of(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
 def print_table(bench: Bench, medians: dict[str, Measurement]) -> None:
-    ours = medians.get(LRX)
+    ours = [(name, medians[name]) for name in (LRX, LRX_BF16) if name in medians]
     print(f"\n**{bench.model}**, {SHAPES[bench.shape]}, vocabulary 50,257\n")
-    print("| | ms a step | tokens/s | peak memory, MB | lrx is faster by |")
-    print("|---|---:|---:|---:|---:|")
-    for contestant, m in medians.items():
-        faster = f"{ours.tokens_per_second / m.tokens_per_second:.2f} ×" if ours and contestant != LRX else ""
+    columns = ["", "ms a step", "tokens/s", "peak memory, MB", *(f"{name} is faster by" for name, _ in ours)]
+    print(f"| {' | '.join(columns)} |")
+    print(f"|---|{'---:|' * (len(columns) - 1)}")
+    # The strongest first.
+    for contestant, m in sorted(medians.items(), key=lambda item: -item[1].tokens_per_second):
         cells = [
             contestant,
             *(f"{x:,.0f}" for x in (1000 * m.step_seconds, m.tokens_per_second, m.peak_rss_mb)),
-            faster,
+            *("" if name == contestant else f"{our.tokens_per_second / m.tokens_per_second:.2f} ×" for name, our in ours),
         ]
         print(f"| {' | '.join(cells)} |", flush=True)
 
@@ -151,6 +168,10 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder of TinyStories (default: %(default)s)")
     arguments = parser.parse_args()
 
+    peers = arguments.peers
+    if missing := [name for name in ("jax", "optax") if find_spec(name) is None]:
+        print(f"{' and '.join(missing)} not installed (benches/peers/requirements.txt): no JAX.", file=sys.stderr)
+        peers = [peer for peer in peers if peer not in JAX_PEERS]
     shapes = arguments.shapes
     if "stories" in shapes and not data_is_present(arguments.data):
         print(f"{arguments.data} is not there or not complete: no real stories, they are left out.", file=sys.stderr)
@@ -164,9 +185,9 @@ def main() -> int:
         for model in arguments.models:
             bench = Bench(model, shape, arguments.steps, arguments.warm_up, arguments.threads, arguments.data)
             # Random sequences of one length have no padding to differ in.
-            contestants = [peer for peer in arguments.peers if shape == "stories" or peer != "seed-padding"]
+            contestants = [peer for peer in peers if shape == "stories" or peer != "seed-padding"]
             if arguments.lrx:
-                contestants.insert(0, LRX)
+                contestants = [LRX, LRX_BF16, *contestants]
             print_table(bench, measure(bench, contestants, arguments.rounds, arguments.lrx))
     return 0
 

@@ -1,15 +1,9 @@
-"""Times the training step of one peer in this process, and prints one line of JSON. `compare.py` calls it."""
+"""Times the training step of a PyTorch peer in this process, and prints one line of JSON. `compare.py` calls it."""
 
-import argparse
-import json
 import os
-import resource
 import shutil
-import statistics
 import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -17,18 +11,20 @@ from transformers.utils import logging
 
 from hugging_face import hugging_face
 from lean import Lean
+from measuring import arguments_of, time_steps
 from spec import Spec, load, random_weights
-from stories import DEFAULT_DATA, NO_TARGET
-from workload import MODELS, PEERS, SHAPES, Batch, make_batches
+from stories import NO_TARGET
+from workload import MODELS, PYTORCH_PEERS, Batch, make_batches
 
 Loss = Callable[[Batch], torch.Tensor]
 
 
 def build(peer: str, spec: Spec, shape: str) -> tuple[nn.Module, Loss]:
     """The model, and the loss of a batch; every peer starts from the same weights."""
-    model = Lean(spec) if peer == "compiled" else hugging_face(spec)
+    is_lean = peer.startswith("compiled")
+    model = Lean(spec) if is_lean else hugging_face(spec)
     load(model, random_weights(spec, seed=0))
-    if peer != "compiled":
+    if not is_lean:
         # No attention mask: causal attention never sees a pad on the right, so a mask would only cost time.
         return model, lambda batch: model(input_ids=batch.ids, labels=batch.labels).loss
 
@@ -43,44 +39,25 @@ def build(peer: str, spec: Spec, shape: str) -> tuple[nn.Module, Loss]:
     else:
         # Stories differ in length from batch to batch: without `dynamic` every new length would be compiled anew.
         forward = torch.compile(model, dynamic=shape == "stories")
-    return model, lambda batch: forward(batch.ids, batch.labels)
+    def loss(batch: Batch) -> torch.Tensor:
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=peer == "compiled-bf16"):
+            return forward(batch.ids, batch.labels)
+
+    return model, loss
 
 
-def time_steps(model: nn.Module, loss_of: Loss, batches: list[Batch], warm_up: int) -> tuple[list[float], float]:
-    """Seconds of each step after the warm-up, and the last loss."""
+def step_of(model: nn.Module, loss_of: Loss) -> Callable[[Batch], float]:
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-5, weight_decay=0.0, fused=True)
-    seconds = []
-    for k, batch in enumerate(batches):
-        if k == warm_up:
-            reset_peak()
-        start = time.perf_counter()
+
+    def step(batch: Batch) -> float:
         loss = loss_of(batch)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        last = loss.item()
-        seconds.append(time.perf_counter() - start)
-    return seconds[warm_up:], last
+        return loss.item()
 
-
-def reset_peak() -> None:
-    """Forgets the memory that imports and compilation took, where Linux allows it: the steps' own peak is compared."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass
-
-
-def peak_megabytes() -> float:
-    """The peak resident memory since reset_peak(), or of the whole process where that is not known."""
-    try:
-        status = Path("/proc/self/status").read_text()
-        (peak,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
-        return int(peak) * 1024 / 1e6
-    except (OSError, ValueError):
-        unit = 1 if sys.platform == "darwin" else 1024
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+    return step
 
 
 def check(spec: Spec) -> bool:
@@ -103,16 +80,7 @@ def check(spec: Spec) -> bool:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("peer", choices=[*PEERS, "check"], help="`check` times nothing: it compares the two models")
-    parser.add_argument("--model", choices=MODELS, default="FullSA-FullMLP-4L")
-    parser.add_argument("--shape", choices=SHAPES, default="4x256")
-    parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--warm-up", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--data", type=Path, default=DEFAULT_DATA)
-    arguments = parser.parse_args()
-
+    arguments = arguments_of(__doc__, [*PYTORCH_PEERS, "check"])
     torch.set_num_threads(arguments.threads)
     logging.set_verbosity_error()
     spec = MODELS[arguments.model]
@@ -123,15 +91,7 @@ def main() -> int:
     count = arguments.warm_up + arguments.steps
     batches = make_batches(arguments.shape, count, spec.context, arguments.data, padding)
     model, loss_of = build(arguments.peer, spec, arguments.shape)
-    seconds, loss = time_steps(model, loss_of, batches, arguments.warm_up)
-    measurement = {
-        "step_seconds": statistics.median(seconds),
-        # Over the sum: stories differ in length, and so do their steps.
-        "tokens_per_second": sum(batch.real_tokens for batch in batches[arguments.warm_up :]) / sum(seconds),
-        "peak_rss_mb": peak_megabytes(),
-        "loss": loss,
-    }
-    print(json.dumps(measurement))
+    time_steps(step_of(model, loss_of), batches, arguments.warm_up)
     return 0
 
 

@@ -22,11 +22,16 @@ SHAPES = {
     "4x256": "4 sequences of 256 random tokens",
     "stories": "real stories in batches of 4",
 }
-PEERS = {
+PYTORCH_PEERS = {
     "eager": "Hugging Face GPT-Neo, eager, padded to the longest of the batch",
     "compiled": "lean GPT-Neo, fused attention, torch.compile, padded to the longest of the batch",
     "seed-padding": "Hugging Face GPT-Neo, eager, padded to the longest of a thousand stories, as the seed did",
+    "compiled-bf16": "as `compiled`, under bf16 autocast",
 }
+JAX_PEERS = {
+    "jax": "lean GPT-Neo, one jitted step, padded to the longest of the batch (compiled anew for each length)",
+}
+PEERS = PYTORCH_PEERS | JAX_PEERS
 PADDING_GROUP = 1000  # the seed's tokeniser padded the stories a thousand at a time
 
 
