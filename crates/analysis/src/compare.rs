@@ -2,52 +2,51 @@
 
 use std::fmt;
 
-use crate::Configuration;
-use crate::stats::{self, CONFIDENCE, Interval};
+use crate::stats::{CONFIDENCE, Contrast, Interval};
+use crate::{Configuration, ErrorModel};
 
-/// How the interval of a difference was found.
+/// How the interval of a difference was found: see [`ErrorModel`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// Student's t with the spread of both sides pooled.
+    /// Student's t with the spread of all configurations pooled.
     Pooled,
-    /// A side has a single run, or both: the baseline's spread is taken for both sides.
-    SpreadOfBaseline,
-    /// One side has a single run and neither is the baseline, or the baseline is the one: the other side's spread is
-    /// taken for both.
-    SpreadOfOther,
+    /// Student's t with seeds as blocks: what runs of one seed share is no spread.
+    Blocks,
+    /// Welch's t: spreads are unequal, and each side has its own.
+    Welch,
     /// No spread is known: there is a difference but no interval.
     NoSpread,
 }
 
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Pooled => f.write_str("t, spread of both sides pooled"),
-            Self::SpreadOfBaseline => f.write_str("single run: spread of the baseline"),
-            Self::SpreadOfOther => f.write_str("single run: spread of the other side"),
-            Self::NoSpread => f.write_str("no spread known"),
-        }
+        f.write_str(match self {
+            Self::Pooled => "t, spread of all configurations pooled",
+            Self::Blocks => "t, seeds as blocks",
+            Self::Welch => "t, a spread for each side (Welch)",
+            Self::NoSpread => "no spread known",
+        })
     }
 }
 
-/// What the interval says about the first configuration; a lower loss is better.
+/// What a test says about the first configuration; a lower loss is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// It is what the others are compared with.
     Baseline,
-    /// The whole interval is below zero.
+    /// Its loss is lower than chance explains.
     Better,
-    /// The whole interval is above zero.
+    /// It is higher than chance explains.
     Worse,
-    /// The interval holds zero.
+    /// Chance may explain the difference.
     NotDistinguishable,
 }
 
 impl Verdict {
-    /// What the interval of a difference says.
-    pub fn of(interval: Interval) -> Self {
-        match interval.excludes_zero() {
-            true if interval.estimate < 0.0 => Self::Better,
+    /// What a difference says whose p, adjusted for all that it is looked at beside, is `p`.
+    pub fn of(difference: f64, p: f64) -> Self {
+        match p <= 1.0 - CONFIDENCE {
+            true if difference < 0.0 => Self::Better,
             true => Self::Worse,
             false => Self::NotDistinguishable,
         }
@@ -75,43 +74,26 @@ impl fmt::Display for Verdict {
 pub struct Comparison {
     /// The difference of the means over all runs.
     pub difference: f64,
-    /// Its 95 % interval, if a spread is known.
-    pub interval: Option<Interval>,
-    /// How the interval was found.
+    /// Its 95 % interval and its p, each by itself, if a spread is known.
+    pub contrast: Option<Contrast>,
+    /// How they were found.
     pub method: Method,
 }
 
 impl Comparison {
-    /// Whether `a` is better or worse than `b`; `None` without an interval.
+    /// Its 95 % interval, by itself.
+    pub fn interval(&self) -> Option<Interval> {
+        self.contrast.map(|contrast| contrast.interval)
+    }
+
+    /// Whether `a` is better or worse than `b`, if nothing else is asked; `None` without an interval.
     pub fn verdict(&self) -> Option<Verdict> {
-        self.interval.map(Verdict::of)
+        self.contrast.map(|contrast| Verdict::of(self.difference, contrast.p))
     }
 }
 
-/// Compares `a` with `b`: Student's t for the difference of two means, `± t(ν)·sd·√(1/n_a + 1/n_b)`.
-///
-/// The spread is that of both sides pooled, with `ν = n_a + n_b − 2`. A side with a single run lends nothing to it, so the
-/// same formula then takes the other side's spread for both; where both have one run, that of `baseline`. One model for
-/// any number of runs: each further run adds a degree of freedom, and widens the interval only where it shows that the
-/// spread is larger. (Pairing by seed would leave half of the degrees of freedom: with two seeds t(1) = 12.7 in place of
-/// t(2) = 4.3, for the little that runs of one seed have in common.)
-pub fn compare(a: &Configuration, b: &Configuration, baseline: Option<&Configuration>) -> Comparison {
-    let (losses_a, losses_b) = (a.losses(), b.losses());
-    let several = |side: &&Configuration| side.losses().len() >= 2;
-    let (lenders, method): (Vec<&Configuration>, Method) = match (several(&a), several(&b)) {
-        (true, true) => (vec![a, b], Method::Pooled),
-        (false, false) => (baseline.into_iter().collect(), Method::SpreadOfBaseline),
-        (one, _) => {
-            let lender = if one { a } else { b };
-            let from_baseline = baseline.is_some_and(|baseline| baseline == lender);
-            (vec![lender], if from_baseline { Method::SpreadOfBaseline } else { Method::SpreadOfOther })
-        }
-    };
-    let known: Vec<Vec<f64>> = lenders.iter().map(|lender| lender.losses()).collect();
-    // Losses that are equal to all their digits were rounded: a spread of 0 is one that is not known.
-    let spread = stats::pooled_spread(known.iter().map(Vec::as_slice)).filter(|spread| spread.sd > 0.0);
-    let interval =
-        spread.and_then(|spread| stats::contrast(&[(1.0, &losses_a), (-1.0, &losses_b)], spread, CONFIDENCE));
-    let difference = a.mean_loss() - b.mean_loss();
-    Comparison { difference, interval, method: if interval.is_some() { method } else { Method::NoSpread } }
+/// Compares `a` with `b`.
+pub fn compare(a: &Configuration, b: &Configuration, errors: &ErrorModel) -> Comparison {
+    let (contrast, method) = errors.contrast(&[(1.0, a), (-1.0, b)]);
+    Comparison { difference: a.mean_loss() - b.mean_loss(), contrast, method }
 }

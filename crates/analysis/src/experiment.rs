@@ -8,7 +8,7 @@ use lrx_records::{CurveRow, RankRow, Row, RunRecord, read_rows, read_runs};
 use crate::comparable::{apart, parts};
 use crate::configuration::group;
 use crate::settings::{same_beside_blocks, same_training};
-use crate::{Comparison, Configuration, Error, Part, compare};
+use crate::{Comparison, Configuration, Error, ErrorModel, Part, compare};
 
 /// What one experiment folder holds, or the part of it whose losses can be compared.
 #[derive(Debug, Clone, PartialEq)]
@@ -108,7 +108,7 @@ impl Experiment {
     /// As [`Self::baseline`].
     pub fn compare(&self, a: &str, b: &str) -> Result<Comparison, Error> {
         let find = |label: &str| self.baseline(Some(label))?.ok_or_else(|| self.unknown(label));
-        Ok(compare(find(a)?, find(b)?, self.baseline(None)?))
+        Ok(compare(find(a)?, find(b)?, &ErrorModel::new(&self.configurations)))
     }
 
     fn unknown(&self, label: &str) -> Error {

@@ -6,8 +6,8 @@ use std::fmt;
 use lrx_records::RunRecord;
 
 use crate::settings::same_training;
-use crate::stats::{self, CONFIDENCE, Interval, Spread};
-use crate::{Configuration, Verdict};
+use crate::stats::{self, Interval};
+use crate::{Configuration, ErrorModel, Verdict};
 
 /// In what a configuration differs from the baseline, where it is one thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -131,15 +131,17 @@ pub struct Twin<'a> {
     pub loss_interval: Option<Interval>,
     /// The substituted configuration's loss less the dense model's.
     pub difference: f64,
-    /// Its 95 % interval; `None` where no configuration has two runs. The spread of the seeds is pooled over all
-    /// configurations, and that the curve between the two dense ones is straight is taken for granted.
+    /// Its 95 % interval, by itself; `None` where no spread is known. That the curve between the two dense ones is straight
+    /// is taken for granted.
     pub interval: Option<Interval>,
+    /// Its p, adjusted for all twins (Holm).
+    pub p: Option<f64>,
 }
 
 impl Twin<'_> {
     /// Whether the substituted one is better or worse; `None` without an interval.
     pub fn verdict(&self) -> Option<Verdict> {
-        self.interval.map(Verdict::of)
+        self.p.map(|p| Verdict::of(self.difference, p))
     }
 }
 
@@ -159,7 +161,7 @@ impl<'a> Frontier<'a> {
     ///
     /// A configuration that differs from the baseline in nothing that `runs.csv` tells, such as its learning rate, is
     /// left out.
-    pub fn new(configurations: &'a [Configuration], baseline: &'a Configuration) -> Option<Self> {
+    pub fn new(configurations: &'a [Configuration], baseline: &'a Configuration, errors: &ErrorModel) -> Option<Self> {
         let point = |configuration: &'a Configuration| {
             let way = Way::between(baseline, configuration);
             let is_baseline = std::ptr::eq(baseline, configuration);
@@ -185,16 +187,18 @@ impl<'a> Frontier<'a> {
         if sizes.len() < 3 {
             return None;
         }
-        let losses: Vec<Vec<f64>> = configurations.iter().map(Configuration::losses).collect();
-        let spread = stats::pooled_spread(losses.iter().map(Vec::as_slice));
         let substituted = points.iter().filter(|point| !point.configuration.is_dense());
         let kinds = [(Way::Hidden, Size::Body), (Way::Hidden, Size::Total), (Way::Width, Size::Body)];
         // The dense models that most sizes are known of.
         let longest = |way| lines(&points, way, baseline).into_iter().rev().max_by_key(Vec::len).unwrap_or_default();
         let dense = kinds.map(|(way, size)| (way, size, longest(way)));
-        let twins = substituted
-            .flat_map(|point| dense.iter().filter_map(|(way, size, dense)| twin(point, *way, *size, dense, spread)))
+        let mut twins: Vec<Twin<'a>> = substituted
+            .flat_map(|point| dense.iter().filter_map(|(way, size, dense)| twin(point, *way, *size, dense, errors)))
             .collect();
+        let p: Vec<f64> = twins.iter().filter_map(|twin| twin.p).collect();
+        for (twin, adjusted) in twins.iter_mut().filter(|twin| twin.p.is_some()).zip(stats::holm(&p)) {
+            twin.p = Some(adjusted);
+        }
         Some(Self { baseline, points, twins })
     }
 
@@ -268,7 +272,7 @@ fn series(run: &RunRecord) -> String {
     kept.join(" ")
 }
 
-fn twin<'a>(point: &Point<'a>, way: Way, size: Size, dense: &[&Point<'a>], spread: Option<Spread>) -> Option<Twin<'a>> {
+fn twin<'a>(point: &Point<'a>, way: Way, size: Size, dense: &[&Point<'a>], errors: &ErrorModel) -> Option<Twin<'a>> {
     let own = size.of(point.configuration)?;
     let mut sizes =
         dense.windows(2).map(|pair| Some((pair, size.of(pair[0].configuration)?, size.of(pair[1].configuration)?)));
@@ -277,13 +281,13 @@ fn twin<'a>(point: &Point<'a>, way: Way, size: Size, dense: &[&Point<'a>], sprea
     let (smaller, larger) = (pair[0], pair[1]);
     let part = (own / low).ln() / (high / low).ln();
     let loss = (1.0 - part) * smaller.loss + part * larger.loss;
-    let losses = [point, smaller, larger].map(|one| one.configuration.losses());
-    let weighted = [(1.0, &losses[0][..]), (part - 1.0, &losses[1][..]), (-part, &losses[2][..])];
-    let interval = |weighted: &[(f64, &[f64])]| stats::contrast(weighted, spread?, CONFIDENCE);
-    let loss_interval = interval(&[(1.0 - part, &losses[1]), (part, &losses[2])]);
-    let (difference, interval) = (point.loss - loss, interval(&weighted));
+    let dense = [(1.0 - part, smaller.configuration), (part, larger.configuration)];
+    let loss_interval = errors.contrast(&dense).0.map(|contrast| contrast.interval);
+    let [less_smaller, less_larger] = dense.map(|(weight, one)| (-weight, one));
+    let (contrast, _) = errors.contrast(&[(1.0, point.configuration), less_smaller, less_larger]);
+    let (difference, interval, p) = (point.loss - loss, contrast.map(|one| one.interval), contrast.map(|one| one.p));
     let between = [smaller.configuration, larger.configuration];
-    Some(Twin { configuration: point.configuration, way, size, between, loss, loss_interval, difference, interval })
+    Some(Twin { configuration: point.configuration, way, size, between, loss, loss_interval, difference, interval, p })
 }
 
 /// Which of the points (size, loss) no other beats: none is as small and better, or smaller and as good.

@@ -3,7 +3,6 @@
 use lrx_records::RunRecord;
 
 use crate::format::{plural, signed, thousands};
-use crate::stats::{CONFIDENCE, with_spread_of};
 use crate::{Configuration, Frontier, Size, Summary, SummaryRow, Verdict, Way};
 
 /// Begins a name in a sentence (Unicode's first strong isolate).
@@ -184,19 +183,13 @@ fn missing(summary: &Summary) -> Vec<String> {
     let mut sentences = Vec::new();
     let single = summary.rows.iter().filter(|row| row.configuration.runs.len() == 1).count();
     let others_single = single > usize::from(summary.baseline.is_some_and(|baseline| baseline.runs.len() == 1));
-    let new_run = summary.baseline.and_then(|baseline| {
-        with_spread_of(&baseline.losses(), &[baseline.mean_loss()], &baseline.losses(), CONFIDENCE)
-    });
-    match new_run {
-        Some(interval) if others_single => {
+    match summary.errors.pooled {
+        Some(_) if others_single => {
             let they = match single {
                 1 => "1 configuration has a single run: its".to_owned(),
                 _ => format!("{single} configurations have a single run each: their"),
             };
-            sentences.push(format!(
-                "{they} spread is taken to be the baseline's, so a difference from it counts from {:.3} on.",
-                interval.half_width
-            ));
+            sentences.push(format!("{they} spread is taken to be that of the others."));
         }
         None if summary.rows.iter().all(|row| row.loss_sd.is_none()) => {
             sentences.push("No configuration has several seeds, so nothing can be told apart from chance.".to_owned());

@@ -3,7 +3,7 @@
 //! All intervals are two-sided, at the given `confidence` (0.95 for 95 %), and rest on Student's t distribution: the
 //! losses of one configuration over seeds are taken as normally distributed.
 
-use statrs::distribution::{ContinuousCDF, StudentsT};
+use statrs::distribution::{ChiSquared, ContinuousCDF, FisherSnedecor, StudentsT};
 
 /// The confidence of every interval in tables, plots and CSVs.
 pub const CONFIDENCE: f64 = 0.95;
@@ -61,42 +61,6 @@ pub fn t_quantile(confidence: f64, freedom: f64) -> f64 {
     student.inverse_cdf(0.5 + confidence / 2.0)
 }
 
-/// Interval of the mean of paired differences `dᵢ = aᵢ − bᵢ`: `d̄ ± t(n − 1)·sd(d)/√n`; `None` for fewer than two pairs.
-pub fn paired(differences: &[f64], confidence: f64) -> Option<Interval> {
-    let n = differences.len() as f64;
-    let estimate = mean(differences)?;
-    let sd = sample_sd(differences)?;
-    Some(Interval { estimate, half_width: t_quantile(confidence, n - 1.0) * sd / n.sqrt() })
-}
-
-/// Welch's interval of `ā − b̄`, the spreads not taken as equal: with `v = sd²/n` on each side,
-/// `± t(ν)·√(v_a + v_b)`, `ν = (v_a + v_b)² / (v_a²/(n_a − 1) + v_b²/(n_b − 1))`; `None` unless both sides have two values.
-pub fn welch(a: &[f64], b: &[f64], confidence: f64) -> Option<Interval> {
-    let part = |values: &[f64]| Some((mean(values)?, sample_sd(values)?.powi(2) / values.len() as f64));
-    let (mean_a, v_a) = part(a)?;
-    let (mean_b, v_b) = part(b)?;
-    let estimate = mean_a - mean_b;
-    let variance = v_a + v_b;
-    if variance == 0.0 {
-        return Some(Interval { estimate, half_width: 0.0 });
-    }
-    let freedom = variance.powi(2) / (v_a.powi(2) / (a.len() - 1) as f64 + v_b.powi(2) / (b.len() - 1) as f64);
-    Some(Interval { estimate, half_width: t_quantile(confidence, freedom) * variance.sqrt() })
-}
-
-/// Interval of `ā − b̄` where the spread comes from `reference`, taken as that of both sides:
-/// `± t(n_r − 1)·sd_r·√(1/n_a + 1/n_b)`; `None` if a side is empty or the reference has fewer than two values.
-///
-/// With one run in `a` and `b` itself as the reference this is the prediction interval of a new run,
-/// `± t·sd_b·√(1 + 1/n_b)`.
-pub fn with_spread_of(reference: &[f64], a: &[f64], b: &[f64], confidence: f64) -> Option<Interval> {
-    let estimate = mean(a)? - mean(b)?;
-    let sd = sample_sd(reference)?;
-    let runs = 1.0 / a.len() as f64 + 1.0 / b.len() as f64;
-    let t = t_quantile(confidence, (reference.len() - 1) as f64);
-    Some(Interval { estimate, half_width: t * sd * runs.sqrt() })
-}
-
 /// A spread that several groups of values share.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
@@ -119,33 +83,113 @@ pub fn pooled_spread<'v>(groups: impl IntoIterator<Item = &'v [f64]>) -> Option<
     (freedom > 0.0).then(|| Spread { sd: (squares / freedom).sqrt(), freedom })
 }
 
-/// Interval of a weighted sum of means, `Σ wᵢ·x̄ᵢ ± t(ν)·sd·√(Σ wᵢ²/nᵢ)`, all with one spread; `None` if a group is empty.
-pub fn contrast(parts: &[(f64, &[f64])], spread: Spread, confidence: f64) -> Option<Interval> {
+/// An estimate held against zero.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Contrast {
+    /// Its interval, by itself.
+    pub interval: Interval,
+    /// How probable an estimate so far from zero would be if the truth were zero: two-sided, by itself.
+    pub p: f64,
+}
+
+impl Contrast {
+    /// From the estimate's standard error, which rests on `freedom` degrees of freedom.
+    pub fn new(estimate: f64, error: f64, freedom: f64, confidence: f64) -> Self {
+        let student = StudentsT::new(0.0, 1.0, freedom).expect("degrees of freedom are positive");
+        let interval = Interval { estimate, half_width: t_quantile(confidence, freedom) * error };
+        Self { interval, p: 2.0 * student.cdf(-(estimate / error).abs()) }
+    }
+}
+
+/// A weighted sum of means, `Σ wᵢ·x̄ᵢ ± t(ν)·sd·√(Σ wᵢ²/nᵢ)`, all with one spread; `None` if a group is empty.
+pub fn contrast(parts: &[(f64, &[f64])], spread: Spread, confidence: f64) -> Option<Contrast> {
     let (mut estimate, mut squares) = (0.0, 0.0);
     for (weight, values) in parts {
         estimate += weight * mean(values)?;
         squares += weight.powi(2) / values.len() as f64;
     }
-    Some(Interval { estimate, half_width: t_quantile(confidence, spread.freedom) * spread.sd * squares.sqrt() })
+    Some(Contrast::new(estimate, spread.sd * squares.sqrt(), spread.freedom, confidence))
+}
+
+/// The same with a spread of its own for each group, `v = Σ wᵢ²·sdᵢ²/nᵢ`, `ν = v² / Σ (wᵢ²·sdᵢ²/nᵢ)²/(nᵢ − 1)` (Welch,
+/// Satterthwaite); `None` unless each group has two values, and a spread.
+pub fn contrast_of_unequal(parts: &[(f64, &[f64])], confidence: f64) -> Option<Contrast> {
+    let (mut estimate, mut variance, mut squares) = (0.0, 0.0, 0.0);
+    for (weight, values) in parts {
+        estimate += weight * mean(values)?;
+        let own = weight.powi(2) * sample_sd(values).filter(|sd| *sd > 0.0)?.powi(2) / values.len() as f64;
+        variance += own;
+        squares += own.powi(2) / (values.len() - 1) as f64;
+    }
+    Some(Contrast::new(estimate, variance.sqrt(), variance.powi(2) / squares, confidence))
+}
+
+/// Bartlett's test (1937) of equal spreads: the probability of groups whose spreads differ so much if the truth is one
+/// spread. Groups of fewer than two values, or without a spread, are passed over; `None` for fewer than two others.
+pub fn bartlett<'v>(groups: impl IntoIterator<Item = &'v [f64]>) -> Option<f64> {
+    let of = |values: &[f64]| Some(((values.len() - 1) as f64, sample_sd(values).filter(|sd| *sd > 0.0)?.powi(2)));
+    let parts: Vec<(f64, f64)> = groups.into_iter().filter(|values| values.len() > 1).filter_map(of).collect();
+    if parts.len() < 2 {
+        return None;
+    }
+    let k = parts.len() as f64;
+    let freedom: f64 = parts.iter().map(|(freedom, _)| freedom).sum();
+    let pooled = parts.iter().map(|(freedom, variance)| freedom * variance).sum::<f64>() / freedom;
+    let statistic = freedom * pooled.ln() - parts.iter().map(|(freedom, v)| freedom * v.ln()).sum::<f64>();
+    let inverse: f64 = parts.iter().map(|(freedom, _)| 1.0 / freedom).sum();
+    let correction = 1.0 + (inverse - 1.0 / freedom) / (3.0 * (k - 1.0));
+    let chi_squared = ChiSquared::new(k - 1.0).expect("degrees of freedom are positive");
+    Some(chi_squared.sf((statistic / correction).max(0.0)))
+}
+
+/// Holm's adjustment (1979) of the p-values of several tests: where one is at most 5 %, its test may reject, and the
+/// probability that any of them does so wrongly is 5 % at most. In their order.
+pub fn holm(p: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..p.len()).collect();
+    order.sort_by(|&a, &b| p[a].total_cmp(&p[b]));
+    let (mut adjusted, mut least) = (vec![0.0; p.len()], 0.0_f64);
+    for (rank, &index) in order.iter().enumerate() {
+        least = least.max((p.len() - rank) as f64 * p[index]).min(1.0);
+        adjusted[index] = least;
+    }
+    adjusted
+}
+
+/// A table whose columns are blocks: what the values of a column share, as losses of one seed do, is no spread.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Blocks {
+    /// Of `n` rows and `m` columns `sd² = Σ(xᵢⱼ − x̄ᵢ − x̄ⱼ + x̄)² / ν`, `ν = (n − 1)(m − 1)`.
+    pub spread: Spread,
+    /// How probable columns that differ so much would be if they shared nothing: Fisher's F of `m − 1` and ν.
+    pub p: f64,
+}
+
+impl Blocks {
+    /// Fisher's randomized blocks. `None` for fewer than two rows or columns, rows of unequal length, or where the spread is
+    /// 0: losses that are equal to all their digits tell of none.
+    pub fn of(rows: &[&[f64]]) -> Option<Self> {
+        let (n, m) = (rows.len(), rows.first()?.len());
+        if n < 2 || m < 2 || rows.iter().any(|row| row.len() != m) {
+            return None;
+        }
+        let of_rows: Vec<f64> = rows.iter().filter_map(|row| mean(row)).collect();
+        let of_columns: Vec<f64> = (0..m).map(|j| rows.iter().map(|row| row[j]).sum::<f64>() / n as f64).collect();
+        let all = mean(&of_rows)?;
+        let residual = |i: usize, j: usize| rows[i][j] - of_rows[i] - of_columns[j] + all;
+        let squares: f64 = (0..n).flat_map(|i| (0..m).map(move |j| (i, j))).map(|(i, j)| residual(i, j).powi(2)).sum();
+        let (of_blocks, freedom) = ((m - 1) as f64, ((n - 1) * (m - 1)) as f64);
+        // What is left of equal differences is rounding.
+        let scale = rows.iter().flat_map(|row| row.iter()).fold(0.0_f64, |most, value| most.max(value.abs()));
+        let sd = (squares / freedom).sqrt();
+        let between = n as f64 * of_columns.iter().map(|column| (column - all).powi(2)).sum::<f64>() / of_blocks;
+        let ratio = FisherSnedecor::new(of_blocks, freedom).expect("degrees of freedom are positive");
+        (sd > 1e-12 * scale).then(|| Self { spread: Spread { sd, freedom }, p: ratio.sf(between / sd.powi(2)) })
+    }
 }
 
 /// Half the width of the interval of a difference of two rows' means, `t(ν)·sd·√(2/m)`, where each column of the table is a
-/// block: what its values share, as losses of one seed do, is no spread. Of `n` rows and `m` columns the spread is
-/// `sd² = Σ(xᵢⱼ − x̄ᵢ − x̄ⱼ + x̄)² / ν`, `ν = (n − 1)(m − 1)` (Fisher's randomized blocks). `None` for fewer than two rows or
-/// columns, rows of unequal length, or where the spread is 0: losses that are equal to all their digits tell of none.
+/// block ([`Blocks`]). `None` where that is.
 pub fn blocks(rows: &[&[f64]], confidence: f64) -> Option<f64> {
-    let (n, m) = (rows.len(), rows.first()?.len());
-    if n < 2 || m < 2 || rows.iter().any(|row| row.len() != m) {
-        return None;
-    }
-    let of_rows: Vec<f64> = rows.iter().filter_map(|row| mean(row)).collect();
-    let of_columns: Vec<f64> = (0..m).map(|j| rows.iter().map(|row| row[j]).sum::<f64>() / n as f64).collect();
-    let all = mean(&of_rows)?;
-    let residual = |i: usize, j: usize| rows[i][j] - of_rows[i] - of_columns[j] + all;
-    let squares: f64 = (0..n).flat_map(|i| (0..m).map(move |j| (i, j))).map(|(i, j)| residual(i, j).powi(2)).sum();
-    let freedom = ((n - 1) * (m - 1)) as f64;
-    // What is left of equal differences is rounding.
-    let scale = rows.iter().flat_map(|row| row.iter()).fold(0.0_f64, |most, value| most.max(value.abs()));
-    let sd = (squares / freedom).sqrt();
-    (sd > 1e-12 * scale).then(|| t_quantile(confidence, freedom) * sd * (2.0 / m as f64).sqrt())
+    let Spread { sd, freedom } = Blocks::of(rows)?.spread;
+    Some(t_quantile(confidence, freedom) * sd * (2.0 / rows[0].len() as f64).sqrt())
 }

@@ -5,7 +5,7 @@ use lrx_records::RunRecord;
 use crate::format::TimeUnit;
 use crate::settings::{other_length, trained_otherwise};
 use crate::ties::ties;
-use crate::{Comparison, Configuration, Error, Experiment, Frontier, Part, Verdict, compare, stats};
+use crate::{Comparison, Configuration, Error, ErrorModel, Experiment, Frontier, Part, Verdict, compare, stats};
 
 /// The configurations of an experiment beside its baseline.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +18,8 @@ pub struct Summary<'a> {
     pub part: Option<&'a Part>,
     /// What the others are compared with, if there is such a configuration.
     pub baseline: Option<&'a Configuration>,
+    /// How their losses scatter.
+    pub errors: ErrorModel,
     /// The configurations by rising mean evaluation loss.
     pub rows: Vec<SummaryRow<'a>>,
     /// Loss by size, where there are enough sizes.
@@ -45,7 +47,9 @@ pub struct SummaryRow<'a> {
     /// In what its training differs from that of what it is compared with, so that the difference is not one of the models
     /// alone.
     pub otherwise: Vec<&'static str>,
-    /// What the comparison says; `None` if nothing can be said, as between runs of other lengths.
+    /// The comparison's p adjusted for all that have one in the table (Holm); `None` where there is no verdict.
+    pub p: Option<f64>,
+    /// What that says; `None` if nothing can be said, as between runs of other lengths.
     pub verdict: Option<Verdict>,
     /// Letters: two rows that share one cannot be told apart; empty where a spread is missing.
     pub ties: String,
@@ -70,25 +74,27 @@ impl<'a> Summary<'a> {
             Some(baseline) if !is_chosen => Some(experiment.reference(one, baseline)),
             baseline => baseline,
         };
+        let errors = ErrorModel::new(&experiment.configurations);
         let references: Vec<_> = experiment.configurations.iter().filter_map(reference).collect();
         let mut rows: Vec<_> = experiment
             .configurations
             .iter()
             .map(|one| {
                 let is_reference = references.iter().any(|other| std::ptr::eq(*other, one));
-                SummaryRow::new(one, reference(one), is_reference)
+                SummaryRow::new(one, reference(one), is_reference, &errors)
             })
             .collect();
+        judge(&mut rows);
         rows.sort_by(|a, b| a.loss_mean.total_cmp(&b.loss_mean));
         let sorted: Vec<_> = rows.iter().map(|row| row.configuration).collect();
-        for (row, letters) in rows.iter_mut().zip(ties(&sorted, baseline)) {
+        for (row, letters) in rows.iter_mut().zip(ties(&sorted, &errors)) {
             row.ties = letters;
         }
-        let frontier = baseline.and_then(|baseline| Frontier::new(&experiment.configurations, baseline));
+        let frontier = baseline.and_then(|baseline| Frontier::new(&experiment.configurations, baseline, &errors));
         let unfinished = &experiment.unfinished;
         let absent = absent(experiment);
         let (title, part) = (experiment.title(), experiment.part.as_ref());
-        Ok(Self { experiment: &experiment.name, title, part, baseline, rows, frontier, unfinished, absent })
+        Ok(Self { experiment: &experiment.name, title, part, baseline, errors, rows, frontier, unfinished, absent })
     }
 }
 
@@ -122,18 +128,30 @@ fn absent(experiment: &Experiment) -> Vec<&'static str> {
     all.into_iter().filter(|(is_there, _)| !is_there).map(|(_, what)| what).collect()
 }
 
+/// Gives the rows that have something to be compared with their verdicts, all looked at together.
+fn judge(rows: &mut [SummaryRow]) {
+    let p: Vec<f64> = rows.iter().filter_map(|row| row.p).collect();
+    let judged = rows.iter_mut().filter(|row| row.p.is_some());
+    for (row, adjusted) in judged.zip(stats::holm(&p)) {
+        row.p = Some(adjusted);
+        row.verdict = row.comparison.map(|comparison| Verdict::of(comparison.difference, adjusted));
+    }
+}
+
 impl<'a> SummaryRow<'a> {
-    fn new(configuration: &'a Configuration, reference: Option<&'a Configuration>, is_reference: bool) -> Self {
+    /// Without a verdict, and with a p of its own.
+    fn new(
+        configuration: &'a Configuration,
+        reference: Option<&'a Configuration>,
+        is_reference: bool,
+        errors: &ErrorModel,
+    ) -> Self {
         let against = reference.filter(|_| !is_reference);
-        let comparison = against.map(|against| compare(configuration, against, Some(against)));
+        let comparison = against.map(|against| compare(configuration, against, errors));
         let runs = against.map(|against| (configuration.first(), against.first()));
         let otherwise = runs.map(|(own, other)| trained_otherwise(own, other)).unwrap_or_default();
         let is_other_length = !otherwise.is_empty() && runs.is_some_and(|(own, other)| other_length(own, other));
-        let verdict = match comparison {
-            _ if is_reference => Some(Verdict::Baseline),
-            Some(comparison) if !is_other_length => comparison.verdict(),
-            _ => None,
-        };
+        let p = comparison.filter(|_| !is_other_length).and_then(|comparison| Some(comparison.contrast?.p));
         Self {
             configuration,
             loss_mean: configuration.mean_loss(),
@@ -141,7 +159,8 @@ impl<'a> SummaryRow<'a> {
             against,
             comparison,
             otherwise,
-            verdict,
+            p,
+            verdict: is_reference.then_some(Verdict::Baseline),
             ties: String::new(),
             flops_per_token: configuration.first().flops_per_token,
             tokens_per_second: configuration.mean_of(|run| run.tokens_per_second),

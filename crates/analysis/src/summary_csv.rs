@@ -23,7 +23,7 @@ pub fn write_summary_csv(path: &Path, summaries: &[Summary]) -> Result<(), Error
 
 fn record(experiment: &str, row: &SummaryRow) -> SummaryRecord {
     let run = row.configuration.first();
-    let interval = row.comparison.and_then(|comparison| comparison.interval);
+    let interval = row.comparison.and_then(|comparison| comparison.interval());
     let text = |value: Option<&dyn ToString>| value.map_or(String::new(), |value| value.to_string());
     SummaryRecord {
         experiment: experiment.to_owned(),
@@ -45,5 +45,6 @@ fn record(experiment: &str, row: &SummaryRow) -> SummaryRecord {
         configuration: row.configuration.name.clone(),
         baseline: row.against.map(|against| against.name.clone()).unwrap_or_default(),
         trained_otherwise: row.otherwise.join(", "),
+        p_holm: row.p,
     }
 }

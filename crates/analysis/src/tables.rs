@@ -7,15 +7,16 @@ use crate::format::{percent_change, signed, thousands, three_digits};
 use crate::prose::list;
 use crate::settings::{SETTINGS, Setting};
 use crate::table::{Align, Column, Table};
-use crate::{Comparison, Configuration, Frontier, Size, Summary, SummaryRow, Twin, Verdict};
+use crate::{Configuration, ErrorModel, Frontier, Size, Summary, SummaryRow, Twin, Verdict};
 
 /// Losses: mean ± sd, the difference from the baseline with its interval, the verdict.
 pub(crate) fn loss_table(summary: &Summary) -> Table {
     let decimals = loss_decimals(summary);
     let methods = methods(summary);
     let interval = |row: &SummaryRow| {
-        let Comparison { interval, method, .. } = row.comparison?;
-        let (low, high) = (signed(interval?.low(), decimals), signed(interval?.high(), decimals));
+        let comparison = row.comparison?;
+        let (interval, method) = (comparison.interval()?, comparison.method);
+        let (low, high) = (signed(interval.low(), decimals), signed(interval.high(), decimals));
         // One method for all needs no marks.
         let mark = methods.iter().position(|&one| one == method).filter(|_| methods.len() > 1);
         Some(format!("{low} … {high}{}", mark.map_or(String::new(), |index| format!(" {}", superscript(index)))))
@@ -33,6 +34,7 @@ pub(crate) fn loss_table(summary: &Summary) -> Table {
             each(summary, |row| Some(signed(row.comparison?.difference, decimals))),
         ),
         Column::new("95 % interval", Align::Right, each(summary, interval)),
+        Column::new("p,\nHolm", Align::Right, each(summary, |row| Some(p_value(row.p?)))),
         Column::new("verdict", Align::Left, each(summary, verdict)),
         Column::new("compared with", Align::Left, each(summary, against)),
         Column::new("trained otherwise in", Align::Left, each(summary, |row| Some(row.otherwise.join(", ")))),
@@ -151,6 +153,7 @@ pub(crate) fn twins_table(frontier: &Frontier) -> Table {
         Column::new("its loss\n± 95 %", Align::Right, each(&dense_loss)),
         Column::new("difference", Align::Right, each(&|twin| Some(signed(twin.difference, decimals)))),
         Column::new("95 % interval", Align::Right, each(&interval)),
+        Column::new("p,\nHolm", Align::Right, each(&|twin| Some(p_value(twin.p?)))),
         Column::new("verdict", Align::Left, each(&|twin| twin.verdict().map(|verdict| verdict.to_string()))),
         Column::new("interpolated between", Align::Left, each(&between)),
     ])
@@ -159,26 +162,33 @@ pub(crate) fn twins_table(frontier: &Frontier) -> Table {
 /// How to read [`twins_table`].
 pub(crate) const TWINS_NOTE: &str = "The dense model has as many parameters outside the embeddings (body) or in all (total): a \
     smaller hidden size makes the embeddings smaller, too. Its loss is interpolated between two that were trained, linearly in \
-    the logarithm of that number. Intervals: the spread of the seeds pooled over all configurations; what the straight line \
-    gets wrong is not in them.";
+    the logarithm of that number. Intervals are those of the table above, each by itself; what the straight line gets wrong is \
+    not in them. Verdicts hold for all rows together (Holm, 5 %).";
 
 /// What stands under the losses: their unit, how the intervals were found, what the letters mean.
 pub(crate) fn notes(summary: &Summary) -> Vec<String> {
     let mut notes = vec!["Losses are mean nats per target token.".to_owned()];
     match methods(summary).as_slice() {
         [] => {}
-        [method] => notes[0] += &format!(" Intervals: {}.", explain(*method)),
+        [Method::NoSpread] => notes[0] += &format!(" No intervals: {}.", explain(Method::NoSpread)),
+        [method] => notes[0] += &format!(" Intervals, each at 95 % by itself: {}.", explain(*method)),
         methods => {
             let explained = methods.iter().enumerate().map(|(i, &one)| format!("{} {}", superscript(i), explain(one)));
-            notes.push(format!("Intervals: {}.", explained.collect::<Vec<_>>().join("; ")));
+            notes.push(format!("Intervals, each at 95 % by itself: {}.", explained.collect::<Vec<_>>().join("; ")));
         }
+    }
+    if !methods(summary).is_empty() {
+        notes.extend(scatter(&summary.errors));
+    }
+    if summary.rows.iter().filter(|row| row.p.is_some()).count() > 1 {
+        notes.push("Verdicts hold for all rows together: p is adjusted for their number (Holm), at 5 %.".to_owned());
     }
     let otherwise = || summary.rows.iter().filter(|row| !row.otherwise.is_empty());
     if otherwise().next().is_some() {
         let mut note =
             "What was trained otherwise than what it is compared with differs from it by its training, too.".to_owned();
         let is_withheld =
-            |row: &SummaryRow| row.verdict.is_none() && row.comparison.is_some_and(|c| c.interval.is_some());
+            |row: &SummaryRow| row.verdict.is_none() && row.comparison.is_some_and(|c| c.contrast.is_some());
         if otherwise().any(is_withheld) {
             note += " Between runs of other lengths there is no verdict.";
         }
@@ -186,8 +196,10 @@ pub(crate) fn notes(summary: &Summary) -> Vec<String> {
     }
     notes.extend(repeated(summary));
     if summary.rows.iter().any(|row| !row.ties.is_empty()) {
-        notes
-            .push("Two configurations that share a letter under ties cannot be told apart (each pair at 95 %).".into());
+        notes.push(
+            "Two configurations that share a letter under ties cannot be told apart (all pairs together: Holm, 5 %)."
+                .into(),
+        );
     } else if methods(summary).iter().any(|method| *method != Method::NoSpread) && summary.rows.len() > 2 {
         notes.push("Ties are left out: a pair has no interval, or they would take too many letters.".into());
     }
@@ -208,11 +220,35 @@ fn repeated(summary: &Summary) -> Option<String> {
 
 fn explain(method: Method) -> String {
     match method {
-        Method::Pooled => "Student's t with the spread of both sides pooled".to_owned(),
-        Method::SpreadOfBaseline => "a single run, so the baseline's spread is taken for it".to_owned(),
-        Method::SpreadOfOther => "a single run, so the other side's spread is taken for it".to_owned(),
-        Method::NoSpread => "no spread is known: no seeds were repeated, or all gave the same loss".to_owned(),
+        Method::Pooled => "Student's t with the spread of the seeds pooled over all configurations",
+        Method::Blocks => "Student's t with seeds as blocks, since runs of one seed lie alike",
+        Method::Welch => "Welch's t, each side with a spread of its own, since spreads differ",
+        Method::NoSpread => "no seeds were repeated, or all gave the same loss",
     }
+    .to_owned()
+}
+
+/// How losses scatter over seeds, and how that was tested.
+fn scatter(errors: &ErrorModel) -> Option<String> {
+    let spread = errors.pooled?;
+    let mut parts = vec![format!("sd {} on {:.0} degrees of freedom", three_digits(spread.sd), spread.freedom)];
+    if let Some(p) = errors.equality {
+        parts.push(format!("equal in all configurations? Bartlett's p = {}", p_value(p)));
+    }
+    if let Some(blocks) = errors.blocks {
+        let paired = if errors.method() == Method::Blocks {
+            format!(", and beside what seeds share sd {}", three_digits(blocks.spread.sd))
+        } else {
+            ", so they are not paired".to_owned()
+        };
+        parts.push(format!("alike in runs of one seed? F test's p = {}{paired}", p_value(blocks.p)));
+    }
+    Some(format!("Spread of the seeds: {}.", parts.join("; ")))
+}
+
+/// `0.031`, `< 0.001`.
+fn p_value(p: f64) -> String {
+    if p < 0.001 { "< 0.001".to_owned() } else { format!("{p:.3}") }
 }
 
 /// The methods that occur, each once, in the order of the rows.

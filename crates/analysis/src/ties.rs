@@ -2,32 +2,37 @@
 
 use std::collections::BTreeSet;
 
-use crate::{Configuration, Verdict, compare};
+use crate::stats::holm;
+use crate::{Configuration, ErrorModel, Verdict, compare};
 
 /// More letters than these would not be read.
 const LETTERS: &str = "abcdefghijklmnopqrst";
 
-/// For each configuration its letters: two share one exactly if their difference is not distinguishable from zero.
+/// For each configuration its letters: two share one exactly if their difference is not distinguishable from zero, all pairs
+/// looked at together (Holm).
 ///
 /// Insert and absorb (Piepho 2004, "An algorithm for a letter-based representation of all-pairwise comparisons"): begin
 /// with one group of all, and for each pair that can be told apart split every group that holds both; groups within
 /// others are dropped. All empty if a pair has no interval, or if the alphabet is too short.
-pub(crate) fn ties(configurations: &[&Configuration], baseline: Option<&Configuration>) -> Vec<String> {
+pub(crate) fn ties(configurations: &[&Configuration], errors: &ErrorModel) -> Vec<String> {
     let none = vec![String::new(); configurations.len()];
     if configurations.len() < 2 {
         return none;
     }
-    let mut groups = vec![(0..configurations.len()).collect::<BTreeSet<_>>()];
-    for (i, a) in configurations.iter().enumerate() {
-        for (j, b) in configurations.iter().enumerate().skip(i + 1) {
-            match compare(a, b, baseline).verdict() {
-                None => return none,
-                Some(Verdict::NotDistinguishable) => {}
-                Some(_) => groups = split(groups, i, j),
-            }
-            if groups.len() > LETTERS.len() {
-                return none;
-            }
+    let indices = 0..configurations.len();
+    let pairs: Vec<(usize, usize)> =
+        indices.clone().flat_map(|i| (i + 1..configurations.len()).map(move |j| (i, j))).collect();
+    let comparisons = pairs.iter().map(|&(i, j)| compare(configurations[i], configurations[j], errors));
+    let contrasts: Option<Vec<_>> = comparisons.map(|comparison| comparison.contrast).collect();
+    let Some(contrasts) = contrasts else { return none };
+    let adjusted = holm(&contrasts.iter().map(|contrast| contrast.p).collect::<Vec<_>>());
+    let mut groups = vec![indices.collect::<BTreeSet<_>>()];
+    for (((i, j), contrast), p) in pairs.into_iter().zip(&contrasts).zip(adjusted) {
+        if Verdict::of(contrast.interval.estimate, p) != Verdict::NotDistinguishable {
+            groups = split(groups, i, j);
+        }
+        if groups.len() > LETTERS.len() {
+            return none;
         }
     }
     groups.sort();

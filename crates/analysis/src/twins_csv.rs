@@ -35,5 +35,6 @@ fn record(experiment: &str, twin: &Twin) -> TwinRecord {
         difference_low: twin.interval.map(|interval| interval.low()),
         difference_high: twin.interval.map(|interval| interval.high()),
         verdict: twin.verdict().map_or(String::new(), |verdict| verdict.to_string()),
+        p_holm: twin.p,
     }
 }

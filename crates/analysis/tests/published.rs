@@ -53,7 +53,7 @@ fn what_single_runs_can_tell_apart() {
     ] {
         let comparison = experiment.compare(a, b).unwrap();
         assert_eq!(comparison.verdict(), Some(verdict), "{a} against {b}: {comparison:?}");
-        assert_eq!(comparison.method, Method::SpreadOfBaseline);
+        assert_eq!(comparison.method, Method::Pooled);
     }
 }
 
@@ -65,6 +65,7 @@ fn letters_join_what_cannot_be_told_apart() {
     let share = |a, b| ties(a).chars().any(|letter| ties(b).contains(letter));
     assert!(share("IncSA-FullMLP-4L", "DecSA-FullMLP-4L"));
     assert!(share("MedSA-FullMLP-4L", "FullSA-MedMLP-4L"));
-    assert!(!share("FullSA-FullMLP-4L", "LgSA-LgMLP-4L"));
-    assert!(!share("MedSA-MedMLP-4L", "FullSA-MedMLP-4L"));
+    // Far enough apart by itself (p = 0.006), but not among 45 pairs; the table, which has nine comparisons, tells them apart.
+    assert!(share("FullSA-FullMLP-4L", "LgSA-LgMLP-4L"));
+    assert!(!share("FullSA-FullMLP-4L", "MedSA-MedMLP-4L"));
 }

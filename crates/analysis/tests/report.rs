@@ -39,17 +39,19 @@ fn tables_for_a_terminal() {
     let experiment = &read_results(dir.path()).unwrap()[0];
     let text = text_table(&lrx_analysis::Summary::new(experiment, None).unwrap());
     // By hand: 3.76 − 3.25 = 0.51; the variances are 0.005 and 0.0072, the pooled sd √0.0061 = 0.0781; t(2) = 4.3027 times
-    // 0.0781 · √(1/2 + 1/2) = 0.336.
+    // 0.0781 · √(1/2 + 1/2) = 0.336. scipy 1.17.1: ttest_ind([3.7, 3.82], [3.2, 3.3]).pvalue 0.0227,
+    // bartlett of both 0.8820; the F test of the seeds, F(1, 1) = 0.0121 / 0.0001, 0.0577.
     let expected = "\
 trial: 2 configurations, 4 finished runs; baseline FullSA-FullMLP-4L, 2 runs
 
-                             eval loss  from the
-configuration      runs      mean ± sd  baseline    95 % interval  verdict   ties
-─────────────────  ────  ─────────────  ────────  ───────────────  ────────  ────
-FullSA-FullMLP-4L     2  3.250 ± 0.071                             baseline  a
-<Med> & \"co\"          2  3.760 ± 0.085    +0.510  +0.174 … +0.846  worse     b
-Losses are mean nats per target token. Intervals: Student's t with the spread of both sides pooled.
-Two configurations that share a letter under ties cannot be told apart (each pair at 95 %).
+                             eval loss  from the                      p,
+configuration      runs      mean ± sd  baseline    95 % interval   Holm  verdict   ties
+─────────────────  ────  ─────────────  ────────  ───────────────  ─────  ────────  ────
+FullSA-FullMLP-4L     2  3.250 ± 0.071                                    baseline  a
+<Med> & \"co\"          2  3.760 ± 0.085    +0.510  +0.174 … +0.846  0.023  worse     b
+Losses are mean nats per target token. Intervals, each at 95 % by itself: Student's t with the spread of the seeds pooled over all configurations.
+Spread of the seeds: sd 0.08 on 2 degrees of freedom; equal in all configurations? Bartlett's p = 0.882; alike in runs of one seed? F test's p = 0.058, so they are not paired.
+Two configurations that share a letter under ties cannot be told apart (all pairs together: Holm, 5 %).
 
                    parameters,          parameters,           MFLOP              time,
 configuration            total  change         body  change  /token  tokens/s  seconds
@@ -74,7 +76,7 @@ fn summary_csv_has_a_row_for_each_configuration() {
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let columns = "experiment,label,runs,eval_loss_mean,eval_loss_sd,difference,difference_low,difference_high,verdict,\
                    params,params_embedding,params_body,flops_per_token,tokens_per_second,wall_seconds,method,configuration,\
-                   baseline,trained_otherwise";
+                   baseline,trained_otherwise,p_holm";
     assert_eq!(reader.headers().unwrap().iter().collect::<Vec<_>>().join(","), columns);
     let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 2);

@@ -1,7 +1,7 @@
 //! Statistics against scipy 1.17.1 and numpy 2.4.6; the call that gave each literal stands beside it.
 
 use lrx_analysis::stats::{
-    Interval, blocks, contrast, mean, paired, pooled_spread, sample_sd, t_quantile, welch, with_spread_of,
+    Blocks, Interval, bartlett, blocks, contrast, contrast_of_unequal, holm, mean, pooled_spread, sample_sd, t_quantile,
 };
 
 const BASELINE: [f64; 5] = [3.216, 3.204, 3.252, 3.294, 3.275];
@@ -11,8 +11,7 @@ fn close(found: f64, expected: f64) {
     assert!((found - expected).abs() < 1e-9, "{found} is not {expected}");
 }
 
-fn ends(found: Option<Interval>, low: f64, high: f64) {
-    let found = found.expect("an interval");
+fn ends(found: Interval, low: f64, high: f64) {
     close(found.low(), low);
     close(found.high(), high);
     close(found.estimate, (low + high) / 2.0);
@@ -42,31 +41,59 @@ fn quantiles_of_student_t() {
 }
 
 #[test]
-fn prediction_interval_of_one_new_run() {
-    let interval = with_spread_of(&BASELINE, &[3.4], &BASELINE, 0.95).unwrap();
-    close(interval.half_width, 0.11602218957812302); // t.ppf(0.975, 4) * b.std(ddof=1) * sqrt(1 + 1/5)
-    close(interval.estimate, 3.4 - 3.2482);
-    let interval = with_spread_of(&BASELINE, &[3.505], &[3.468], 0.95).unwrap();
-    close(interval.half_width, 0.14978400267553008); // t.ppf(0.975, 4) * b.std(ddof=1) * sqrt(2)
-    assert_eq!(with_spread_of(&[3.2], &[3.4], &BASELINE, 0.95), None);
-    assert_eq!(with_spread_of(&BASELINE, &[], &BASELINE, 0.95), None);
+fn a_difference_with_the_pooled_spread() {
+    let spread = pooled_spread([&OTHER[..], &BASELINE]).unwrap();
+    let found = contrast(&[(1.0, &OTHER), (-1.0, &BASELINE)], spread, 0.95).unwrap();
+    // r = scipy.stats.ttest_ind(m, b); r.confidence_interval(0.95), r.pvalue
+    ends(found.interval, -0.01581658551008773, 0.13141658551008922);
+    close(found.p, 0.10309577320301423);
+    // One new run, its spread that of the baseline: t.ppf(0.975, 4) * b.std(ddof=1) * sqrt(1 + 1/5)
+    let spread = pooled_spread([&BASELINE[..]]).unwrap();
+    let found = contrast(&[(1.0, &[3.4]), (-1.0, &BASELINE)], spread, 0.95).unwrap();
+    close(found.interval.half_width, 0.11602218957812302);
+    assert_eq!(contrast(&[(1.0, &[]), (-1.0, &BASELINE)], spread, 0.95), None);
 }
 
 #[test]
-fn paired_t() {
-    let differences: Vec<_> = OTHER.iter().zip(BASELINE).map(|(a, b)| a - b).collect();
-    // scipy.stats.ttest_rel(m, b[:3]).confidence_interval(0.95)
-    ends(paired(&differences, 0.95), 0.025735514685617578, 0.13826448531438243);
-    assert_eq!(paired(&differences[..1], 0.95), None);
+fn a_difference_with_a_spread_for_each_side() {
+    // r = scipy.stats.ttest_ind(m, b, equal_var=False); r.confidence_interval(0.95), (0.99), r.pvalue; 3.63 degrees of freedom
+    let parts = [(1.0, &OTHER[..]), (-1.0, &BASELINE)];
+    let found = contrast_of_unequal(&parts, 0.95).unwrap();
+    ends(found.interval, -0.034454442876803354, 0.15005444287680483);
+    close(found.p, 0.15153443319251172);
+    ends(contrast_of_unequal(&parts, 0.99).unwrap().interval, -0.09981640771214917, 0.21541640771215065);
+    assert_eq!(contrast_of_unequal(&[(1.0, &OTHER), (-1.0, &BASELINE[..1])], 0.95), None);
+    assert_eq!(contrast_of_unequal(&[(1.0, &[2.0, 2.0]), (-1.0, &BASELINE)], 0.95), None);
 }
 
 #[test]
-fn welch_t() {
-    // scipy.stats.ttest_ind(m, b, equal_var=False).confidence_interval(0.95), then (0.99); 3.63 degrees of freedom
-    ends(welch(&OTHER, &BASELINE, 0.95), -0.034454442876803354, 0.15005444287680483);
-    ends(welch(&OTHER, &BASELINE, 0.99), -0.09981640771214917, 0.21541640771215065);
-    assert_eq!(welch(&OTHER, &BASELINE[..1], 0.95), None);
-    assert_eq!(welch(&[2.0, 2.0], &[1.0, 1.0], 0.95), Some(Interval { estimate: 1.0, half_width: 0.0 }));
+fn bartletts_test_of_equal_spreads() {
+    // scipy.stats.bartlett(b, m).pvalue, bartlett(b, m, c).pvalue
+    let wide = [3.1, 3.4, 3.0, 3.6];
+    close(bartlett([&BASELINE[..], &OTHER]).unwrap(), 0.7578826497629353);
+    close(bartlett([&BASELINE[..], &OTHER, &wide, &[3.0], &[2.0, 2.0]]).unwrap(), 0.003109371124923359);
+    assert_eq!(bartlett([&BASELINE[..], &[3.0]]), None);
+}
+
+#[test]
+fn holms_adjustment() {
+    // statsmodels 0.15.0: multipletests([0.01, 0.04, 0.03, 0.005, 0.8], method="holm")[1]
+    let found = holm(&[0.01, 0.04, 0.03, 0.005, 0.8]);
+    found.iter().zip([0.04, 0.09, 0.09, 0.025, 0.8]).for_each(|(found, expected)| close(*found, expected));
+    assert_eq!((holm(&[]), holm(&[0.7, 0.9])), (vec![], vec![1.0, 1.0]));
+}
+
+#[test]
+fn seeds_as_blocks() {
+    // statsmodels: f = ols("y ~ C(row) + C(column)").fit(); anova_lm(f, typ=2), f.mse_resid, f.t_test("C(row)[T.1] = 0")
+    let rows: [&[f64]; 3] = [&[3.00, 3.05, 2.98, 3.10], &[3.20, 3.26, 3.17, 3.29], &[3.11, 3.15, 3.10, 3.22]];
+    let Blocks { spread, p } = Blocks::of(&rows).unwrap();
+    close(spread.sd, 0.00957427107756341);
+    assert_eq!(spread.freedom, 6.0);
+    close(p, 1.9240590499682567e-05);
+    let found = contrast(&[(1.0, rows[1]), (-1.0, rows[0])], spread, 0.95).unwrap();
+    assert!((found.interval.low() - 0.18093433).abs() < 1e-8 && (found.interval.high() - 0.21406567).abs() < 1e-8);
+    close(found.p, 1.0750673281029903e-07);
 }
 
 #[test]
@@ -78,8 +105,8 @@ fn a_contrast_with_the_pooled_spread() {
     assert_eq!(spread.freedom, 5.0);
     // w = [1, -1/4, -3/4]; stats.t.ppf(0.975, 5) * sd * sqrt(sum(w**2 / n))
     let found = contrast(&[(1.0, groups[0]), (-0.25, groups[1]), (-0.75, groups[2])], spread, 0.95).unwrap();
-    close(found.estimate, -0.19791666666666696);
-    close(found.half_width, 0.03991248544142425);
+    close(found.interval.estimate, -0.19791666666666696);
+    close(found.interval.half_width, 0.03991248544142425);
     assert_eq!(pooled_spread([&[3.75][..], &[]]), None);
 }
 

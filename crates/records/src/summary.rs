@@ -43,5 +43,7 @@ row! {
         baseline: String,
         /// In what its training differs from that one's.
         trained_otherwise: String,
+        /// The probability of so large a difference by chance, adjusted for all rows of the table (Holm).
+        p_holm: Option<f64>,
     }
 }

@@ -37,5 +37,7 @@ row! {
         difference_high: Option<f64>,
         /// `better`, `worse`, `not distinguishable`.
         verdict: String,
+        /// The probability of so large a difference by chance, adjusted for all rows (Holm).
+        p_holm: Option<f64>,
     }
 }

@@ -7,7 +7,6 @@ use super::Plot;
 use super::canvas::{self, Area, Axis, Chart, DRAWS, MUTED};
 use super::labels::{Anchor, Rect, Scene, Segment, leader};
 use super::styles::{Look, Styles};
-use crate::stats::{CONFIDENCE, with_spread_of};
 use crate::{Summary, SummaryRow};
 
 /// Pixels to the right of the bar at which the single runs stand.
@@ -118,11 +117,9 @@ pub(super) fn height_for(points: usize) -> u32 {
 /// Where one more run of the baseline would lie.
 fn baseline_band(summary: &Summary) -> Option<(f64, f64)> {
     let baseline = summary.baseline?;
-    let losses = baseline.losses();
-    let interval = with_spread_of(&losses, &[baseline.mean_loss()], &losses, CONFIDENCE)?;
-    let ends = [interval.low(), interval.high(), baseline.mean_loss()];
-    (ends.into_iter().all(canvas::drawable) && interval.half_width > 0.0)
-        .then_some((baseline.mean_loss() - interval.half_width, baseline.mean_loss() + interval.half_width))
+    let (mean, half_width) = (baseline.mean_loss(), summary.errors.one_more_run(baseline)?);
+    let ends = [mean - half_width, mean + half_width];
+    [mean, ends[0], ends[1]].into_iter().all(canvas::drawable).then_some((ends[0], ends[1]))
 }
 
 fn draw_band(chart: &mut Chart, (left, right): (f64, f64), low: f64, high: f64) {
