@@ -32,7 +32,7 @@ pub fn arithmetic(precision: Precision) -> &'static str {
 fn of_products() -> &'static str {
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     {
-        if std::arch::is_x86_feature_detected!("avx512f") {
+        if cfg!(not(lrx_without_avx512)) && std::arch::is_x86_feature_detected!("avx512f") {
             return "avx512";
         }
         if std::arch::is_x86_feature_detected!("fma") {
@@ -65,15 +65,16 @@ mod tests {
         let all = std::fs::read_to_string("/proc/cpuinfo").expect("Linux tells of its processors");
         let flags = all.lines().find(|line| line.starts_with("flags")).expect("flags of the first");
         let has = |names: &[&str]| names.iter().all(|name| flags.split_whitespace().any(|flag| flag == *name));
-        let should = if has(&["avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"]) {
-            "avx512"
-        } else if has(&["avx2", "fma", "bmi1", "bmi2", "f16c"]) {
-            "avx2"
-        } else if has(&["avx512f"]) || has(&["fma"]) {
-            return; // A processor between the levels: names of two.
-        } else {
-            "portable"
-        };
+        let should =
+            if cfg!(not(lrx_without_avx512)) && has(&["avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"]) {
+                "avx512"
+            } else if has(&["avx2", "fma", "bmi1", "bmi2", "f16c"]) {
+                "avx2"
+            } else if has(&["avx512f"]) || has(&["fma"]) {
+                return; // A processor between the levels: names of two.
+            } else {
+                "portable"
+            };
         assert_eq!(super::arithmetic(super::Precision::F32), should);
     }
 }

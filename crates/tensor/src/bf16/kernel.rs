@@ -23,7 +23,7 @@ pub(crate) const FLOPS_OF_ROUND: usize = 4 * ROWS * COLUMNS;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Instructions {
     /// Of pairs, by `AVX512_BF16`.
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", not(lrx_without_avx512)))]
     Avx512Bf16,
     /// Of f32 numbers, as whatever vectors the processor has.
     Widened,
@@ -32,7 +32,7 @@ pub(crate) enum Instructions {
 /// Those of this processor.
 pub(crate) fn instructions() -> Instructions {
     static FOUND: LazyLock<Instructions> = LazyLock::new(|| {
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", not(lrx_without_avx512)))]
         if std::arch::is_x86_feature_detected!("avx512bf16") && std::arch::is_x86_feature_detected!("avx512f") {
             return Instructions::Avx512Bf16;
         }
@@ -51,10 +51,10 @@ fn multiply_tile_by(instructions: Instructions, c: MatMut<'_>, add: bool, a: &[P
     assert!(a.len() / ROWS == b.len() / COLUMNS && c.rows() <= ROWS && c.columns() <= COLUMNS, "panels of a tile");
     match instructions {
         // SAFETY: the processor has the instructions (it was asked).
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", not(lrx_without_avx512)))]
         Instructions::Avx512Bf16 if c.columns() <= LANES => unsafe { avx512::multiply_tile::<1>(c, add, a, b) },
         // SAFETY: as above.
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", not(lrx_without_avx512)))]
         Instructions::Avx512Bf16 => unsafe { avx512::multiply_tile::<2>(c, add, a, b) },
         Instructions::Widened => multiply_tile_widened(c, add, a, b),
     }
@@ -84,7 +84,7 @@ pub(super) fn pairs_of_rows(pairs: &mut [MaybeUninit<Pair>], lines: MatRef<'_>, 
 fn pairs_of_rows_by(instructions: Instructions, pairs: &mut [MaybeUninit<Pair>], lines: MatRef<'_>, width: usize) {
     let inner = lines.columns();
     assert!(pairs.len() == inner.div_ceil(2) * width && lines.rows() <= width, "all pairs of a panel");
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", not(lrx_without_avx512)))]
     if instructions == Instructions::Avx512Bf16 {
         // SAFETY: the processor has the instructions (it was asked).
         return unsafe { avx512::pairs_of_rows(pairs, lines, width) };
@@ -168,7 +168,7 @@ fn multiply_tile_widened(mut c: MatMut<'_>, add: bool, a: &[Pair], b: &[Pair]) {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(lrx_without_avx512)))]
 mod avx512 {
     use std::arch::x86_64::*;
     use std::mem::{MaybeUninit, transmute};
