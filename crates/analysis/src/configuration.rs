@@ -1,9 +1,10 @@
 //! Runs grouped into configurations: what is the same but for its seed.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use lrx_records::{Cell, RunRecord};
+use lrx_records::RunRecord;
 
+use crate::naming::unique_names;
 use crate::settings::SETTINGS;
 use crate::stats;
 
@@ -72,10 +73,23 @@ impl Configuration {
 /// Groups the finished runs, in the order in which the configurations first occur.
 pub(crate) fn group(runs: &[RunRecord]) -> Vec<Configuration> {
     let mut groups: Vec<Vec<RunRecord>> = Vec::new();
+    // Where the group of a run may be: of those with its hash, or with its label where one of both has no hash.
+    let (mut by_hash, mut by_label) = (HashMap::<&str, usize>::new(), HashMap::<&str, Vec<usize>>::new());
     for run in runs.iter().filter(|run| run.final_loss().is_some()) {
-        match groups.iter_mut().find(|group| same_configuration(&group[0], run)) {
-            Some(group) => group.push(run.clone()),
-            None => groups.push(vec![run.clone()]),
+        let told = !run.configuration.is_empty();
+        let same_hash = told.then(|| by_hash.get(run.configuration.as_str())).flatten().copied();
+        let may_be = |index: &&usize| !told || groups[**index][0].configuration.is_empty();
+        let mut same_label = by_label.get(run.label.as_str()).into_iter().flatten().filter(may_be);
+        let same_label = same_label.find(|&&index| same_configuration(&groups[index][0], run)).copied();
+        match same_hash.into_iter().chain(same_label).min() {
+            Some(index) => groups[index].push(run.clone()),
+            None => {
+                if told {
+                    by_hash.insert(&run.configuration, groups.len());
+                }
+                by_label.entry(&run.label).or_default().push(groups.len());
+                groups.push(vec![run.clone()]);
+            }
         }
     }
     let parted = groups.into_iter().flat_map(|group| {
@@ -89,7 +103,7 @@ pub(crate) fn group(runs: &[RunRecord]) -> Vec<Configuration> {
             Configuration { name: runs[0].label.clone(), repeats: all - runs.len(), runs }
         })
         .collect();
-    let names: Vec<_> = configurations.iter().map(|one| unique_name(one, &configurations)).collect();
+    let names = unique_names(&configurations);
     for (configuration, name) in configurations.iter_mut().zip(names) {
         configuration.name = name;
     }
@@ -99,20 +113,27 @@ pub(crate) fn group(runs: &[RunRecord]) -> Vec<Configuration> {
 /// Gives rows of different configurations that have the same label, as those of two configs in one folder, labels that say
 /// in what they differ: `A (steps 8)`.
 pub fn tell_labels_apart(runs: &mut [RunRecord]) {
-    let called_alike = |a: &RunRecord, b: &RunRecord| (&a.configuration, &a.label) == (&b.configuration, &b.label);
+    let mut known: HashMap<(String, String), usize> = HashMap::new();
     let mut firsts: Vec<Configuration> = Vec::new();
-    for run in runs.iter().filter(|run| !run.configuration.is_empty()) {
-        if !firsts.iter().any(|one| called_alike(one.first(), run)) {
+    let mut of_run = Vec::with_capacity(runs.len());
+    for run in runs.iter() {
+        if run.configuration.is_empty() {
+            of_run.push(None);
+            continue;
+        }
+        let index = *known.entry((run.configuration.clone(), run.label.clone())).or_insert_with(|| {
             // Of a run that is not finished, these tell how far it is.
             let done = run.final_loss().is_some();
             let (steps, tokens) = (run.steps.filter(|_| done), run.tokens.filter(|_| done));
             let first = RunRecord { steps, tokens, ..run.clone() };
             firsts.push(Configuration { name: String::new(), runs: vec![first], repeats: 0 });
-        }
+            firsts.len() - 1
+        });
+        of_run.push(Some(index));
     }
-    let names: Vec<String> = firsts.iter().map(|one| unique_name(one, &firsts)).collect();
-    for run in runs {
-        if let Some(index) = firsts.iter().position(|one| called_alike(one.first(), run)) {
+    let names = unique_names(&firsts);
+    for (run, index) in runs.iter_mut().zip(of_run) {
+        if let Some(index) = index {
             run.label.clone_from(&names[index]);
         }
     }
@@ -158,46 +179,4 @@ const CHANCE_DIGITS: usize = 9;
 fn repeats_a_seed(runs: &[RunRecord]) -> bool {
     let mut seen = HashSet::new();
     runs.iter().filter_map(|run| run.seed).any(|seed| !seen.insert(seed))
-}
-
-/// The label, and in brackets the first property that differs from every other configuration of the same label, or all
-/// that differ from one of them.
-fn unique_name(one: &Configuration, all: &[Configuration]) -> String {
-    let others: Vec<_> =
-        all.iter().filter(|other| other.label() == one.label() && !std::ptr::eq(*other, one)).collect();
-    // Of the slots, those in which it stands alone.
-    let slots = |run: &RunRecord| -> String {
-        let others: Vec<_> = others.iter().map(|other| &other.first().slots).collect();
-        let is_own = |slot: &&str| !others.iter().all(|other| other.split_whitespace().any(|word| word == *slot));
-        run.slots.split_whitespace().filter(is_own).collect::<Vec<_>>().join(" ")
-    };
-    let properties = |run: &RunRecord| -> Vec<String> {
-        let named = |name: &str, value: String| if value.is_empty() { value } else { format!("{name} {value}") };
-        let mut all: Vec<String> = SETTINGS.iter().map(|setting| named(setting.name, (setting.value)(run))).collect();
-        // Kinds and ranks say more than all but the sizes, which come first.
-        let kinds = [
-            run.attention.clone(),
-            named("SA", run.attention_ranks.to_string()),
-            run.mlp.clone(),
-            named("MLP", run.mlp_ranks.to_string()),
-            slots(run),
-        ];
-        all.splice(2..2, kinds);
-        all.extend([named("params", run.params.write()), run.run_id.clone()]);
-        all
-    };
-    let own = properties(one.first());
-    let others: Vec<_> = others.iter().map(|other| properties(other.first())).collect();
-    if others.is_empty() {
-        return one.label().to_owned();
-    }
-    let differs = |i: &usize| others.iter().any(|other| other[*i] != own[*i]);
-    let telling: Vec<_> = (0..own.len())
-        .find(|&i| others.iter().all(|other| other[i] != own[i]))
-        .map_or_else(|| (0..own.len() - 1).filter(differs).collect(), |i| vec![i]);
-    let mut parts: Vec<_> = telling.into_iter().map(|i| own[i].as_str()).filter(|part| !part.is_empty()).collect();
-    if parts.is_empty() {
-        parts.push(&one.first().run_id);
-    }
-    format!("{} ({})", one.label(), parts.join(", "))
 }

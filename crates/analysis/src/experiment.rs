@@ -1,5 +1,6 @@
 //! A results folder as one value.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -7,7 +8,7 @@ use lrx_records::{CurveRow, RankRow, Row, RunRecord, read_rows, read_runs};
 
 use crate::comparable::{apart, parts};
 use crate::configuration::group;
-use crate::settings::{same_beside_blocks, same_training};
+use crate::references::trained_alike;
 use crate::{Comparison, Configuration, Error, ErrorModel, Part, compare};
 
 /// What one experiment folder holds, or the part of it whose losses can be compared.
@@ -58,12 +59,10 @@ impl Experiment {
     /// [`Error::UnknownLabel`] when no configuration has the label, [`Error::AmbiguousLabel`] when several have.
     pub fn baseline(&self, label: Option<&str>) -> Result<Option<&Configuration>, Error> {
         let Some(label) = label else {
-            let trained_alike = |one: &Configuration| {
-                self.configurations.iter().filter(|other| same_training(one.first(), other.first())).count()
-            };
-            let size = |one: &&Configuration| (one.runs.len(), trained_alike(one), one.first().params);
+            let alike = trained_alike(&self.configurations);
+            let size = |(index, one): &(usize, &Configuration)| (one.runs.len(), alike[*index], one.first().params);
             // `max_by_key` takes the last of equals; reversed, that is the first of the file.
-            return Ok(self.dense().rev().max_by_key(size));
+            return Ok(self.dense().rev().max_by_key(size).map(|(_, one)| one));
         };
         let named: Vec<_> = match self.configurations.iter().find(|one| one.name == label) {
             Some(one) => vec![one],
@@ -76,30 +75,16 @@ impl Experiment {
         }
     }
 
-    /// The dense configurations that others may be compared with.
-    fn dense(&self) -> impl DoubleEndedIterator<Item = &Configuration> {
+    /// The dense configurations that others may be compared with, each with its place.
+    fn dense(&self) -> impl DoubleEndedIterator<Item = (usize, &Configuration)> {
         let start = |one: &Configuration| one.first().init_from.clone();
         let common = self.configurations.first().map(start).filter(|first| {
             self.configurations.len() > 1 && self.configurations.iter().all(|one| start(one) == *first)
         });
-        let is_fresh = move |one: &&Configuration| {
+        let is_fresh = move |(_, one): &(usize, &Configuration)| {
             one.first().init_from.is_empty() || common.as_ref() == Some(&one.first().init_from)
         };
-        self.configurations.iter().filter(|one| one.is_dense()).filter(is_fresh)
-    }
-
-    /// What a configuration is compared with, where nobody has chosen: the dense one that differs from it in nothing but its
-    /// blocks; else the `baseline`, if that was trained in the same way; else a dense one that was; else the `baseline`.
-    pub(crate) fn reference<'a>(&'a self, one: &'a Configuration, baseline: &'a Configuration) -> &'a Configuration {
-        if std::ptr::eq(one, baseline) {
-            return baseline;
-        }
-        let own = one.first();
-        // Two dense models are a comparison of their sizes or trainings: with the one baseline.
-        let dense = || self.configurations.iter().filter(|other| other.is_dense() && !one.is_dense());
-        let in_order = || std::iter::once(baseline).chain(dense());
-        let twin = in_order().find(|other| other.is_dense() && same_beside_blocks(own, other.first()));
-        twin.or_else(|| in_order().find(|other| same_training(own, other.first()))).unwrap_or(baseline)
+        self.configurations.iter().enumerate().filter(|(_, one)| one.is_dense()).filter(is_fresh)
     }
 
     /// Compares two configurations, given by label or name; the all-dense baseline lends its spread to single runs.
@@ -116,8 +101,16 @@ impl Experiment {
     }
 }
 
+/// The names of configurations, as many as are read in a message.
 fn names<'a>(configurations: impl IntoIterator<Item = &'a Configuration>) -> String {
-    configurations.into_iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(", ")
+    const MOST: usize = 24;
+    let mut configurations = configurations.into_iter();
+    let mut names: Vec<String> = configurations.by_ref().take(MOST).map(|one| one.name.clone()).collect();
+    match configurations.count() {
+        0 => {}
+        more => names.push(format!("and {more} more")),
+    }
+    names.join(", ")
 }
 
 /// Experiments that trained on as many stories, tokens and steps, and whose losses can be compared, as one. Runs that
@@ -146,12 +139,9 @@ pub fn merged(experiments: &[Experiment]) -> Vec<Experiment> {
 }
 
 fn merge(experiments: &[&Experiment]) -> Experiment {
-    let mut runs: Vec<RunRecord> = Vec::new();
-    for run in experiments.iter().flat_map(|one| one.configurations.iter().flat_map(|one| &one.runs)) {
-        if run.run_id.is_empty() || !runs.iter().any(|known| known.run_id == run.run_id) {
-            runs.push(run.clone());
-        }
-    }
+    let mut known = HashSet::new();
+    let runs = experiments.iter().flat_map(|one| one.configurations.iter().flat_map(|one| &one.runs));
+    let runs: Vec<RunRecord> = runs.filter(|run| run.run_id.is_empty() || known.insert(&run.run_id)).cloned().collect();
     let names: Vec<String> = experiments.iter().map(|experiment| experiment.title()).collect();
     Experiment::new(names.join(" + "), &experiments[0].dir, None, &runs)
 }
@@ -168,12 +158,14 @@ pub fn read_experiment(dir: &Path) -> Result<Vec<Experiment>, Error> {
 /// As [`read_experiment`], as though the rows of the runs `left_out` were not there.
 pub(crate) fn read_experiment_without(dir: &Path, left_out: &[String]) -> Result<Vec<Experiment>, Error> {
     let mut runs = read_runs(&dir.join("runs.csv"))?;
-    runs.retain(|run| !left_out.contains(&run.run_id));
+    let left_out: HashSet<&str> = left_out.iter().map(String::as_str).collect();
+    runs.retain(|run| !left_out.contains(run.run_id.as_str()));
     let curves: Vec<CurveRow> = read_if_there(&dir.join("curves.csv"))?;
     let ranks: Vec<RankRow> = read_if_there(&dir.join("ranks.csv"))?;
     let experiment = |(part, runs): (Option<Part>, Vec<RunRecord>)| {
         let whole = part.is_none() && left_out.is_empty();
-        let is_own = |run_id: &str| whole || runs.iter().any(|run| run.run_id == run_id);
+        let own: HashSet<&str> = runs.iter().map(|run| run.run_id.as_str()).collect();
+        let is_own = |run_id: &str| whole || own.contains(run_id);
         let curves = curves.iter().filter(|row| is_own(&row.run_id)).cloned().collect();
         let ranks = ranks.iter().filter(|row| is_own(&row.run_id)).cloned().collect();
         Experiment { curves, ranks, ..Experiment::new(folder_name(dir), dir, part, &runs) }

@@ -1,11 +1,12 @@
 //! The frontier: what loss each way of changing a model's size reaches at which size, and how models with substituted
 //! layers stand beside dense ones of as many parameters.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use lrx_records::RunRecord;
 
-use crate::settings::same_training;
+use crate::settings::{same_training, training_key};
 use crate::stats::{self, Interval};
 use crate::{Configuration, ErrorModel, Verdict};
 
@@ -174,10 +175,15 @@ impl<'a> Frontier<'a> {
             (is_baseline || !nothing_told).then_some(point)
         };
         let mut points: Vec<Point<'a>> = configurations.iter().filter_map(point).collect();
-        let one_step: Vec<_> = points.iter().filter(|point| point.way.is_some()).map(|one| one.configuration).collect();
+        let mut one_step: HashMap<_, Vec<&Configuration>> = HashMap::new();
+        for point in points.iter().filter(|point| point.way.is_some()) {
+            one_step.entry(beside_depth(point.configuration)).or_default().push(point.configuration);
+        }
         let is_open = |point: &&mut Point| point.way.is_none() && !std::ptr::eq(point.configuration, baseline);
         for point in points.iter_mut().filter(is_open) {
-            if let Some(origin) = one_step.iter().find(|other| differ_in_depth(point.configuration, other)) {
+            let (own, mut others) =
+                (point.configuration, one_step.get(&beside_depth(point.configuration)).into_iter().flatten());
+            if let Some(origin) = others.find(|other| differ_in_depth(own, other)) {
                 (point.way, point.origin) = (Some(Way::Depth), origin);
             }
         }
@@ -190,7 +196,11 @@ impl<'a> Frontier<'a> {
         let substituted = points.iter().filter(|point| !point.configuration.is_dense());
         let kinds = [(Way::Hidden, Size::Body), (Way::Hidden, Size::Total), (Way::Width, Size::Body)];
         // The dense models that most sizes are known of.
-        let longest = |way| lines(&points, way, baseline).into_iter().rev().max_by_key(Vec::len).unwrap_or_default();
+        let longest = |way| {
+            let of_baseline = |line: &Line<'_, '_>| std::ptr::eq(line.origin, baseline);
+            let lines = lines(&points, way, baseline).into_iter().filter(of_baseline).map(|line| line.points);
+            lines.rev().max_by_key(Vec::len).unwrap_or_default()
+        };
         let dense = kinds.map(|(way, size)| (way, size, longest(way)));
         let mut twins: Vec<Twin<'a>> = substituted
             .flat_map(|point| dense.iter().filter_map(|(way, size, dense)| twin(point, *way, *size, dense, errors)))
@@ -205,49 +215,61 @@ impl<'a> Frontier<'a> {
     /// The points of one way, by size, with what they differ from among them; of several of one size the best. A line
     /// for each origin, that of the baseline first, and for each series: points that differ from each other in size alone.
     pub fn lines(&self, way: Way) -> Vec<Vec<&Point<'a>>> {
-        let mut origins = vec![self.baseline];
-        for point in self.points.iter().filter(|point| point.way == Some(way)) {
-            if !origins.iter().any(|origin| std::ptr::eq(*origin, point.origin)) {
-                origins.push(point.origin);
-            }
-        }
-        origins.into_iter().flat_map(|origin| lines(&self.points, way, origin)).collect()
+        lines(&self.points, way, self.baseline).into_iter().map(|line| line.points).collect()
     }
 }
 
-/// Whether both are the same but for the number of layers, as far as their labels tell.
+/// What two configurations have in common that are the same but for the number of layers, as far as their labels tell.
+fn beside_depth(one: &Configuration) -> (String, Option<u64>, &str, &str, Vec<String>) {
+    let run = one.first();
+    let label = run.label.replace(&format!("-{}L", run.layers.unwrap_or_default()), "");
+    (label, run.hidden, &run.attention, &run.mlp, training_key(run))
+}
+
+/// Whether both differ in the number of layers, given that they are the same beside it.
 fn differ_in_depth(one: &Configuration, other: &Configuration) -> bool {
     let (a, b) = (one.first(), other.first());
-    let label = |run: &RunRecord| run.label.replace(&format!("-{}L", run.layers.unwrap_or_default()), "");
-    a.layers != b.layers
-        && same_training(a, b)
-        && label(a) == label(b)
-        && (a.hidden, &a.attention, &a.mlp) == (b.hidden, &b.attention, &b.mlp)
+    a.layers != b.layers && same_training(a, b)
 }
 
-/// The lines of one way from one origin, of two points at least: one for each series that occurs.
-fn lines<'p, 'a>(points: &'p [Point<'a>], way: Way, origin: &Configuration) -> Vec<Vec<&'p Point<'a>>> {
-    let of_way = |point: &&Point<'_>| point.way == Some(way) && std::ptr::eq(point.origin, origin);
-    let mut names: Vec<String> = Vec::new();
-    for point in points.iter().filter(of_way) {
-        let name = series(point.configuration.first());
-        if !names.contains(&name) {
-            names.push(name);
-        }
+/// Points that differ from `origin` and from each other in size alone.
+struct Line<'p, 'a> {
+    origin: &'a Configuration,
+    points: Vec<&'p Point<'a>>,
+}
+
+/// The lines of one way, of two points at least: for each origin, the baseline first, one for each series that occurs.
+fn lines<'p, 'a>(points: &'p [Point<'a>], way: Way, baseline: &'a Configuration) -> Vec<Line<'p, 'a>> {
+    let numbered = points.iter().enumerate();
+    let places: HashMap<_, _> = numbered.map(|(place, one)| (std::ptr::from_ref(one.configuration), place)).collect();
+    // Places of points, in their order.
+    let mut origins: Vec<(&'a Configuration, Vec<Vec<usize>>)> = vec![(baseline, Vec::new())];
+    let mut known_origins = HashMap::from([(std::ptr::from_ref(baseline), 0)]);
+    let mut known_series = HashMap::new();
+    for (place, point) in points.iter().enumerate().filter(|(_, point)| point.way == Some(way)) {
+        let origin = *known_origins.entry(std::ptr::from_ref(point.origin)).or_insert_with(|| {
+            origins.push((point.origin, Vec::new()));
+            origins.len() - 1
+        });
+        let (one, series_of_it) = &mut origins[origin];
+        let series = *known_series.entry((origin, series(point.configuration.first()))).or_insert_with(|| {
+            series_of_it.push(places.get(&std::ptr::from_ref(*one)).copied().into_iter().collect());
+            series_of_it.len() - 1
+        });
+        series_of_it[series].push(place);
     }
-    let line = |name: String| {
-        let on_it = |point: &&Point<'_>| {
-            let is_origin = std::ptr::eq(point.configuration, origin);
-            is_origin || of_way(point) && series(point.configuration.first()) == name
-        };
-        let mut line: Vec<&Point<'_>> = points.iter().filter(on_it).collect();
+    let each = origins.into_iter().flat_map(|(origin, series)| series.into_iter().map(move |line| (origin, line)));
+    let line = |(origin, mut line): (&'a Configuration, Vec<usize>)| {
+        line.sort_unstable();
+        line.dedup();
+        let mut points: Vec<&Point<'_>> = line.into_iter().map(|place| &points[place]).collect();
         // Of equal size, the best comes last: keep that.
-        line.reverse();
-        line.dedup_by(|later, kept| later.body == kept.body);
-        line.reverse();
-        line
+        points.reverse();
+        points.dedup_by(|later, kept| later.body == kept.body);
+        points.reverse();
+        Line { origin, points }
     };
-    names.into_iter().map(line).filter(|line| line.len() > 1).collect()
+    each.map(line).filter(|line| line.points.len() > 1).collect()
 }
 
 /// What the configurations on a line have in common beside the way they differ in: which slots are substituted, and the

@@ -63,7 +63,7 @@ fn push_section(html: &mut String, Section { summary, plots }: &Section, level: 
     }
     if let Some(frontier) = summary.frontier.as_ref().filter(|frontier| !frontier.twins.is_empty()) {
         *html += &heading("Beside dense models of as many parameters");
-        push_table(html, &twins_table(frontier));
+        push_table(html, &twins_table(summary, frontier));
         *html += &format!("<p class=\"note\">{}</p>\n", escape(TWINS_NOTE));
     }
     for plot in plots {

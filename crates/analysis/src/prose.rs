@@ -103,7 +103,8 @@ fn beside_baseline(summary: &Summary, baseline: &Configuration) -> Vec<String> {
 
 /// `9 others are worse than the baseline, by +0.129 (LgSA-LgMLP-4L) to +0.691 (MedSA-MedMLP-4L).`
 fn differing<'a>(rows: &[&SummaryRow<'a>], what: &str, others: usize) -> Option<String> {
-    let number = if rows.len() == others { "All others".to_owned() } else { format!("{} others", rows.len()) };
+    let number =
+        if rows.len() == others { "All others".to_owned() } else { format!("{} others", thousands(rows.len() as u64)) };
     let by =
         |row: &&SummaryRow<'a>| (row.configuration, row.comparison.map_or(0.0, |comparison| comparison.difference));
     ranging(rows.iter().map(by), &number, what).map(|clause| clause + ".")

@@ -117,7 +117,7 @@ fn write_files(
     let mut names = Vec::new();
     let mut sections = Vec::new();
     for summary in overview {
-        let plots = summary.frontier.as_ref().map(frontier_plots).unwrap_or_default();
+        let plots = frontier_plots(&summary);
         names.push("together".to_owned());
         sections.push(Section { plots, summary });
     }

@@ -40,14 +40,22 @@ pub(crate) fn same_training(a: &RunRecord, b: &RunRecord) -> bool {
     trained_otherwise(a, b).is_empty()
 }
 
+/// What runs that were trained in the same way have in common; two of one key were, unless both hashes of their training are
+/// known and differ.
+pub(crate) fn training_key(run: &RunRecord) -> Vec<String> {
+    of_training().map(|setting| (setting.value)(run)).collect()
+}
+
+/// The settings of training, whatever the model.
+fn of_training() -> impl Iterator<Item = &'static Setting> {
+    let of_model = ["hidden", "layers", "init", "rates by", "decay by"];
+    SETTINGS.iter().filter(move |setting| !of_model.contains(&setting.name))
+}
+
 /// In what the training of two runs differs, whatever their models, by the names that tables have for it.
 pub(crate) fn trained_otherwise(a: &RunRecord, b: &RunRecord) -> Vec<&'static str> {
-    let of_training = |setting: &&Setting| {
-        let of_model = ["hidden", "layers", "init", "rates by", "decay by"];
-        !of_model.contains(&setting.name)
-    };
     let differs = |setting: &&Setting| (setting.value)(a) != (setting.value)(b);
-    let mut named: Vec<&'static str> = SETTINGS.iter().filter(of_training).filter(differs).map(|s| s.name).collect();
+    let mut named: Vec<&'static str> = of_training().filter(differs).map(|setting| setting.name).collect();
     if named.is_empty() && differ(&a.training, &b.training) {
         named.push("settings without a column");
     }

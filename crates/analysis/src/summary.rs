@@ -1,9 +1,13 @@
 //! One row a configuration: what the tables, `summary.csv` and the report show.
 
+use std::collections::HashSet;
+
 use lrx_records::RunRecord;
 
 use crate::format::TimeUnit;
+use crate::references::References;
 use crate::settings::{other_length, trained_otherwise};
+use crate::shown::choose;
 use crate::ties::ties;
 use crate::{Comparison, Configuration, Error, ErrorModel, Experiment, Frontier, Part, Verdict, compare, stats};
 
@@ -51,7 +55,7 @@ pub struct SummaryRow<'a> {
     pub p: Option<f64>,
     /// What that says; `None` if nothing can be said, as between runs of other lengths.
     pub verdict: Option<Verdict>,
-    /// Letters: two rows that share one cannot be told apart; empty where a spread is missing.
+    /// Letters: two rows that share one cannot be told apart; empty where a spread is missing, or there are many rows.
     pub ties: String,
     /// Floating-point operations per token.
     pub flops_per_token: Option<u64>,
@@ -59,6 +63,8 @@ pub struct SummaryRow<'a> {
     pub tokens_per_second: Option<f64>,
     /// Mean duration of the training.
     pub wall_seconds: Option<f64>,
+    /// Whether tables and plots show it: of many rows they show what matters most.
+    pub is_shown: bool,
 }
 
 impl<'a> Summary<'a> {
@@ -70,26 +76,22 @@ impl<'a> Summary<'a> {
     pub fn new(experiment: &'a Experiment, baseline: Option<&str>) -> Result<Self, Error> {
         let is_chosen = baseline.is_some();
         let baseline = experiment.baseline(baseline)?;
-        let reference = |one: &'a Configuration| match baseline {
-            Some(baseline) if !is_chosen => Some(experiment.reference(one, baseline)),
-            baseline => baseline,
-        };
+        let own = baseline.filter(|_| !is_chosen).map(|baseline| References::new(&experiment.configurations, baseline));
+        let reference = |one: &'a Configuration| own.as_ref().map_or(baseline, |own| Some(own.of(one)));
+        let each = experiment.configurations.iter().map(|one| (one, reference(one))).collect::<Vec<_>>();
+        let references: HashSet<_> = each.iter().filter_map(|(_, other)| other.map(std::ptr::from_ref)).collect();
         let errors = ErrorModel::new(&experiment.configurations);
-        let references: Vec<_> = experiment.configurations.iter().filter_map(reference).collect();
-        let mut rows: Vec<_> = experiment
-            .configurations
-            .iter()
-            .map(|one| {
-                let is_reference = references.iter().any(|other| std::ptr::eq(*other, one));
-                SummaryRow::new(one, reference(one), is_reference, &errors)
-            })
-            .collect();
+        let row = |(one, other): (&'a Configuration, Option<&'a Configuration>)| {
+            SummaryRow::new(one, other, references.contains(&std::ptr::from_ref(one)), &errors)
+        };
+        let mut rows: Vec<_> = each.into_iter().map(row).collect();
         judge(&mut rows);
         rows.sort_by(|a, b| a.loss_mean.total_cmp(&b.loss_mean));
         let sorted: Vec<_> = rows.iter().map(|row| row.configuration).collect();
         for (row, letters) in rows.iter_mut().zip(ties(&sorted, &errors)) {
             row.ties = letters;
         }
+        choose(&mut rows, &experiment.configurations, baseline);
         let frontier = baseline.and_then(|baseline| Frontier::new(&experiment.configurations, baseline, &errors));
         let unfinished = &experiment.unfinished;
         let absent = absent(experiment);
@@ -165,6 +167,7 @@ impl<'a> SummaryRow<'a> {
             flops_per_token: configuration.first().flops_per_token,
             tokens_per_second: configuration.mean_of(|run| run.tokens_per_second),
             wall_seconds: configuration.mean_of(|run| run.wall_seconds),
+            is_shown: true,
         }
     }
 }

@@ -82,7 +82,8 @@ fn settings(summary: &Summary) -> Vec<Column> {
             cell.is_empty() || usual.as_ref() == Some(cell) || row.configuration.name.contains(word)
         };
         let all_told = summary.rows.iter().zip(&cells).all(told);
-        (differs && !all_told).then(|| Column::new(setting.name, Align::Right, cells))
+        let shown = summary.rows.iter().zip(&cells).filter(|(row, _)| row.is_shown).map(|(_, cell)| cell.clone());
+        (differs && !all_told).then(|| Column::new(setting.name, Align::Right, shown))
     };
     SETTINGS.iter().filter_map(column).collect()
 }
@@ -100,11 +101,11 @@ pub(crate) fn page_table(summary: &Summary) -> Table {
 /// The runs that are not in the statistics, and how far they came.
 pub(crate) fn unfinished_table(summary: &Summary) -> Table {
     let each = |cell: fn(&RunRecord) -> Option<String>| {
-        summary.unfinished.iter().map(move |run| cell(run).unwrap_or_default())
+        summary.shown_unfinished().iter().map(move |run| cell(run).unwrap_or_default())
     };
     let unit = summary.time_unit();
     let time = |run: &RunRecord| Some(three_digits(run.wall_seconds? / unit.seconds));
-    let times = summary.unfinished.iter().map(|run| time(run).unwrap_or_default());
+    let times = summary.shown_unfinished().iter().map(|run| time(run).unwrap_or_default());
     let loss = |run: &RunRecord| run.eval_loss.map(|loss| format!("{loss:.3}"));
     Table::new([
         Column::new("configuration", Align::Left, each(|run| Some(run.label.clone()))),
@@ -119,10 +120,11 @@ pub(crate) fn unfinished_table(summary: &Summary) -> Table {
 }
 
 /// Substituted configurations beside the dense models of as many parameters.
-pub(crate) fn twins_table(frontier: &Frontier) -> Table {
+pub(crate) fn twins_table(summary: &Summary, frontier: &Frontier) -> Table {
     let decimals = 3;
+    let shown: Vec<&Twin> = frontier.twins.iter().filter(|twin| summary.shows(twin.configuration)).collect();
     let each = |cell: &dyn Fn(&Twin) -> Option<String>| -> Vec<String> {
-        frontier.twins.iter().map(|twin| cell(twin).unwrap_or_default()).collect()
+        shown.iter().map(|twin| cell(twin).unwrap_or_default()).collect()
     };
     let interval = |twin: &Twin| {
         let interval = twin.interval?;
@@ -183,6 +185,7 @@ pub(crate) fn notes(summary: &Summary) -> Vec<String> {
     if summary.rows.iter().filter(|row| row.p.is_some()).count() > 1 {
         notes.push("Verdicts hold for all rows together: p is adjusted for their number (Holm), at 5 %.".to_owned());
     }
+    notes.splice(0..0, summary.left_out());
     let otherwise = || summary.rows.iter().filter(|row| !row.otherwise.is_empty());
     if otherwise().next().is_some() {
         let mut note =
@@ -206,12 +209,20 @@ pub(crate) fn notes(summary: &Summary) -> Vec<String> {
     notes
 }
 
+/// More names are not read in a sentence.
+const MOST_NAMED: usize = 24;
+
 /// Which runs say nothing about chance.
 fn repeated(summary: &Summary) -> Option<String> {
     let repeating = summary.rows.iter().map(|row| row.configuration).filter(|one| one.repeats > 0);
-    let counted: Vec<String> = repeating
+    let all = repeating.clone().count();
+    let mut counted: Vec<String> = repeating
+        .take(MOST_NAMED)
         .map(|Configuration { name, runs, repeats }| format!("{name} ({} of {})", runs.len(), runs.len() + repeats))
         .collect();
+    if all > counted.len() {
+        counted.push(format!("{} more", thousands((all - counted.len()) as u64)));
+    }
     (!counted.is_empty()).then(|| {
         let what = "Runs that are the same, or have the same numbers to the last digit whatever their seed";
         format!("{what}, count once: {}.", list(&counted, "and"))
@@ -270,7 +281,7 @@ fn each<'a>(
     summary: &'a Summary,
     cell: impl Fn(&SummaryRow) -> Option<String> + 'a,
 ) -> impl Iterator<Item = String> + 'a {
-    summary.rows.iter().map(move |row| cell(row).unwrap_or_default())
+    summary.shown().map(move |row| cell(row).unwrap_or_default())
 }
 
 fn name(row: &SummaryRow) -> String {

@@ -20,7 +20,7 @@ pub fn text_table(summary: &Summary) -> String {
         }
     }
     if let Some(frontier) = summary.frontier.as_ref().filter(|frontier| !frontier.twins.is_empty()) {
-        let table = twins_table(frontier).to_text();
+        let table = twins_table(summary, frontier).to_text();
         blocks.push(format!("Beside dense models of as many parameters:\n{table}{TWINS_NOTE}\n"));
     }
     if !summary.unfinished.is_empty() {

@@ -7,16 +7,18 @@ use crate::{Configuration, ErrorModel, Verdict, compare};
 
 /// More letters than these would not be read.
 const LETTERS: &str = "abcdefghijklmnopqrst";
+/// Nor would the pairs of more configurations, whose number grows with the square of theirs.
+const MOST: usize = 100;
 
 /// For each configuration its letters: two share one exactly if their difference is not distinguishable from zero, all pairs
 /// looked at together (Holm).
 ///
 /// Insert and absorb (Piepho 2004, "An algorithm for a letter-based representation of all-pairwise comparisons"): begin
 /// with one group of all, and for each pair that can be told apart split every group that holds both; groups within
-/// others are dropped. All empty if a pair has no interval, or if the alphabet is too short.
+/// others are dropped. All empty if a pair has no interval, if the alphabet is too short, or of many configurations.
 pub(crate) fn ties(configurations: &[&Configuration], errors: &ErrorModel) -> Vec<String> {
     let none = vec![String::new(); configurations.len()];
-    if configurations.len() < 2 {
+    if !(2..=MOST).contains(&configurations.len()) {
         return none;
     }
     let indices = 0..configurations.len();

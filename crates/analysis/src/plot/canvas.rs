@@ -1,11 +1,13 @@
 //! What all plots share: size, inks, text, axes.
 
+use std::collections::HashSet;
+
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::palette::INKS;
 use super::scale::Scale;
-use crate::format::signed_thousands;
+use crate::format::{plural, signed_thousands};
 
 /// Width of every plot, in pixels.
 pub(super) const WIDTH: u32 = 900;
@@ -228,6 +230,25 @@ pub(super) fn marker(root: &Area, key: &Key, (x, y): (i32, i32), opacity: f64) {
         }
     }
     .expect(DRAWS);
+}
+
+/// Draws small dots for what has no label: where many lie on one pixel, one.
+pub(super) fn dots(root: &Area, chart: &Chart, places: impl Iterator<Item = ((f64, f64), RGBColor)>) {
+    let mut drawn = HashSet::new();
+    for (at, color) in places {
+        let pixel = chart.backend_coord(&at);
+        if drawn.insert((pixel, color.rgb())) {
+            root.draw(&Circle::new(pixel, 2, color.mix(0.4).filled())).expect(DRAWS);
+        }
+    }
+}
+
+/// What captions say of `count` such dots.
+pub(super) fn dots_note(count: usize) -> String {
+    if count == 0 {
+        return String::new();
+    }
+    format!("Small dots without a name are the other {}.", plural(count, "configuration"))
 }
 
 /// Small charts with the same axes, the horizontal one from 0 on.

@@ -10,8 +10,8 @@ use lrx_records::{CurveRow, Split};
 use super::Plot;
 use super::canvas::{self, Area, Axis, Chart, DRAWS};
 use super::styles::{Look, Styles};
-use crate::Experiment;
 use crate::format::TimeUnit;
+use crate::{Experiment, Summary};
 
 /// Points of a training curve in the plot; more would not be seen.
 const TRAIN_POINTS: usize = 250;
@@ -70,12 +70,13 @@ fn measures(time: TimeUnit) -> [Measure; 3] {
 }
 
 /// One plot for each measure that the rows hold.
-pub(super) fn plots(experiment: &Experiment, styles: &Styles, time: TimeUnit) -> Vec<Plot> {
-    measures(time).iter().filter_map(|measure| plot(experiment, styles, measure)).collect()
+pub(super) fn plots(experiment: &Experiment, summary: &Summary, styles: &Styles) -> Vec<Plot> {
+    let of = |measure| plot(experiment, summary, styles, measure);
+    measures(summary.time_unit()).iter().filter_map(of).collect()
 }
 
-fn plot(experiment: &Experiment, styles: &Styles, measure: &Measure) -> Option<Plot> {
-    let curves = collect(experiment, styles, measure);
+fn plot(experiment: &Experiment, summary: &Summary, styles: &Styles, measure: &Measure) -> Option<Plot> {
+    let curves = collect(experiment, summary, styles, measure);
     let all = || curves.iter().flat_map(|one| one.train.iter().chain(&one.eval));
     let shown = curves.iter().flat_map(|one| {
         let points = || one.train.iter().chain(&one.eval);
@@ -104,10 +105,13 @@ fn plot(experiment: &Experiment, styles: &Styles, measure: &Measure) -> Option<P
     if curves.iter().any(|one| [&one.train, &one.eval].iter().any(|points| (1..A_LINE).contains(&points.len()))) {
         caption += " One or two points are not joined.";
     }
+    if summary.left_out().is_some() {
+        caption += " Only what the tables show.";
+    }
     Some(Plot { name: measure.name, title: measure.title.to_owned(), caption, svg })
 }
 
-fn collect<'a>(experiment: &Experiment, styles: &'a Styles, measure: &Measure) -> Vec<Curves<'a>> {
+fn collect<'a>(experiment: &Experiment, summary: &Summary, styles: &'a Styles, measure: &Measure) -> Vec<Curves<'a>> {
     let mut by_run: BTreeMap<&str, Vec<&CurveRow>> = BTreeMap::new();
     for row in experiment.curves.iter().filter(|row| canvas::drawable(row.loss)) {
         by_run.entry(&row.run_id).or_default().push(row);
@@ -118,11 +122,11 @@ fn collect<'a>(experiment: &Experiment, styles: &'a Styles, measure: &Measure) -
         let train = smooth(&mean_by_step(&rows, Split::Train, value));
         Curves { look, train, eval: mean_by_step(&rows, Split::Eval, value) }
     };
-    let finished = experiment.configurations.iter().map(|one| {
+    let finished = experiment.configurations.iter().filter(|one| summary.shows(one)).map(|one| {
         let runs: Vec<_> = one.runs.iter().map(|run| run.run_id.as_str()).collect();
         curves(styles.of(one), &runs)
     });
-    let unfinished = experiment.unfinished.iter().enumerate();
+    let unfinished = summary.shown_unfinished().iter().enumerate();
     let unfinished = unfinished.map(|(number, run)| curves(styles.of_unfinished(number), &[&run.run_id]));
     finished.chain(unfinished).filter(|one| !one.train.is_empty() || !one.eval.is_empty()).collect()
 }

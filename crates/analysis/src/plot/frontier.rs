@@ -1,5 +1,7 @@
 //! The frontier: evaluation loss against size, one line for each way of changing the size.
 
+use std::collections::HashSet;
+
 use plotters::prelude::*;
 
 use super::Plot;
@@ -7,8 +9,8 @@ use super::canvas::{self, Axis, DRAWS, INK, Key, MUTED, Shape};
 use super::labels::Rect;
 use super::names::{MOST, shortened};
 use super::scatter::{draw_labels, height_for};
-use crate::Configuration;
 use crate::frontier::{Frontier, Point, Way, pareto_front};
+use crate::{Configuration, Summary};
 
 impl Way {
     /// Its colour, of the palette of Okabe and Ito: substitutions warm, dense models cold.
@@ -74,11 +76,12 @@ const MEASURES: [Measure; 2] = [
 ];
 
 /// One plot for each measure that is known of three configurations.
-pub(super) fn plots(frontier: &Frontier) -> Vec<Plot> {
-    MEASURES.iter().filter_map(|measure| plot(frontier, measure)).collect()
+pub(super) fn plots(summary: &Summary) -> Vec<Plot> {
+    let of = |frontier| MEASURES.iter().filter_map(move |measure| plot(summary, frontier, measure));
+    summary.frontier.iter().flat_map(of).collect()
 }
 
-fn plot<'a>(frontier: &Frontier<'a>, measure: &Measure) -> Option<Plot> {
+fn plot<'a>(summary: &Summary<'a>, frontier: &Frontier<'a>, measure: &Measure) -> Option<Plot> {
     let placed = |point: &Point| Some(((measure.size)(point)?, point.loss)).filter(|at| canvas::drawable(at.1));
     let points: Vec<(&Point<'a>, (f64, f64))> =
         frontier.points.iter().filter_map(|point| Some((point, placed(point)?))).collect();
@@ -95,8 +98,12 @@ fn plot<'a>(frontier: &Frontier<'a>, measure: &Measure) -> Option<Plot> {
         .chain([FRONT])
         .collect();
     let front = pareto_front(&points.iter().map(|(_, at)| *at).collect::<Vec<_>>());
+    let shown: HashSet<_> = summary.shown().map(|row| std::ptr::from_ref(row.configuration)).collect();
+    let is_shown = |point: &Point| shown.contains(&std::ptr::from_ref(point.configuration));
+    let others = points.iter().filter(|(point, _)| !is_shown(point));
     let mut unlabelled = 0;
     let svg = canvas::draw(&x, &y, (height_for(points.len()), 16), &keys, |root, chart| {
+        canvas::dots(root, chart, others.clone().map(|(point, at)| (*at, key_of(point, frontier).color)));
         let mut segments = Vec::new();
         for (way, line) in Way::ALL.iter().flat_map(|way| frontier.lines(*way).into_iter().map(move |line| (way, line)))
         {
@@ -109,7 +116,7 @@ fn plot<'a>(frontier: &Frontier<'a>, measure: &Measure) -> Option<Plot> {
             chart.draw_series(LineSeries::new(line, way.color().mix(0.7).stroke_width(2))).expect(DRAWS);
         }
         let mut obstacles = Vec::new();
-        for ((point, at), on_front) in points.iter().zip(&front) {
+        for ((point, at), on_front) in points.iter().zip(&front).filter(|((point, _), _)| is_shown(point)) {
             let pixel = chart.backend_coord(at);
             canvas::marker(root, &key_of(point, frontier), pixel, 0.95);
             if *on_front {
@@ -118,6 +125,7 @@ fn plot<'a>(frontier: &Frontier<'a>, measure: &Measure) -> Option<Plot> {
             obstacles.push(Rect::around((f64::from(pixel.0), f64::from(pixel.1)), 20.0, 20.0));
         }
         let name = |one: &Configuration| one.short_name(Some(frontier.baseline)).to_owned();
+        let points: Vec<_> = points.iter().filter(|(point, _)| is_shown(point)).collect();
         let names: Vec<_> = points.iter().map(|(point, _)| name(point.configuration)).collect();
         let names = shortened(&names, MOST);
         let labelled: Vec<_> = names.iter().zip(&points).map(|(name, (_, at))| (name.as_str(), *at)).collect();
@@ -129,6 +137,9 @@ fn plot<'a>(frontier: &Frontier<'a>, measure: &Measure) -> Option<Plot> {
             .to_owned();
     if unlabelled > 0 {
         caption += &format!(" There is no room for the labels of {unlabelled} points.");
+    }
+    if others.clone().next().is_some() {
+        caption += &format!(" {}", canvas::dots_note(others.count()));
     }
     Some(Plot { name: measure.name, title: measure.title.to_owned(), caption, svg })
 }

@@ -120,6 +120,19 @@ pub(super) struct Scene<'a> {
     pub(super) bounds: Rect,
 }
 
+/// A place that a label may take, as far as other labels leave it.
+struct Candidate {
+    /// Its number on the rings, from inside.
+    number: usize,
+    rect: Rect,
+    /// From the point to it.
+    leader: Option<Segment>,
+    /// What it costs, whatever the other labels do.
+    cost: f64,
+    /// What the line to it costs.
+    leader_cost: f64,
+}
+
 impl Scene<'_> {
     /// The place of each label, or `None` where there is none free.
     pub(super) fn place(&self) -> Vec<Option<Rect>> {
@@ -132,45 +145,29 @@ impl Scene<'_> {
             order.rotate_left(first * number / number.min(ORDERS));
             order
         });
+        // Looked at once: what a label may cover does not depend on the order.
+        let free: Vec<Vec<Candidate>> = (0..number).map(|i| self.free(i)).collect();
         let outcomes = orders.map(|order| {
-            let places = self.place_in_order(&order);
-            (self.total_cost(&places), places)
+            let places = place_in_order(&free, &order);
+            (total_cost(&places), places)
         });
-        outcomes.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, places)| places).unwrap_or_default()
+        let best = outcomes.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, places)| places).unwrap_or_default();
+        best.into_iter().map(|place| place.map(|candidate| candidate.rect)).collect()
     }
 
-    fn place_in_order(&self, order: &[usize]) -> Vec<Option<Rect>> {
-        let mut places = vec![None; self.anchors.len()];
-        for _ in 0..ROUNDS {
-            let before = places.clone();
-            for &i in order {
-                places[i] = None;
-                let free = candidates(&self.anchors[i]).filter(|rect| self.is_free(&places, i, rect));
-                let costed = free.map(|rect| (self.cost(&places, i, &rect), rect));
-                places[i] = costed.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, rect)| rect);
-            }
-            if places == before {
-                break;
-            }
-        }
-        places
+    /// The places of a label that are clear of obstacles, the cheapest first.
+    fn free(&self, i: usize) -> Vec<Candidate> {
+        let is_free =
+            |rect: &Rect| self.bounds.holds(rect) && !self.obstacles.iter().any(|obstacle| obstacle.overlaps(rect));
+        let free = candidates(&self.anchors[i]).enumerate().filter(|(_, rect)| is_free(rect));
+        let mut free: Vec<_> = free.map(|(number, rect)| self.candidate(i, number, rect)).collect();
+        free.sort_by(|a, b| a.least().total_cmp(&b.least()));
+        free
     }
 
-    fn total_cost(&self, places: &[Option<Rect>]) -> f64 {
-        let cost = |(i, place): (usize, &Option<Rect>)| place.map_or(MISSING, |rect| self.cost(places, i, &rect));
-        places.iter().enumerate().map(cost).sum()
-    }
-
-    fn is_free(&self, places: &[Option<Rect>], i: usize, rect: &Rect) -> bool {
-        let clear = |other: &Rect| !other.overlaps(rect);
-        self.bounds.holds(rect)
-            && self.obstacles.iter().all(clear)
-            && places.iter().enumerate().all(|(j, place)| j == i || place.as_ref().is_none_or(clear))
-    }
-
-    /// The distance, dearer if the label covers a line, if its own line crosses labels, other lines or markers, if the line of another label
-    /// crosses it, or if another point is nearer to the label than its own.
-    fn cost(&self, places: &[Option<Rect>], i: usize, rect: &Rect) -> f64 {
+    /// The distance, dearer if the label covers a line, if its own line crosses markers, or if another point is nearer to the
+    /// label than its own.
+    fn candidate(&self, i: usize, number: usize, rect: Rect) -> Candidate {
         let at = self.anchors[i].at;
         let distance = |from: (f64, f64)| {
             let near = rect.nearest(from);
@@ -182,25 +179,81 @@ impl Scene<'_> {
         let left = if middle.0 < at.0 { 1.0 } else { 0.0 };
         let covered = self.lines.iter().filter(|(a, b)| rect.crossed_by(*a, *b)).count();
         let mut cost = own + level + left + 15.0 * covered as f64;
-        let line = leader(&self.anchors[i], rect);
+        let leader = leader(&self.anchors[i], &rect);
         // Without a line to its point a label must be nearest to it.
         let rival = |(j, other): &(usize, &Anchor)| *j != i && distance(other.at) < own + 3.0;
-        cost += if line.is_none() { 14.0 } else { 4.0 } * self.anchors.iter().enumerate().filter(rival).count() as f64;
-        for (j, other) in self.anchors.iter().enumerate() {
-            let Some(place) = places[j].filter(|_| j != i) else { continue };
-            let theirs = leader(other, &place);
-            let over_label = line.is_some_and(|(a, b)| place.crossed_by(a, b));
-            let under_line = theirs.is_some_and(|(a, b)| rect.crossed_by(a, b));
-            let lines_cross = line.zip(theirs).is_some_and(|((a, b), (c, d))| segments_cross(a, b, c, d));
+        cost +=
+            if leader.is_none() { 14.0 } else { 4.0 } * self.anchors.iter().enumerate().filter(rival).count() as f64;
+        let leader_cost = leader.map_or(0.0, |(a, b)| {
+            let markers = self.obstacles.iter().filter(|obstacle| obstacle.nearest(at) != at);
+            8.0 + 40.0 * markers.filter(|obstacle| obstacle.crossed_by(a, b)).count() as f64
+        });
+        Candidate { number, rect, leader, cost, leader_cost }
+    }
+}
+
+impl Candidate {
+    /// What it costs at least.
+    fn least(&self) -> f64 {
+        self.cost + self.leader_cost
+    }
+
+    /// What it costs beside the other labels: more if its line crosses labels or other lines, or the line of another label
+    /// crosses it.
+    fn beside<'c>(&self, others: impl Iterator<Item = &'c Self>) -> f64 {
+        let mut cost = self.cost;
+        for other in others {
+            let over_label = self.leader.is_some_and(|(a, b)| other.rect.crossed_by(a, b));
+            let under_line = other.leader.is_some_and(|(a, b)| self.rect.crossed_by(a, b));
+            let lines_cross = self.leader.zip(other.leader).is_some_and(|((a, b), (c, d))| segments_cross(a, b, c, d));
             cost +=
                 400.0 * f64::from(u8::from(over_label) + u8::from(under_line)) + if lines_cross { 80.0 } else { 0.0 };
         }
-        if let Some((a, b)) = line {
-            let markers = self.obstacles.iter().filter(|obstacle| obstacle.nearest(at) != at);
-            cost += 8.0 + 40.0 * markers.filter(|obstacle| obstacle.crossed_by(a, b)).count() as f64;
-        }
-        cost
+        cost + self.leader_cost
     }
+}
+
+/// A label's place, if it has one.
+type Place<'c> = Option<&'c Candidate>;
+
+fn place_in_order<'c>(free: &'c [Vec<Candidate>], order: &[usize]) -> Vec<Place<'c>> {
+    let mut places: Vec<Place<'c>> = vec![None; free.len()];
+    for _ in 0..ROUNDS {
+        let before: Vec<Option<Rect>> = places.iter().map(|place| place.map(|candidate| candidate.rect)).collect();
+        for &i in order {
+            places[i] = None;
+            places[i] = cheapest(&free[i], &places);
+        }
+        if places.iter().map(|place| place.map(|candidate| candidate.rect)).eq(before) {
+            break;
+        }
+    }
+    places
+}
+
+/// The cheapest of `free` that covers no other label; of equals the first on the rings.
+fn cheapest<'c>(free: &'c [Candidate], places: &[Place<'c>]) -> Place<'c> {
+    let mut best: Option<(f64, &Candidate)> = None;
+    for candidate in free {
+        // All that come now cost more.
+        if best.is_some_and(|(cost, _)| candidate.least() > cost) {
+            break;
+        }
+        if places.iter().flatten().any(|other| other.rect.overlaps(&candidate.rect)) {
+            continue;
+        }
+        let cost = candidate.beside(places.iter().flatten().copied());
+        if best.is_none_or(|(least, other)| cost < least || cost == least && candidate.number < other.number) {
+            best = Some((cost, candidate));
+        }
+    }
+    best.map(|(_, candidate)| candidate)
+}
+
+fn total_cost(places: &[Place<'_>]) -> f64 {
+    let others = |i: usize| places.iter().enumerate().filter(move |(j, _)| *j != i).filter_map(|(_, place)| *place);
+    let cost = |(i, place): (usize, &Place<'_>)| place.map_or(MISSING, |candidate| candidate.beside(others(i)));
+    places.iter().enumerate().map(cost).sum()
 }
 
 fn segments_cross(a: (f64, f64), b: (f64, f64), c: (f64, f64), d: (f64, f64)) -> bool {

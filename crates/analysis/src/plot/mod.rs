@@ -12,7 +12,7 @@ mod scatter;
 mod styles;
 mod tuning;
 
-use crate::{Experiment, Frontier, Summary};
+use crate::{Experiment, Summary};
 
 use styles::Styles;
 pub use tuning::tuning_plot;
@@ -44,15 +44,15 @@ impl Plot {
 pub fn plots(experiment: &Experiment, summary: &Summary) -> Vec<Plot> {
     let styles = Styles::new(experiment, summary.baseline);
     let mut plots = scatter::plots(summary, &styles);
-    plots.extend(summary.frontier.iter().flat_map(frontier::plots));
-    plots.extend(curves::plots(experiment, &styles, summary.time_unit()));
-    plots.extend(ranks::plots(experiment, &styles));
+    plots.extend(frontier::plots(summary));
+    plots.extend(curves::plots(experiment, summary, &styles));
+    plots.extend(ranks::plots(experiment, summary, &styles));
     plots
 }
 
-/// The plots of a frontier alone: for experiments taken together.
-pub(crate) fn frontier_plots(frontier: &Frontier) -> Vec<Plot> {
-    frontier::plots(frontier)
+/// The plots of the frontier alone: for experiments taken together.
+pub(crate) fn frontier_plots(summary: &Summary) -> Vec<Plot> {
+    frontier::plots(summary)
 }
 
 /// Style rules for the page that a plot stands in: they turn its ink light where the reader prefers dark.

@@ -1,26 +1,32 @@
 //! Names that fit, and stay different.
 
+use std::collections::HashMap;
+
 /// Characters of a name in a plot, at most.
 pub(super) const MOST: usize = 44;
 
 /// The names, those that are longer than `most` characters with something left out; names that differ still differ.
 pub(super) fn shortened(names: &[String], most: usize) -> Vec<String> {
     let first: Vec<String> = names.iter().map(|name| elided(name, most)).collect();
+    // What all names begin with that would look the same.
+    let mut alike: HashMap<&str, (&str, usize, bool)> = HashMap::new();
+    for (name, first) in names.iter().zip(&first) {
+        let (other, same, differ) = alike.entry(first).or_insert((name, name.len(), false));
+        *same = common(name, other).min(*same);
+        *differ |= name != other;
+    }
     let mut short = first.clone();
-    for (i, name) in names.iter().enumerate() {
-        let rivals: Vec<&String> =
-            (0..names.len()).filter(|&j| names[j] != *name && first[j] == first[i]).map(|j| &names[j]).collect();
-        if !rivals.is_empty() {
-            // What they begin with is the same: shown from the word on in which the first of them differs.
-            let same = rivals.iter().map(|rival| common(name, rival)).min().unwrap_or(0);
+    let mut known: HashMap<String, &str> = HashMap::new();
+    for (i, (name, first)) in names.iter().zip(&first).enumerate() {
+        let (_, same, differ) = alike[first.as_str()];
+        if differ {
+            // Shown from the word on in which the first of them differs.
             let begin = name[..same].rfind(' ').map_or(same, |space| space + 1);
             short[i] = format!("…{}", elided(&name[begin..], most - 6));
         }
-    }
-    for i in 0..names.len() {
-        let before = (0..i).filter(|&j| short[j] == short[i] && names[j] != names[i]).count();
-        if before > 0 {
+        if *known.entry(short[i].clone()).or_insert(name) != name {
             short[i] = format!("{} #{}", short[i], i + 1);
+            known.insert(short[i].clone(), name);
         }
     }
     short

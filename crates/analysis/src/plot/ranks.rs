@@ -1,5 +1,7 @@
 //! Small multiples: how much of its rank each matrix uses, one panel a slot.
 
+use std::collections::HashMap;
+
 use plotters::prelude::*;
 
 use lrx_records::{Moment, RankRow};
@@ -7,8 +9,8 @@ use lrx_records::{Moment, RankRow};
 use super::Plot;
 use super::canvas::{self, DRAWS, Panels};
 use super::styles::{Look, Styles};
-use crate::Experiment;
 use crate::ranks::{Shares, shares};
+use crate::{Experiment, Summary};
 
 /// The panels, in the order of the forward pass.
 const SLOTS: [&str; 6] = ["q", "k", "v", "out", "c_fc", "c_proj"];
@@ -37,15 +39,18 @@ const MEASURES: [Measure; 2] = [
 ];
 
 /// One plot for each measure, where ranks are known.
-pub(super) fn plots(experiment: &Experiment, styles: &Styles) -> Vec<Plot> {
-    MEASURES.iter().filter_map(|measure| plot(experiment, styles, measure)).collect()
+pub(super) fn plots(experiment: &Experiment, summary: &Summary, styles: &Styles) -> Vec<Plot> {
+    MEASURES.iter().filter_map(|measure| plot(experiment, summary, styles, measure)).collect()
 }
 
-fn plot(experiment: &Experiment, styles: &Styles, measure: &Measure) -> Option<Plot> {
+fn plot(experiment: &Experiment, summary: &Summary, styles: &Styles, measure: &Measure) -> Option<Plot> {
+    let mut by_run: HashMap<&str, Vec<&RankRow>> = HashMap::new();
+    experiment.ranks.iter().for_each(|row| by_run.entry(&row.run_id).or_default().push(row));
     let all: Vec<(&Look, Shares)> = experiment
         .configurations
         .iter()
-        .map(|one| (styles.of(one), shares(one, &experiment.ranks, measure.rank)))
+        .filter(|one| summary.shows(one))
+        .map(|one| (styles.of(one), shares(one, &by_run, measure.rank)))
         .filter(|(_, shares)| !shares.is_empty())
         .collect();
     let points = || all.iter().flat_map(|(_, shares)| shares.values().flatten());
@@ -69,11 +74,14 @@ fn plot(experiment: &Experiment, styles: &Styles, measure: &Measure) -> Option<P
             }
         }
     });
-    let caption = format!(
+    let mut caption = format!(
         "Effective rank: {}. Strong lines with markers are trained matrices, faint ones the same before training; each is \
          a configuration, the mean over its seeds. A low-rank matrix can have no rank above that of its factors, so its share \
          is that of the rank in use.",
         measure.meaning
     );
+    if !summary.is_whole() {
+        caption += " Only what the tables show.";
+    }
     Some(Plot { name: measure.name, title: measure.title.to_owned(), caption, svg })
 }

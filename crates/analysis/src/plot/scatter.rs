@@ -61,17 +61,23 @@ fn plot(
     x_title: &str,
     x: &dyn Fn(&SummaryRow) -> Option<f64>,
 ) -> Option<Plot> {
-    let points: Vec<_> = summary.rows.iter().filter_map(|row| point(row, styles, x)).collect();
-    let first = points.first()?.x;
-    if points.len() > 1 && points.iter().all(|point| point.x == first) {
+    let placed = |shown: bool| {
+        let rows = summary.rows.iter().filter(move |row| row.is_shown == shown);
+        rows.filter_map(|row| point(row, styles, x)).collect::<Vec<_>>()
+    };
+    let (points, others) = (placed(true), placed(false));
+    let all = || points.iter().chain(&others);
+    let first = all().next()?.x;
+    if points.len() + others.len() > 1 && all().all(|point| point.x == first) {
         return None;
     }
     let band = baseline_band(summary);
-    let x_axis = Axis::of_sizes(x_title.to_owned(), points.iter().map(|point| point.x), 0.09)?;
+    let x_axis = Axis::of_sizes(x_title.to_owned(), all().map(|point| point.x).collect::<Vec<_>>(), 0.09)?;
     let losses = points.iter().flat_map(|point| {
         let sd = point.sd.unwrap_or(0.0);
         [point.y - sd, point.y + sd].into_iter().chain(point.runs.iter().copied())
     });
+    let losses = losses.chain(others.iter().map(|point| point.y));
     let losses = losses.chain(band.into_iter().flat_map(|(low, high)| [low, high]));
     let y_axis = Axis::around("evaluation loss, nats per target token".to_owned(), losses, 0.06)?;
     let keys = styles.legend(&points.iter().map(|point| point.look).collect::<Vec<_>>());
@@ -80,6 +86,8 @@ fn plot(
         if let Some((low, high)) = band {
             draw_band(chart, (x_axis.scale.low, x_axis.scale.high), low, high);
         }
+        let places = others.iter().map(|point| ((point.x, point.y), point.look.key().color));
+        canvas::dots(root, chart, places);
         unlabelled = draw_points(root, chart, &points);
     });
     let mut caption = String::new();
@@ -92,6 +100,7 @@ fn plot(
     if unlabelled > 0 {
         caption += &format!("There is no room for the labels of {unlabelled} points. ");
     }
+    caption += &canvas::dots_note(others.len());
     Some(Plot { name, title, caption: caption.trim_end().to_owned(), svg })
 }
 

@@ -1,6 +1,8 @@
 //! How the configurations of an experiment are drawn: one colour a kind, whatever kinds there are; where kinds tell little
 //! apart, one a configuration, or a value of what was varied.
 
+use std::collections::HashMap;
+
 use lrx_records::RunRecord;
 
 use super::canvas::{Key, Shape};
@@ -10,8 +12,9 @@ use crate::settings::SETTINGS;
 use crate::{Configuration, Experiment};
 
 /// The styles of the configurations of an experiment, and of its unfinished runs.
-pub(super) struct Styles<'a> {
-    configurations: &'a [Configuration],
+pub(super) struct Styles {
+    /// The place of each configuration in the experiment.
+    places: HashMap<*const Configuration, usize>,
     classes: Vec<String>,
     looks: Vec<Look>,
 }
@@ -42,31 +45,31 @@ impl Look {
     }
 }
 
-impl<'a> Styles<'a> {
-    pub(super) fn new(experiment: &'a Experiment, baseline: Option<&Configuration>) -> Self {
+impl Styles {
+    pub(super) fn new(experiment: &Experiment, baseline: Option<&Configuration>) -> Self {
         let configurations = &experiment.configurations;
         let names = configurations.iter().map(|one| one.short_name(baseline).to_owned());
         let unfinished = experiment.unfinished.iter().map(|run| format!("{} ({})", run.label, run.status));
         let names: Vec<String> = shortened(&names.chain(unfinished).collect::<Vec<_>>(), MOST);
         let finished: Vec<&RunRecord> = configurations.iter().map(Configuration::first).collect();
         let of_finished = classes(&finished, &names);
-        let of_unfinished = experiment.unfinished.iter().map(|run| {
-            // Coloured as its finished fellows, where it has some.
-            let same = |other: &&RunRecord| run.label == other.label;
-            let fellow = finished.iter().position(same).map(|index| of_finished[index].clone());
-            fellow.unwrap_or_else(|| kind(run))
-        });
+        let by_label: HashMap<&str, &String> =
+            finished.iter().zip(&of_finished).rev().map(|(run, class)| (run.label.as_str(), class)).collect();
+        // Coloured as its finished fellows, where it has some.
+        let fellow = |run: &RunRecord| by_label.get(run.label.as_str()).map(|class| (*class).clone());
+        let of_unfinished = experiment.unfinished.iter().map(|run| fellow(run).unwrap_or_else(|| kind(run)));
         let of_each: Vec<String> = of_finished.iter().cloned().chain(of_unfinished).collect();
-        let mut classes: Vec<String> = Vec::new();
         // Dense models first, so that they have the same colour everywhere.
-        for class in [DENSE.to_owned()].iter().filter(|dense| of_each.contains(dense)).chain(&of_each) {
-            if !classes.contains(class) {
-                classes.push(class.clone());
-            }
-        }
+        let dense = of_each.iter().find(|class| *class == DENSE);
+        let mut numbers: HashMap<&String, usize> = HashMap::new();
+        let different = dense.into_iter().chain(&of_each).filter(|class| {
+            let next = numbers.len();
+            *numbers.entry(class).or_insert(next) == next
+        });
+        let classes: Vec<String> = different.cloned().collect();
         let mut members = vec![0; classes.len()];
         let look = |(class, name): (&String, String)| {
-            let class = classes.iter().position(|one| one == class).unwrap_or(0);
+            let class = numbers[class];
             let member = members[class];
             members[class] += 1;
             Look {
@@ -78,18 +81,19 @@ impl<'a> Styles<'a> {
             }
         };
         let looks = of_each.iter().zip(names).map(look).collect();
-        Self { configurations, classes, looks }
+        let places = configurations.iter().enumerate().map(|(place, one)| (std::ptr::from_ref(one), place)).collect();
+        Self { places, classes, looks }
     }
 
     /// That of a configuration of the experiment.
     pub(super) fn of(&self, configuration: &Configuration) -> &Look {
-        let index = self.configurations.iter().position(|one| std::ptr::eq(one, configuration));
-        &self.looks[index.expect("a configuration of the experiment")]
+        let place = self.places.get(&std::ptr::from_ref(configuration));
+        &self.looks[*place.expect("a configuration of the experiment")]
     }
 
     /// That of an unfinished run, by its number.
     pub(super) fn of_unfinished(&self, number: usize) -> &Look {
-        &self.looks[self.configurations.len() + number]
+        &self.looks[self.places.len() + number]
     }
 
     /// The legend of the classes that occur among these.

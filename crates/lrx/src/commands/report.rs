@@ -8,7 +8,7 @@ use lrx_analysis::{Format, ReportOptions};
 use lrx_spec::hint;
 
 use crate::failure::Failure;
-use crate::tables::{LeftOut, not_to_count};
+use crate::tables::{LeftOut, not_in_the_table, not_to_count};
 use crate::terminal::{say, tell, write_out};
 use crate::threads::use_threads;
 
@@ -50,6 +50,13 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
         for LeftOut { run_id, why } in &runs {
             tell!("warning: left out: {}: {why}", folder.join(run_id).display());
         }
+        match not_in_the_table(&folder) {
+            0 => {}
+            missing => tell!(
+                "note: {}: not in runs.csv yet: {missing} finished; `lrx run` writes the table when it ends",
+                folder.display()
+            ),
+        }
         left_out.push((folder, runs.into_iter().map(|run| run.run_id).collect()));
     }
     let format = match args.format {
@@ -69,8 +76,10 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
     Ok(if report.damaged.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The folder, and the folders in it: experiments, where it holds such.
+/// The folder, and the folders in it: experiments, where it holds such. Those in an experiment's own are its runs, which are
+/// looked at with it.
 fn with_folders_inside(dir: &Path) -> Vec<PathBuf> {
     let inside = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
-    std::iter::once(dir.to_path_buf()).chain(inside.filter(|path| path.is_dir())).collect()
+    let is_experiment = dir.join("runs.csv").is_file();
+    std::iter::once(dir.to_path_buf()).chain(inside.filter(|path| !is_experiment && path.is_dir())).collect()
 }

@@ -1,5 +1,6 @@
 //! `lrx run`
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use super::common::Common;
 use crate::corpus::{CACHE_FOLDER, Corpora, Starts, vocabulary};
 use crate::failure::Failure;
 use crate::memory::{self, Verdict};
-use crate::progress::Lines;
+use crate::progress::{Lines, thousands};
 use crate::results::about;
 use crate::runs::{Place, Policy, Task, Totals, work};
 use crate::signals::Signals;
@@ -131,20 +132,24 @@ pub(crate) fn run(args: &RunArgs, registry: &Registry) -> Result<ExitCode, Failu
 }
 
 /// A run of a table.
-#[derive(PartialEq)]
 struct Listed {
     run_id: String,
     label: String,
     seed: u64,
+    /// Whether the table shows its configuration.
+    is_shown: bool,
 }
 
 /// The runs that are finished, for the commands that take one's id: in the order of the tables, then those that count in
-/// none.
+/// none. Of configurations that no table shows, how many.
 fn say_ids(finished: &[String], listed: &[Listed], tasks: &[Task]) {
+    let finished: HashSet<&str> = finished.iter().map(String::as_str).collect();
+    let mut told: HashSet<&str> = HashSet::new();
     let mut runs: Vec<(&str, String)> = Vec::new();
-    let untold = tasks.iter().map(|task| (&task.run_id, &task.planned.label, task.seed));
-    for (run_id, label, seed) in listed.iter().map(|run| (&run.run_id, &run.label, run.seed)).chain(untold) {
-        if finished.contains(run_id) && !runs.iter().any(|(known, _)| known == run_id) {
+    let untold = tasks.iter().map(|task| (&task.run_id, &task.planned.label, task.seed, true));
+    let listed = listed.iter().map(|run| (&run.run_id, &run.label, run.seed, run.is_shown));
+    for (run_id, label, seed, is_shown) in listed.chain(untold) {
+        if finished.contains(run_id.as_str()) && told.insert(run_id) && is_shown {
             runs.push((run_id, format!("{} seed {seed}", visible(label))));
         }
     }
@@ -153,8 +158,11 @@ fn say_ids(finished: &[String], listed: &[Listed], tasks: &[Task]) {
     }
     let width = runs.iter().map(|(_, name)| measure_text_width(name)).max().unwrap_or(0);
     say!("finished runs, as `lrx generate` takes them:");
-    for (run_id, name) in runs {
-        say!("  {name}{}  {run_id}", " ".repeat(width - measure_text_width(&name)));
+    for (run_id, name) in &runs {
+        say!("  {name}{}  {run_id}", " ".repeat(width - measure_text_width(name)));
+    }
+    if told.len() > runs.len() {
+        say!("  and {} more: runs.csv has their ids", thousands((told.len() - runs.len()) as f64));
     }
 }
 
@@ -168,12 +176,12 @@ fn order(experiment: &Experiment) -> Arc<[String]> {
 
 /// Whether each run that `--only` names is there.
 fn check_only(experiments: &[Experiment], only: &[String]) -> Result<(), Failure> {
-    let known: Vec<&str> =
-        experiments.iter().flat_map(|experiment| &experiment.runs).filter_map(|run| run.run_id.as_deref()).collect();
-    match only.iter().find(|id| !known.contains(&id.as_str())) {
+    let all = || experiments.iter().flat_map(|experiment| &experiment.runs).filter_map(|run| run.run_id.as_deref());
+    let known: HashSet<&str> = all().collect();
+    match only.iter().find(|id| !known.contains(id.as_str())) {
         None => Ok(()),
         Some(unknown) => {
-            let nearest = lrx_layers::nearest(unknown, known.iter().copied());
+            let nearest = lrx_layers::nearest(unknown, all());
             let hint = nearest.map(|id| format!("; did you mean {id}?")).unwrap_or_default();
             Err(Failure::Usage(format!(
                 "--only {unknown}: the configs describe no such run{hint} (lrx plan --ids lists them)"
@@ -187,13 +195,14 @@ fn tasks(args: &RunArgs, experiments: &[Experiment], signals: &Signals, lines: &
     let usage = |error: lrx_spec::ConfigError| Failure::Usage(error.to_string());
     let mut corpora = Corpora::until(signals, lines);
     let (mut tasks, mut starts) = (Vec::new(), Starts::default());
+    let only: HashSet<&str> = args.only.iter().map(String::as_str).collect();
     for experiment in experiments {
         let name = experiment.name.clone();
         let place = Place { name, folder: folder(args, experiment), order: order(experiment) };
         for (i, run) in experiment.runs.iter().enumerate() {
             let corpus = corpora.of(run, &args.common.out)?;
             let size = vocabulary(run, &corpus).map_err(usage)?;
-            if !args.only.is_empty() && !run.run_id.as_ref().is_some_and(|id| args.only.contains(id)) {
+            if !only.is_empty() && !run.run_id.as_deref().is_some_and(|id| only.contains(id)) {
                 continue;
             }
             starts.check(run, size).map_err(usage)?;
@@ -211,9 +220,13 @@ fn summary(folder: &Path) -> Result<Vec<Listed>, Failure> {
     for experiment in lrx_analysis::read_experiment(folder).map_err(failed)? {
         let summary = lrx_analysis::Summary::new(&experiment, None).map_err(failed)?;
         say!("{}", lrx_analysis::text_table(&summary));
-        for run in summary.rows.iter().flat_map(|row| &row.configuration.runs) {
-            let (run_id, label) = (run.run_id.clone(), run.label.clone());
-            listed.push(Listed { run_id, label, seed: run.seed.unwrap_or_default() });
+        for row in &summary.rows {
+            listed.extend(row.configuration.runs.iter().map(|run| Listed {
+                run_id: run.run_id.clone(),
+                label: run.label.clone(),
+                seed: run.seed.unwrap_or_default(),
+                is_shown: row.is_shown,
+            }));
         }
     }
     say!("{}: runs.csv, curves.csv; lrx report {0} draws them", folder.display());

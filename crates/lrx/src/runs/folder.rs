@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use lrx_files::{CHECKSUMS_FILE, Checksums, Damage, hash, hash_file};
@@ -53,8 +54,9 @@ impl Run {
 const DISPENSABLE: [&str; 2] = [WEIGHTS_FILE, VOCABULARY_FILE];
 
 /// Finished runs whose large files were checked, and how they looked then: tables are assembled often while others go on.
+/// Several threads read runs at once.
 #[derive(Default)]
-pub(crate) struct Checked(HashMap<PathBuf, Look>);
+pub(crate) struct Checked(Mutex<HashMap<PathBuf, Look>>);
 
 /// Length and time of each dispensable file.
 type Look = Vec<Option<(u64, SystemTime)>>;
@@ -65,6 +67,10 @@ impl Checked {
             |file: &&str| fs::metadata(folder.join(file)).and_then(|file| Ok((file.len(), file.modified()?))).ok();
         DISPENSABLE.iter().map(look).collect()
     }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<PathBuf, Look>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Reads how the run in `folder` stands.
@@ -74,18 +80,33 @@ pub(crate) fn read_state(folder: &Path) -> State {
 
 /// The row of the run in `folder`, at a look: of a finished run no other file is read, so that it may be damaged.
 pub(crate) fn look(folder: &Path) -> Option<RunRecord> {
+    let (row, in_attempt) = row(folder)?;
+    let record = parse_row(&row)?;
+    let is_going_on = in_attempt && !matches!(record.status, Status::Failed | Status::Diverged);
+    Some(if is_going_on { RunRecord { status: Status::Running, ..record } } else { record })
+}
+
+/// What changes whenever the run in `folder` stands otherwise than before, without a look at its other files.
+pub(crate) fn glance(folder: &Path) -> Vec<u8> {
+    let (mut row, in_attempt) = row(folder).unwrap_or_default();
+    row.push(in_attempt.into());
+    row.extend(lrx_files::read(&folder.join(LABEL_FILE)).unwrap_or_default());
+    row
+}
+
+/// The row of a run as it stands there, and whether that is in its attempt.
+fn row(folder: &Path) -> Option<(Vec<u8>, bool)> {
     let attempt = current_attempt(folder).ok()?;
-    if let Some(row) = attempt.and_then(|attempt| lrx_files::read(&attempt.join(RECORD_FILE)).ok()) {
-        let record = parse_row(&row)?;
-        let is_going_on = !matches!(record.status, Status::Failed | Status::Diverged);
-        return Some(if is_going_on { RunRecord { status: Status::Running, ..record } } else { record });
+    let in_attempt = attempt.and_then(|attempt| lrx_files::read(&attempt.join(RECORD_FILE)).ok());
+    match in_attempt {
+        Some(row) => Some((row, true)),
+        None => Some((lrx_files::read(&folder.join(RECORD_FILE)).ok()?, false)),
     }
-    parse_row(&lrx_files::read(&folder.join(RECORD_FILE)).ok()?)
 }
 
 /// Reads the run in `folder`; of a finished one, every file that is there is checked, the large ones only if they do not
 /// look as they did when `checked` saw them.
-pub(crate) fn read_run(folder: &Path, mut checked: Option<&mut Checked>) -> Run {
+pub(crate) fn read_run(folder: &Path, checked: Option<&Checked>) -> Run {
     let unreadable = |what: &str, error: &io::Error| Run::only(State::Unreadable(format!("{what}: {error}")));
     // Each takeover moves the attempt on; who looks meanwhile looks again.
     for _ in 0..100 {
@@ -109,7 +130,7 @@ pub(crate) fn read_run(folder: &Path, mut checked: Option<&mut Checked>) -> Run 
                 Err(error) => return unreadable(RECORD_FILE, &error),
             }
         }
-        return read_ended(folder, checked.as_deref_mut());
+        return read_ended(folder, checked);
     }
     Run::only(State::Unreadable("it changes hands all the time".into()))
 }
@@ -140,7 +161,7 @@ fn parse_row(text: &[u8]) -> Option<RunRecord> {
 }
 
 /// A run that nobody works on, from its folder.
-fn read_ended(folder: &Path, checked: Option<&mut Checked>) -> Run {
+fn read_ended(folder: &Path, checked: Option<&Checked>) -> Run {
     let changed = || Run::only(State::Damaged(format!("{RECORD_FILE} has changed since it was written")));
     let row = match lrx_files::read(&folder.join(RECORD_FILE)) {
         Ok(row) => row,
@@ -185,10 +206,10 @@ pub(crate) fn relabel(folder: &Path, record: &RunRecord, label: &str) {
 }
 
 /// The curve and the ranks of a finished run, all its files having been found to be what was written.
-fn verified(folder: &Path, row: &[u8], checked: Option<&mut Checked>) -> Result<(Vec<u8>, Vec<u8>), Damage> {
+fn verified(folder: &Path, row: &[u8], checked: Option<&Checked>) -> Result<(Vec<u8>, Vec<u8>), Damage> {
     let list = Checksums::read(folder)?.ok_or_else(|| Damage::Changed(format!("{CHECKSUMS_FILE} is gone")))?;
     let look = Checked::look(folder);
-    let known = checked.as_ref().is_some_and(|checked| checked.0.get(folder) == Some(&look));
+    let known = checked.is_some_and(|checked| checked.known().get(folder) == Some(&look));
     let (mut curve, mut ranks) = (Vec::new(), Vec::new());
     for file in list.files() {
         if file == RECORD_FILE {
@@ -208,7 +229,7 @@ fn verified(folder: &Path, row: &[u8], checked: Option<&mut Checked>) -> Result<
         }
     }
     if let Some(checked) = checked {
-        checked.0.insert(folder.to_path_buf(), look);
+        checked.known().insert(folder.to_path_buf(), look);
     }
     Ok((curve, ranks))
 }

@@ -21,7 +21,7 @@ mod task;
 mod worker;
 
 pub(crate) use claim::current_attempt;
-pub(crate) use folder::{Checked, Run, State, check_files, look, read_run};
+pub(crate) use folder::{Checked, Run, State, check_files, glance, look, read_run};
 pub(crate) use paused::drop_checkpoints;
 pub(crate) use queue::{Policy, Totals, work};
 pub(crate) use task::{Place, Task, initial_model};

@@ -1,6 +1,6 @@
 //! Which run comes next, on how many workers.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -83,8 +83,8 @@ pub(crate) fn work(tasks: &[Task], policy: &Policy, signals: &Signals, lines: &L
         });
     }
     let mut totals = queue.totals.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let place = |run_id: &String| tasks.iter().position(|task| task.run_id == *run_id);
-    totals.finished.sort_by_key(place);
+    let places: HashMap<&str, usize> = tasks.iter().enumerate().rev().map(|(i, task)| (&*task.run_id, i)).collect();
+    totals.finished.sort_by_key(|run_id| places.get(run_id.as_str()));
     totals.left += queue.waiting.into_inner().unwrap_or_else(PoisonError::into_inner).len();
     totals
 }
@@ -192,7 +192,7 @@ impl<'a> Queue<'a> {
             claim.clear();
             let experiment = other.parent().and_then(Path::file_name).unwrap_or_default().display();
             self.finished(task, &row, &format!("finished before in {experiment}"));
-            self.assembler.assemble(&task.experiment, &task.order)?;
+            self.assembler.after_run(&task.experiment, &task.order)?;
             return Ok(None);
         }
         self.train(task, claim)
@@ -229,7 +229,7 @@ impl<'a> Queue<'a> {
             () => Order::GoOn,
         };
         let mut progress = self.lines.run(&task.title, task.work());
-        progress.after_eval = Some(Box::new(|| self.assembler.assemble_seldom(&task.experiment, &task.order)));
+        progress.after_eval = Some(Box::new(|| self.assembler.after_evaluation(&task.experiment, &task.order)));
         let end = caught(|| train_claimed(task, &claim, self.policy, &order, &mut progress));
         let end = end.unwrap_or_else(|panic| {
             // Whatever the disk says to that: the run is told of as failed.
@@ -272,7 +272,7 @@ impl<'a> Queue<'a> {
                 return Err(error);
             }
         }
-        self.assembler.assemble(&task.experiment, &task.order)?;
+        self.assembler.after_run(&task.experiment, &task.order)?;
         Ok(None)
     }
 

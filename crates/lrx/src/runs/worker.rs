@@ -53,7 +53,8 @@ pub(super) fn train_claimed(
     progress: &mut RunProgress<'_>,
 ) -> Result<End, String> {
     let attempt = claim.folder();
-    for folder in [&*task.folder(), &*task.experiment, attempt] {
+    // Those of the experiment's folder are cleared away when its tables are written: it may hold thousands of runs.
+    for folder in [&*task.folder(), attempt] {
         clear_leftovers(folder);
     }
     agree_on_config(attempt, &task.resolved)?;

@@ -1,5 +1,7 @@
 //! How long runs will take on this machine: by runs like them that were finished here, else by a matrix product.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -21,9 +23,14 @@ pub(super) struct Planned<'r> {
 pub(super) struct Estimator {
     /// Runs that were finished on this machine, on as many threads.
     known: Vec<Known>,
+    /// What they tell of runs that were asked for before: most of a sweep are as fast as others.
+    told: RefCell<HashMap<Alike, Option<f64>>>,
     /// Of a large matrix product and of memory; measured when it is first needed: in f32, in bf16.
     machine: [OnceLock<(f64, f64)>; 2],
 }
+
+/// What a speed depends on: operations per token, features, and the rest.
+type Alike = (u64, u64, [String; 5]);
 
 /// A finished run.
 struct Known {
@@ -60,7 +67,7 @@ impl Estimator {
         let (threads, machine) = (rayon::current_num_threads() as u64, lrx_files::processors());
         let is_here = |row: &RunRecord| row.threads == Some(threads) && row.machine == machine;
         let known = rows.filter(|row| row.final_loss().is_some() && is_here(row)).filter_map(|row| Known::of(&row));
-        Self { known: known.collect(), machine: Default::default() }
+        Self { known: known.collect(), told: RefCell::default(), machine: Default::default() }
     }
 
     /// How long the run will take; `None` where its tokens are not known.
@@ -78,13 +85,22 @@ impl Estimator {
 
     /// Tokens per second of the runs that are most alike, or none are.
     fn learned(&self, run: &Planned<'_>, flops: f64) -> Option<f64> {
-        let own = alike(run.row);
+        let key = (flops.to_bits(), run.features.to_bits(), alike(run.row));
+        let told = self.told.borrow().get(&key).copied();
+        told.unwrap_or_else(|| {
+            let rate = self.learned_anew(run, flops, &key.2);
+            self.told.borrow_mut().insert(key, rate);
+            rate
+        })
+    }
+
+    fn learned_anew(&self, run: &Planned<'_>, flops: f64, own: &[String; 4]) -> Option<f64> {
         let distance = |known: &Known| {
             let (by_flops, by_features) =
                 ((known.flops / flops).ln().abs(), (known.features / run.features).ln().abs());
             let is_comparable = by_flops.max(by_features) <= ALIKE.ln();
             // Other kinds, or other batches, are as far as half the size is.
-            let others = known.alike.iter().zip(&own).filter(|(a, b)| a != b).count();
+            let others = known.alike.iter().zip(own).filter(|(a, b)| a != b).count();
             is_comparable.then_some(by_flops + by_features + others as f64 * ALIKE.ln())
         };
         let mut alike: Vec<(f64, f64)> =
@@ -143,7 +159,8 @@ mod tests {
         // Of another kind, and so narrow a model that it is not comparable.
         known.push(Known { flops: 1e6, features: 512.0, rate: 1.0, alike: ["dense", "", "", "", ""].map(Into::into) });
         known.push(Known { flops: 1e6, features: 100.0, rate: 1.0, alike: Default::default() });
-        let estimator = Estimator { known, machine: [(1e11, 1e10).into(), Default::default()] };
+        let estimator =
+            Estimator { known, told: RefCell::default(), machine: [(1e11, 1e10).into(), Default::default()] };
         let of = |row: &RunRecord, evaluations: f64| {
             estimator.of(&Planned { row, evaluations, eval_targets: 300.0, features: 512.0 }).unwrap()
         };

@@ -3,7 +3,7 @@
 mod estimate;
 pub(super) mod table;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
@@ -144,15 +144,12 @@ fn standing(out: &Path, experiment: &str, run_id: &str) -> Option<RunRecord> {
 fn print_table(planned: &[Row<'_>], args: &PlanArgs) {
     let estimator = Estimator::new(&args.common.out);
     let mut groups: Vec<Vec<&Row<'_>>> = Vec::new();
+    let mut known = HashMap::new();
     for row in planned {
-        let same = |group: &&mut Vec<&Row<'_>>| {
-            let (first, own) = (group[0], &row.record);
-            (first.experiment, &first.record.label, &first.record.configuration)
-                == (row.experiment, &own.label, &own.configuration)
-        };
-        match groups.iter_mut().find(same) {
-            Some(group) => group.push(row),
-            None => groups.push(vec![row]),
+        let configuration = (row.experiment, &row.record.label, &row.record.configuration);
+        match known.entry(configuration).or_insert(groups.len()) {
+            index if *index == groups.len() => groups.push(vec![row]),
+            index => groups[*index].push(row),
         }
     }
     let mut sum = Sum::default();
