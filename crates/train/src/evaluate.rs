@@ -7,13 +7,17 @@ use lrx_tensor::Tape;
 /// Tokens in a batch of an evaluation: enough to keep all cores busy.
 const BATCH_TOKENS: usize = 4096;
 
-/// The mean loss over all targets of `stories`, in nats per token.
-pub fn evaluate(model: &Model, stories: &Stories, when: When) -> f64 {
+/// The mean loss over all targets of `stories`, in nats per token; `None` where it was `stopped`, which is asked after every
+/// batch.
+pub fn evaluate(model: &Model, stories: &Stories, when: When, stopped: &dyn Fn() -> bool) -> Option<f64> {
     let (mut sum, mut tokens) = (0.0, 0);
     for batch in evaluation_batches(stories, model.context(), BATCH_TOKENS) {
         let loss = model.loss(&batch.inputs, &batch.targets, &batch.offsets.as_slice().into(), when, &Tape::silent());
         sum += f64::from(loss.value()) * batch.tokens() as f64;
         tokens += batch.tokens();
+        if stopped() {
+            return None;
+        }
     }
-    sum / tokens as f64
+    Some(sum / tokens as f64)
 }

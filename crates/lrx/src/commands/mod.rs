@@ -8,6 +8,7 @@ pub(crate) mod generate;
 pub(crate) mod layers;
 pub(crate) mod optimizers;
 pub(crate) mod plan;
+pub(crate) mod prepare;
 pub(crate) mod report;
 pub(crate) mod rules;
 pub(crate) mod run;

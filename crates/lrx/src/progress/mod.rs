@@ -3,8 +3,10 @@
 mod left;
 mod line;
 
+use std::any::Any;
 use std::fmt;
 use std::io::IsTerminal;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,6 +20,7 @@ pub(crate) use self::left::duration;
 use self::line::{columns, line};
 use crate::signals::Signals;
 use crate::terminal::tell;
+use crate::turn::Turn;
 
 /// Plain lines come at most so often, evaluations apart.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
@@ -131,6 +134,11 @@ impl lrx_data::Progress for DataProgress {
 
     fn warn(&self, message: &str) {
         self.lines.print(&format!("warning: {message}"));
+    }
+
+    fn turn(&self, entry: &Path) -> Box<dyn Any> {
+        let waits = |by: &str| self.lines.print(&format!("waits for {by}, which prepares the same stories"));
+        Box::new(Turn::wait(entry, waits, || self.stopped()))
     }
 
     fn stopped(&self) -> bool {
