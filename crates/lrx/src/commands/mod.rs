@@ -13,4 +13,5 @@ pub(crate) mod report;
 pub(crate) mod rules;
 pub(crate) mod run;
 pub(crate) mod schema;
+pub(crate) mod submit;
 pub(crate) mod tune;

@@ -1,6 +1,7 @@
 //! `lrx plan`
 
 mod estimate;
+pub(super) mod needs;
 pub(super) mod table;
 
 use std::collections::HashSet;
