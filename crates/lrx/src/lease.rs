@@ -154,12 +154,8 @@ impl Watch {
     /// How long the lease at `path` has been `content`.
     fn unchanged(&mut self, path: &Path, content: &[u8]) -> Duration {
         let now = Instant::now();
-        let new = |was_renewed| Seen {
-            content: content.to_vec(),
-            last_look: now,
-            unchanged: Duration::ZERO,
-            was_renewed,
-        };
+        let new =
+            |was_renewed| Seen { content: content.to_vec(), last_look: now, unchanged: Duration::ZERO, was_renewed };
         let seen = self.0.entry(path.to_path_buf()).or_insert_with(|| new(false));
         if seen.content == content {
             seen.unchanged += (now - seen.last_look).min(BETWEEN_LOOKS);
@@ -245,8 +241,8 @@ impl Named {
             }
             (owner, file)
         });
-        let thread = renewing
-            .map_err(|error| io::Error::new(error.kind(), format!("cannot start a thread: {error}")))?;
+        let thread =
+            renewing.map_err(|error| io::Error::new(error.kind(), format!("cannot start a thread: {error}")))?;
         Ok(Lease { path, identity, stop: Some(stop), renewing: Some(thread), lost })
     }
 }

@@ -72,7 +72,8 @@ impl Manifest {
         experiments: &[Experiment],
     ) -> Result<Self, String> {
         let folder = folder_of(path);
-        let folder = folder.canonicalize().map_err(|_| format!("--manifest {}: {}", path.display(), nowhere(folder)))?;
+        let folder =
+            folder.canonicalize().map_err(|_| format!("--manifest {}: {}", path.display(), nowhere(folder)))?;
         let mut files: Vec<ConfigFile> = Vec::new();
         for config in configs {
             for (file, content) in sources(config).map_err(|errors| errors.to_string())? {
@@ -160,7 +161,9 @@ impl Manifest {
             let before = self.data.iter().find(|before| (&before.key, &before.file) == (&file.key, &file.file));
             let was = before.map_or("was not there".into(), |before| format!("was {}", short(&before.blake3)));
             let DataFile { key, file, blake3 } = file;
-            return Err(self.changed(&format!("`{key}` = {file:?}: the BLAKE3 of its content is {} and {was}", short(blake3))));
+            return Err(
+                self.changed(&format!("`{key}` = {file:?}: the BLAKE3 of its content is {} and {was}", short(blake3)))
+            );
         }
         let now = runs(experiments);
         if now == self.runs {
@@ -175,7 +178,8 @@ impl Manifest {
         if self.program != program() {
             what += &format!("; this is {}, the manifest was written by {}", program(), self.program);
         } else {
-            what += "; neither configs nor data have changed: a value that `lrx tune` has chosen has, or a kind of layer";
+            what +=
+                "; neither configs nor data have changed: a value that `lrx tune` has chosen has, or a kind of layer";
         }
         Err(self.changed(&what))
     }

@@ -108,7 +108,9 @@ impl Asked {
             let by = if step == 1 { String::new() } else { format!(" in steps of {step}") };
             let last = begins + step * of.saturating_sub(1);
             let (name, variable) = (scheduler.name, scheduler.variable);
-            format!("--task auto: {name} says {variable}={id}; expected {begins} to {last}{by}, one for each of {of} tasks")
+            format!(
+                "--task auto: {name} says {variable}={id}; expected {begins} to {last}{by}, one for each of {of} tasks"
+            )
         })
     }
 }
@@ -139,7 +141,8 @@ mod tests {
     #[test]
     fn schedulers_say_which_task_this_is() {
         let slurm = |id, count, min, step| {
-            let (name, all) = ("SLURM_ARRAY_TASK_ID", [("SLURM_ARRAY_TASK_COUNT", count), ("SLURM_ARRAY_TASK_MIN", min)]);
+            let (name, all) =
+                ("SLURM_ARRAY_TASK_ID", [("SLURM_ARRAY_TASK_COUNT", count), ("SLURM_ARRAY_TASK_MIN", min)]);
             [(name, id), all[0], all[1], ("SLURM_ARRAY_TASK_STEP", step)]
         };
         // --array=0-3, 1-4, 10-30:10

@@ -78,15 +78,22 @@ fn a_manifest_freezes_order_configs_and_data() {
     // Another lrx may call the same runs otherwise.
     let text = lab.read("frozen/sweep.json");
     let (first, second) = (ids.lines().next().unwrap(), ids.lines().nth(1).unwrap());
-    lab.write("frozen/sweep.json", text.replace(first, "x").replace(second, first).replace("\"x\"", &format!("{second:?}")));
+    lab.write(
+        "frozen/sweep.json",
+        text.replace(first, "x").replace(second, first).replace("\"x\"", &format!("{second:?}")),
+    );
     refused(&format!("run 1 is {first}"));
     lab.write("frozen/sweep.json", "{}");
-    assert!(lab.expect(2, "run --manifest frozen/sweep.json").stderr.contains("not a manifest that `lrx plan --manifest`"));
+    assert!(
+        lab.expect(2, "run --manifest frozen/sweep.json").stderr.contains("not a manifest that `lrx plan --manifest`")
+    );
     lab.write("frozen/sweep.json", text);
     let misspelt = lab.expect(2, "run --manifest frozen/swep.json").stderr;
     assert!(misspelt.contains("frozen/swep.json: No such file") && misspelt.contains("sweep.json"), "{misspelt}");
     assert!(lab.expect(2, "run --manifest frozen/sweep.json --set seeds=[3]").stderr.contains("--set seeds=[3]: "));
-    assert!(lab.expect(2, "run configs/sweep.toml --manifest frozen/sweep.json").stderr.contains("cannot be used with"));
+    assert!(
+        lab.expect(2, "run configs/sweep.toml --manifest frozen/sweep.json").stderr.contains("cannot be used with")
+    );
     assert!(lab.expect(2, "plan configs/sweep.toml --manifest nowhere/s.json").stderr.contains("no folder nowhere"));
     lab.expect(0, "run --manifest frozen/sweep.json --out out");
     assert_eq!(lab.runs("out/sweep").len(), 4);
@@ -110,7 +117,8 @@ fn tasks_share_the_runs_and_come_to_the_same_numbers() {
     let (code, said) = with(&lab, &[("SLURM_ARRAY_TASK_ID", "2")], "run --manifest sweep.json --task auto/3 --out out");
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("task 3 of 3: 1 of 5 runs"), "{said}");
-    let (code, said) = with(&lab, &[("JOB_COMPLETION_INDEX", "0")], "run --manifest sweep.json --task auto/3 --out out");
+    let (code, said) =
+        with(&lab, &[("JOB_COMPLETION_INDEX", "0")], "run --manifest sweep.json --task auto/3 --out out");
     assert_eq!(code, Some(0), "{said}");
     assert!(numbers(&lab, "out") == numbers(&lab, "alone"));
     assert!(lab.expect(0, "run tiny.toml --task 7/7 --out other").stderr.contains("task 7 of 7: 0 of 5 runs"));
@@ -185,10 +193,15 @@ fn submitted(lab: &Lab, path: &str, arguments: &str) -> String {
 fn a_slurm_array_is_given_to_sbatch_and_the_report_after_it() {
     let lab = Lab::tiny(SEEDS);
     let sbatch = "n=$(ls given* 2> /dev/null | wc -l); { echo \"$*\"; cat; } > given$n; echo $((40 + n))\n";
-    let path = scheduler(&lab, &[("sbatch", sbatch), ("srun", "shift; exec \"$@\"\n"), ("scontrol", "echo \"$*\" > asked\n")]);
+    let path =
+        scheduler(&lab, &[("sbatch", sbatch), ("srun", "shift; exec \"$@\"\n"), ("scontrol", "echo \"$*\" > asked\n")]);
     let arguments = "submit tiny.toml --engine slurm --tasks 2 --threads 2 --value memory=700 --out out";
     let dry = lab.expect(0, &format!("{arguments} --dry-run"));
-    assert!(!dry.stdout.contains("{{") && dry.stdout.starts_with("#!/bin/sh\n# tiny: 5 runs in 2 tasks"), "{}", dry.stdout);
+    assert!(
+        !dry.stdout.contains("{{") && dry.stdout.starts_with("#!/bin/sh\n# tiny: 5 runs in 2 tasks"),
+        "{}",
+        dry.stdout
+    );
     assert!(!lab.path("out/tiny.manifest.json").exists(), "nothing is written");
     submitted(&lab, &path, arguments);
     let array = lab.read("given0");
@@ -243,11 +256,13 @@ shift; i=0; while [ $i -le $last ]; do HQ_TASK_ID=$i \"$@\" > /dev/null || exit 
     lab.expect(0, "run tiny.toml --out alone");
     assert!(numbers(&lab, "out") == numbers(&lab, "alone") && lab.path("out/tiny/report.html").exists());
 
-    let path = scheduler(&lab, &[("kubectl", "echo \"$*\" > asked; cat > given\n"), ("lrx", &format!("exec {LRX} \"$@\"\n"))]);
+    let path =
+        scheduler(&lab, &[("kubectl", "echo \"$*\" > asked; cat > given\n"), ("lrx", &format!("exec {LRX} \"$@\"\n"))]);
     submitted(&lab, &path, "submit tiny.toml --engine kubernetes --tasks 2 --threads 1 --out pods --value image=lrx:x");
     assert_eq!(lab.read("asked"), "create -f -\n");
     let job = lab.read("given");
-    for line in ["completions: 2", "completionMode: Indexed", "image: lrx:x", "backoffLimitPerIndex: 3", "values: [75]"] {
+    for line in ["completions: 2", "completionMode: Indexed", "image: lrx:x", "backoffLimitPerIndex: 3", "values: [75]"]
+    {
         assert!(job.contains(line), "{line}: {job}");
     }
     let pod = job.lines().find(|line| line.contains("exec lrx")).unwrap();
@@ -267,10 +282,15 @@ fn a_template_of_ones_own_is_filled_in_and_its_mistakes_are_told() {
     let error = lab.expect(2, arguments).stderr;
     assert!(error.contains("error: site.sh:2: unknown placeholder {{site}}"), "{error}");
     let text = lab.expect(0, &format!("{arguments} --value site=here")).stdout;
-    assert!(text.contains("echo tiny here > said; ") && text.contains(" run --manifest results/tiny.manifest.json "), "{text}");
+    assert!(
+        text.contains("echo tiny here > said; ") && text.contains(" run --manifest results/tiny.manifest.json "),
+        "{text}"
+    );
     assert!(lab.expect(2, &format!("{arguments} --value site")).stderr.contains("expected NAME=TEXT"));
     assert!(lab.expect(2, "submit tiny.toml --engine hyperqueue --template sit.sh").stderr.contains("site.sh"));
     assert!(lab.expect(2, "submit tiny.toml --engine hyperqueue").stderr.contains("there is no `hq` on this machine"));
-    assert!(lab.expect(2, "submit tiny.toml --engine slurm --tasks 0").stderr.contains("--tasks 0: expected at least 1"));
+    assert!(
+        lab.expect(2, "submit tiny.toml --engine slurm --tasks 0").stderr.contains("--tasks 0: expected at least 1")
+    );
     assert!(!lab.path("results/tiny.manifest.json").exists());
 }

@@ -51,7 +51,8 @@ impl Common {
             return Ok(experiments);
         };
         if let Some(set) = self.set.first() {
-            let message = format!("--set {set}: the values of a sweep stand in its manifest; write another with `lrx plan`");
+            let message =
+                format!("--set {set}: the values of a sweep stand in its manifest; write another with `lrx plan`");
             return Err(Failure::Usage(message));
         }
         let manifest = Manifest::read(path).map_err(Failure::Usage)?;

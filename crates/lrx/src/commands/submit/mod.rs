@@ -112,13 +112,13 @@ pub(crate) fn submit(args: &SubmitArgs, registry: &Registry) -> Result<ExitCode,
         (None, _) => runs.clamp(1, MOST_TASKS),
     };
     if args.engine == Engine::Ssh && tasks != args.hosts.len() {
-        let message = format!("--tasks {tasks}: expected one for each of the {} hosts of --engine ssh", args.hosts.len());
+        let message =
+            format!("--tasks {tasks}: expected one for each of the {} hosts of --engine ssh", args.hosts.len());
         return Err(Failure::Usage(message));
     }
     let needs = needs(&experiments, &args.common.out, tasks)?;
-    let manifest = args.manifest.clone().unwrap_or_else(|| {
-        args.common.out.join(format!("{}.manifest.json", experiments[0].name))
-    });
+    let manifest =
+        args.manifest.clone().unwrap_or_else(|| args.common.out.join(format!("{}.manifest.json", experiments[0].name)));
     let values = values(args, &experiments, &manifest, [runs, tasks, cores], &needs)?;
     let text = filled(&source, &text, &values).map_err(Failure::Usage)?;
     if args.dry_run {
@@ -151,14 +151,15 @@ fn values(
     [runs, tasks, cores]: [usize; 3],
     needs: &Needs,
 ) -> Result<Values, Failure> {
-    let folder = std::env::current_dir()
-        .map_err(|error| Failure::Failed(format!("cannot tell the current folder: {error}")))?;
+    let folder =
+        std::env::current_dir().map_err(|error| Failure::Failed(format!("cannot tell the current folder: {error}")))?;
     let (out, name) = (&args.common.out, &experiments[0].name);
     let program = std::env::current_exe().map_or("lrx".into(), |path| path.display().to_string());
     // What the image calls it.
     let program = if args.engine == Engine::Kubernetes { "lrx".into() } else { program };
     let [out_text, manifest] = [out, manifest].map(|path| path.display().to_string());
-    let run = [&program, "run", "--manifest", &manifest, "--out", &out_text, "--threads", &cores.to_string()].map(quoted);
+    let run =
+        [&program, "run", "--manifest", &manifest, "--out", &out_text, "--threads", &cores.to_string()].map(quoted);
     let folders = experiments.iter().map(|experiment| out.join(&experiment.name).display().to_string());
     let report = line([program.clone(), "report".into()].into_iter().chain(folders));
     let known = [
@@ -190,9 +191,9 @@ fn values(
     }
     match values.iter().find(|(_, value)| value.contains(['\n', '\r'])) {
         None => Ok(values),
-        Some((name, value)) => {
-            Err(Failure::Usage(format!("{{{{{name}}}}} is {value:?}; expected no line break, as in scripts it would end a line")))
-        }
+        Some((name, value)) => Err(Failure::Usage(format!(
+            "{{{{{name}}}}} is {value:?}; expected no line break, as in scripts it would end a line"
+        ))),
     }
 }
 

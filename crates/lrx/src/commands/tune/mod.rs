@@ -102,8 +102,8 @@ pub(crate) fn tune(args: &TuneArgs, registry: &Registry) -> Result<ExitCode, Fai
     let tunings = load_tuning(&common.configs, &common.set, &args.key, registry, &stories, &common.out)
         .map_err(|errors| Failure::Usage(errors.to_string()))?;
     let lines = Lines::new(args.jobs > 1);
-    let signals =
-        Signals::watch(lines.clone(), None).map_err(|error| Failure::Failed(format!("cannot watch for signals: {error}")))?;
+    let signals = Signals::watch(lines.clone(), None)
+        .map_err(|error| Failure::Failed(format!("cannot watch for signals: {error}")))?;
     let mut corpora = Corpora::until(&signals, &lines);
     let mut subjects = Vec::new();
     for tuning in &tunings {
