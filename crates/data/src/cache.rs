@@ -54,6 +54,10 @@ impl Cache<'_> {
         if let Some(parsed) = open()? {
             return Ok(parsed);
         }
+        let _turn = progress.turn(&path);
+        if let Some(parsed) = open()? {
+            return Ok(parsed);
+        }
         let mut writer = Writer::create(self.dir, key)?;
         build(&mut writer)?;
         writer.finish(&path)?;

@@ -1,5 +1,8 @@
 //! How long-running preparation tells how far it is, and hears that it is to stop.
 
+use std::any::Any;
+use std::path::Path;
+
 use crate::error::DataError;
 
 /// What a [`Progress`] counts.
@@ -24,6 +27,11 @@ pub trait Progress: Sync {
     fn finish(&self);
     /// Something was found that its owner should know of, though the work goes on: one sentence.
     fn warn(&self, _message: &str) {}
+    /// Called before the file `entry` of the cache is built: returns when nobody else builds it, or `stopped`. It is looked
+    /// for again then; what this gives is dropped once it is there. Building it twice does no harm.
+    fn turn(&self, _entry: &Path) -> Box<dyn Any> {
+        Box::new(())
+    }
     /// Whether the work is to end at once, unfinished. Asked many times a second from any thread, so it should be cheap.
     fn stopped(&self) -> bool {
         false

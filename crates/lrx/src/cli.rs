@@ -11,10 +11,12 @@ use crate::commands::generate::{GenerateArgs, generate};
 use crate::commands::layers::{LayersArgs, layers};
 use crate::commands::optimizers::{OptimizersArgs, optimizers};
 use crate::commands::plan::{PlanArgs, plan};
+use crate::commands::prepare::{PrepareArgs, prepare};
 use crate::commands::report::{ReportArgs, report};
 use crate::commands::rules::{RulesArgs, rules};
 use crate::commands::run::{RunArgs, run};
 use crate::commands::schema::schema_of_configs;
+use crate::commands::submit::{SubmitArgs, submit};
 use crate::commands::tune::{TuneArgs, tune};
 use crate::failure::Failure;
 use crate::terminal::write_out;
@@ -42,6 +44,10 @@ enum Command {
     Run(RunArgs),
     /// Train nothing: list the runs with parameters, FLOPs, memory and estimated time
     Plan(PlanArgs),
+    /// Make tokenizers and tokenise stories once, before the tasks of an array begin
+    Prepare(PrepareArgs),
+    /// Give the runs to a scheduler: Slurm, Kubernetes, HyperQueue, or machines that ssh reaches
+    Submit(SubmitArgs),
     /// The best learning rate, or value of another key, for each configuration, on stories that no comparison sees
     Tune(TuneArgs),
     /// Tables, plots and one HTML page from results folders
@@ -75,6 +81,8 @@ pub(crate) fn main(registry: &Registry) -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => run(&args, registry),
         Command::Plan(args) => plan(&args, registry),
+        Command::Prepare(args) => prepare(&args, registry),
+        Command::Submit(args) => submit(&args, registry),
         Command::Tune(args) => tune(&args, registry),
         Command::Report(args) => report(&args),
         Command::Layers(args) => layers(&args, registry),

@@ -62,6 +62,11 @@ impl Corpora {
         Ok(corpus)
     }
 
+    /// Those that were asked for, each once.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Corpus>> {
+        self.known.iter().map(|(_, corpus)| corpus)
+    }
+
     fn prepared(&mut self, run: &RunSpec, out: &Path) -> Result<Arc<Corpus>, Failure> {
         let spec = match &run.data {
             DataState::Ready(spec) => spec,

@@ -14,16 +14,21 @@ mod commands;
 mod corpus;
 mod failure;
 mod find;
+mod lease;
+mod manifest;
 mod memory;
 mod planned;
 mod progress;
 mod results;
 mod runs;
+mod share;
+mod shell;
 mod signals;
 mod tables;
 mod terminal;
 mod threads;
 mod tuned;
+mod turn;
 
 use std::process::ExitCode;
 

@@ -8,8 +8,8 @@ use std::rc::Rc;
 use lrx_records::{Cell, TuneRecord, read_rows};
 use lrx_spec::{Tuned, TunedValues};
 
-use crate::commands::common::Common;
 use crate::results::TUNE_FILE;
+use crate::shell::quoted;
 
 /// The value that was chosen: its word in the column `verdict`.
 pub(crate) const CHOSEN: &str = "chosen";
@@ -26,15 +26,15 @@ pub(crate) struct TuneTables {
 type Read = Result<Option<Vec<TuneRecord>>, String>;
 
 impl TuneTables {
-    /// Those of the configs of a command, in its folder of results.
-    pub(crate) fn of(common: &Common) -> Self {
+    /// Those of configs with `set` on top, in a folder of results.
+    pub(crate) fn of(configs: &[PathBuf], set: &[String], out: &Path) -> Self {
         let mut words = vec!["lrx".to_string(), "tune".to_string()];
-        words.extend(common.configs.iter().map(|config| quoted(&config.display().to_string())));
-        words.extend(common.set.iter().flat_map(|set| ["--set".to_string(), quoted(set)]));
-        if common.out != Path::new("results") {
-            words.extend(["--out".to_string(), quoted(&common.out.display().to_string())]);
+        words.extend(configs.iter().map(|config| quoted(&config.display().to_string())));
+        words.extend(set.iter().flat_map(|set| ["--set".to_string(), quoted(set)]));
+        if out != Path::new("results") {
+            words.extend(["--out".to_string(), quoted(&out.display().to_string())]);
         }
-        Self { out: common.out.clone(), command: words.join(" "), read: RefCell::default() }
+        Self { out: out.to_path_buf(), command: words.join(" "), read: RefCell::default() }
     }
 }
 
@@ -82,10 +82,4 @@ fn among(rows: &[&TuneRecord], chosen: &TuneRecord) -> String {
     let ends = [values.first(), values.last()].map(|end| end.copied().unwrap_or(chosen.value).write());
     let edge = if chosen.edge.is_empty() { String::new() } else { format!(", the {}", chosen.edge) };
     format!("one of {} from {} to {}{edge}", values.len(), ends[0], ends[1])
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "-_./=,:".contains(c);
-    if word.chars().all(plain) { word.to_string() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }

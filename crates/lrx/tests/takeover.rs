@@ -86,7 +86,7 @@ fn an_owner_that_is_woken_while_its_successor_trains_leaves_the_run_to_it() {
     });
     signal(&late, "-STOP");
     let mut next = start(&lab, "next", 1, &arguments);
-    wait_until(&mut next, "a takeover", || current(&lab.only_run("out/tiny")).ends_with("attempt.1"));
+    wait_until(&mut next, "a takeover", || !current(&lab.only_run("out/tiny")).ends_with("attempt.0"));
     signal(&late, "-CONT");
     assert_eq!((late.wait().unwrap().code(), next.wait().unwrap().code()), (Some(0), Some(0)));
     let said = lab.read("said-late");

@@ -31,6 +31,9 @@ pub(crate) struct Position {
     /// The last row of the training curve and the last evaluation, as bits.
     pub train_loss_bits: Option<u64>,
     pub eval_loss_bits: Option<u64>,
+    /// Where the evaluation after the last update was cut short: the norm of that update's gradient, as bits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluation_due: Option<u64>,
     /// Time spent on steps, and in all.
     pub train_seconds: f64,
     pub wall_seconds: f64,

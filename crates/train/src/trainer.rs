@@ -33,7 +33,7 @@ pub struct Job<'a> {
     pub checkpoints: Checkpoints,
     /// After how many steps the run pauses, as on [`Order::Stop`], to be continued or not; none where it is to be finished.
     pub pause_after: Option<usize>,
-    /// Asked after every step, and before anything is written: whether to go on.
+    /// Asked after every step, after every batch of an evaluation, and before anything is written: whether to go on.
     pub order: &'a dyn Fn() -> Order,
 }
 
@@ -57,26 +57,33 @@ pub fn train(job: &Job<'_>, model: &mut Model, observer: &mut dyn Observer) -> R
 
     let precision = spec.precision.into();
     let pause = job.pause_after.filter(|&pause| pause < steps);
-    if pause.is_some_and(|pause| pause <= position.step) {
+    if position.evaluation_due.is_none() && pause.is_some_and(|pause| pause <= position.step) {
         return Ok((Outcome::Paused, Report::of(&position, steps)));
     }
 
-    while position.step < steps {
-        let step_began = Instant::now();
-        let batch = job.sampler.batch(position.step);
-        let update = spec.update(position.step, steps);
-        let stepped = step(model, &mut optimizer, &batch, &update, &Tape::recording().with_precision(precision));
-        if let Some(what) = stepped.not_finite() {
-            clock.read(&mut position);
-            return Ok((Outcome::Diverged { step: position.step + 1, what }, Report::of(&position, steps)));
-        }
-
-        position.step += 1;
-        tell_layers(model, &mut optimizer, position.step, steps)?;
-        position.tokens += batch.tokens() as u64;
-        position.add_to_window(stepped.loss);
-        position.train_seconds += step_began.elapsed().as_secs_f64();
-        clock.read(&mut position);
+    while position.step < steps || position.evaluation_due.is_some() {
+        let due = position.evaluation_due.take();
+        let update = spec.update(if due.is_some() { position.step - 1 } else { position.step }, steps);
+        let grad_norm = match due {
+            Some(grad_norm_bits) => f64::from_bits(grad_norm_bits),
+            None => {
+                let step_began = Instant::now();
+                let batch = job.sampler.batch(position.step);
+                let stepped =
+                    step(model, &mut optimizer, &batch, &update, &Tape::recording().with_precision(precision));
+                if let Some(what) = stepped.not_finite() {
+                    clock.read(&mut position);
+                    return Ok((Outcome::Diverged { step: position.step + 1, what }, Report::of(&position, steps)));
+                }
+                position.step += 1;
+                tell_layers(model, &mut optimizer, position.step, steps)?;
+                position.tokens += batch.tokens() as u64;
+                position.add_to_window(stepped.loss);
+                position.train_seconds += step_began.elapsed().as_secs_f64();
+                clock.read(&mut position);
+                stepped.grad_norm
+            }
+        };
         let last = position.step == steps;
         let row = |split, loss, position: &Position| CurveRow {
             run_id: job.run_id.to_owned(),
@@ -85,7 +92,7 @@ pub fn train(job: &Job<'_>, model: &mut Model, observer: &mut dyn Observer) -> R
             loss,
             tokens: Some(position.tokens),
             learning_rate: Some(update.learning_rate),
-            grad_norm: Some(stepped.grad_norm),
+            grad_norm: Some(grad_norm),
             elapsed_seconds: Some((position.wall_seconds * 1e3).round() / 1e3),
         };
         let mut log = |row: CurveRow, position: &mut Position| -> Result<(), TrainError> {
@@ -93,7 +100,7 @@ pub fn train(job: &Job<'_>, model: &mut Model, observer: &mut dyn Observer) -> R
             observer.logged(&row, &Report::of(position, steps));
             Ok(())
         };
-        if last || position.step.is_multiple_of(spec.log_every) {
+        if due.is_none() && (last || position.step.is_multiple_of(spec.log_every)) {
             let loss = position.close_window();
             log(row(Split::Train, loss, &position), &mut position)?;
         }
@@ -101,11 +108,16 @@ pub fn train(job: &Job<'_>, model: &mut Model, observer: &mut dyn Observer) -> R
         let evaluated = last || position.step.is_multiple_of(spec.eval_every);
         if evaluated {
             let when = When::evaluation(position.step as u64, steps as u64);
-            let loss = evaluate(model, job.valid, when, precision);
-            position.eval_loss_bits = Some(loss.to_bits());
-            clock.read(&mut position);
-            log(row(Split::Eval, loss, &position), &mut position)?;
-            not_finite = (!loss.is_finite()).then(|| format!("evaluation loss {loss}"));
+            match evaluate(model, job.valid, when, precision, &|| (job.order)() != Order::GoOn) {
+                Some(loss) => {
+                    position.eval_loss_bits = Some(loss.to_bits());
+                    clock.read(&mut position);
+                    log(row(Split::Eval, loss, &position), &mut position)?;
+                    not_finite = (!loss.is_finite()).then(|| format!("evaluation loss {loss}"));
+                }
+                // It may take minutes, and who has to stop has seconds: whoever goes on begins it anew.
+                None => position.evaluation_due = Some(grad_norm.to_bits()),
+            }
         }
         observer.stepped(&Report::of(&position, steps));
 
@@ -114,8 +126,9 @@ pub fn train(job: &Job<'_>, model: &mut Model, observer: &mut dyn Observer) -> R
             return Ok((Outcome::Abandoned, Report::of(&position, steps)));
         }
         let pauses = pause == Some(position.step);
+        let is_open = !last || position.evaluation_due.is_some();
         let save =
-            !last && (order == Order::Stop || pauses || clock.checkpoint_is_due(&job.checkpoints, position.step));
+            is_open && (order == Order::Stop || pauses || clock.checkpoint_is_due(&job.checkpoints, position.step));
         if evaluated || save {
             // Nothing later would look at what the last update has made of the weights.
             not_finite = not_finite.or_else(|| not_finite_weight(model.parameters()));

@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgGroup, Args, value_parser};
 use console::measure_text_width;
 use lrx_files::clear_leftovers;
 use lrx_layers::Registry;
-use lrx_spec::{Experiment, missing_files};
+use lrx_spec::Experiment;
 use lrx_tensor::bf16;
 use lrx_train::{Checkpoints, PrecisionName};
 
@@ -21,6 +21,8 @@ use crate::memory::{self, Verdict};
 use crate::progress::{Lines, thousands};
 use crate::results::about;
 use crate::runs::{Place, Policy, Task, Totals, work};
+use crate::share::{Asked, Share};
+use crate::shell::command_line;
 use crate::signals::Signals;
 use crate::tables::{Assembler, LeftOut};
 use crate::terminal::{say, tell, visible};
@@ -28,9 +30,41 @@ use crate::threads::use_threads;
 
 /// `lrx run`
 #[derive(Args)]
+#[command(group(ArgGroup::new("sweep").args(["configs", "manifest"]).required(true)))]
+#[command(after_help = "\
+SIGINT, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 stop all runs with checkpoints, after the step or the batch of an evaluation
+that is being computed; a second signal ends at once. The exit code is 128 + the signal's number, or that of --requeue-exit
+where work is left.
+
+Tasks of --task count from 1: task N of M takes the runs N, N+M, N+2M, … in the order of `lrx plan --ids`. `auto` asks the
+scheduler for both:
+  Slurm        N = (SLURM_ARRAY_TASK_ID - _MIN) / _STEP + 1, M = SLURM_ARRAY_TASK_COUNT
+  Grid Engine  N = (SGE_TASK_ID - SGE_TASK_FIRST) / SGE_TASK_STEPSIZE + 1, M by SGE_TASK_LAST
+  Kubernetes   N = JOB_COMPLETION_INDEX + 1, M = the number of runs
+  HyperQueue   N = HQ_TASK_ID + 1 (arrays begin at 0), M = the number of runs
+`auto/M` says M, so that single tasks can be submitted again: N is then the task's own number, which counts from 1 in Grid
+Engine and from 0 in the others.
+
+  lrx plan sweep.toml --manifest sweep.json                freeze the sweep
+  lrx run --manifest sweep.json --task 2/8                 an eighth of it
+  lrx run --manifest sweep.json --task auto/8 --steal      and then what other tasks have left")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) common: Common,
+    /// Train the sweep of FILE, which `lrx plan CONFIG.toml --manifest FILE` has written; that a config or its data has
+    /// changed since is an error
+    #[arg(long, value_name = "FILE")]
+    pub(crate) manifest: Option<PathBuf>,
+    /// Only one task's share of the runs: N/M, or `auto` or `auto/M` as the scheduler numbers it
+    #[arg(long, value_name = "N/M", conflicts_with = "only")]
+    pub(crate) task: Option<Asked>,
+    /// Once the task's share is done, take over runs of others that nobody has begun, or that a process has left
+    #[arg(long, requires = "task", conflicts_with = "no_wait")]
+    pub(crate) steal: bool,
+    /// The exit code where a signal has stopped runs that are to be gone on with: for a scheduler that then runs the command
+    /// again
+    #[arg(long, value_name = "CODE", value_parser = value_parser!(u8).range(3..))]
+    pub(crate) requeue_exit: Option<u8>,
     /// Seconds between checkpoints; more where writing one takes so long that it would cost over 1 %
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub(crate) checkpoint_every: u64,
@@ -62,18 +96,15 @@ pub(crate) fn run(args: &RunArgs, registry: &Registry) -> Result<ExitCode, Failu
         return Err(Failure::Usage("--jobs 0: expected at least 1".into()));
     }
     use_threads(args.common.threads)?;
-    let experiments = args
-        .common
-        .experiments(registry)
-        .and_then(|experiments| missing_files(&experiments).map(|()| experiments))
-        .map_err(|errors| Failure::Usage(errors.to_string()))?;
+    let experiments = args.common.sweep(args.manifest.as_deref(), registry)?;
     check_only(&experiments, &args.only)?;
+    let share = share(args, &experiments)?;
     let lines = Lines::new(args.jobs > 1);
     let at_signal = lines.clone();
-    let signals =
-        Signals::watch(at_signal).map_err(|error| Failure::Failed(format!("cannot watch for signals: {error}")))?;
+    let signals = Signals::watch(at_signal, args.requeue_exit)
+        .map_err(|error| Failure::Failed(format!("cannot watch for signals: {error}")))?;
     // Everything that can be wrong with the data shows before the first hour is spent.
-    let tasks = tasks(args, &experiments, &signals, &lines)?;
+    let tasks = tasks(args, share, &experiments, &signals, &lines)?;
     if tasks.iter().any(|task| task.train.precision == PrecisionName::Bf16) && !bf16::is_native() {
         tell!("precision bf16: this processor has no AVX512_BF16; the same numbers come more slowly than those of f32");
     }
@@ -107,23 +138,25 @@ pub(crate) fn run(args: &RunArgs, registry: &Registry) -> Result<ExitCode, Failu
     signals.begin();
     let assembler = Assembler::default();
     let totals = work(&tasks, &policy, &signals, &lines, &assembler);
+    // A signal that came when all was done has stopped nothing.
+    let stopped = signals.stop().filter(|_| totals.left > 0);
     let (mut left_out, mut listed) = (Vec::new(), Vec::new());
     for experiment in &experiments {
         let folder = folder(args, experiment);
         let not_there = assembler.assemble_thoroughly(&folder, &order(experiment)).map_err(Failure::Failed)?;
         left_out.extend(not_there.into_iter().map(|run| (folder.clone(), run)));
-        if signals.stop().is_none() {
+        if stopped.is_none() {
             listed.extend(summary(&folder)?);
         }
     }
-    if signals.stop().is_none() {
+    if stopped.is_none() {
         say_ids(&totals.finished, &listed, &tasks);
     }
     for (folder, LeftOut { run_id, why }) in &left_out {
         tell!("left out of the tables: {}: {why}", folder.join(run_id).display());
     }
-    if let Some(code) = signals.stop() {
-        tell!("stopped; the same command goes on from here");
+    if let Some(code) = stopped {
+        tell!("stopped by {}; this goes on from here: {}", signals.name().unwrap_or_default(), command_line());
         return Ok(ExitCode::from(code));
     }
     tell(&totals);
@@ -190,16 +223,37 @@ fn check_only(experiments: &[Experiment], only: &[String]) -> Result<(), Failure
     }
 }
 
-/// Every run that is asked for, with its data ready.
-fn tasks(args: &RunArgs, experiments: &[Experiment], signals: &Signals, lines: &Lines) -> Result<Vec<Task>, Failure> {
+/// The share of the runs that this task has, if it is one of several.
+fn share(args: &RunArgs, experiments: &[Experiment]) -> Result<Option<Share>, Failure> {
+    let Some(asked) = args.task else { return Ok(None) };
+    let runs = experiments.iter().map(|experiment| experiment.runs.len()).sum();
+    let share = asked.share(runs, |name| std::env::var(name).ok()).map_err(Failure::Usage)?;
+    let own = (0..runs).filter(|&index| share.has(index)).count();
+    tell!("task {} of {}: {own} of {runs} runs", share.number, share.of);
+    Ok(Some(share))
+}
+
+/// Every run that is asked for, with its data ready: those of this task's share first.
+fn tasks(
+    args: &RunArgs,
+    share: Option<Share>,
+    experiments: &[Experiment],
+    signals: &Signals,
+    lines: &Lines,
+) -> Result<Vec<Task>, Failure> {
     let usage = |error: lrx_spec::ConfigError| Failure::Usage(error.to_string());
     let mut corpora = Corpora::until(signals, lines);
-    let (mut tasks, mut starts) = (Vec::new(), Starts::default());
+    let (mut tasks, mut of_others, mut starts) = (Vec::new(), Vec::new(), Starts::default());
     let only: HashSet<&str> = args.only.iter().map(String::as_str).collect();
+    let mut index = 0..;
     for experiment in experiments {
         let name = experiment.name.clone();
         let place = Place { name, folder: folder(args, experiment), order: order(experiment) };
-        for (i, run) in experiment.runs.iter().enumerate() {
+        for ((i, run), index) in experiment.runs.iter().enumerate().zip(&mut index) {
+            let is_own = share.is_none_or(|share| share.has(index));
+            if !is_own && !args.steal {
+                continue;
+            }
             let corpus = corpora.of(run, &args.common.out)?;
             let size = vocabulary(run, &corpus).map_err(usage)?;
             if !only.is_empty() && !run.run_id.as_deref().is_some_and(|id| only.contains(id)) {
@@ -207,9 +261,14 @@ fn tasks(args: &RunArgs, experiments: &[Experiment], signals: &Signals, lines: &
             }
             starts.check(run, size).map_err(usage)?;
             let title = format!("[{}/{}] {} seed {}", i + 1, experiment.runs.len(), run.label, run.seed);
-            tasks.push(Task::new(run, corpus, size, &place, title));
+            let task = Task::new(run, corpus, size, &place, title);
+            if is_own { tasks.push(task) } else { of_others.push((index, Task { is_own, ..task })) }
         }
     }
+    // Each begins behind its own: tasks that are done at the same time then do not look for the same runs.
+    let behind = of_others.partition_point(|(index, _)| share.is_some_and(|share| *index < share.number));
+    of_others.rotate_left(behind);
+    tasks.extend(of_others.into_iter().map(|(_, task)| task));
     Ok(tasks)
 }
 

@@ -3,8 +3,11 @@
 mod left;
 mod line;
 
+use std::any::Any;
 use std::fmt;
 use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,6 +21,7 @@ pub(crate) use self::left::duration;
 use self::line::{columns, line};
 use crate::signals::Signals;
 use crate::terminal::tell;
+use crate::turn::Turn;
 
 /// Plain lines come at most so often, evaluations apart.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
@@ -90,12 +94,14 @@ pub(crate) struct DataProgress {
     lines: Lines,
     bar: Mutex<Option<ProgressBar>>,
     signals: Option<Signals>,
+    /// Whether it was told for whom this waits.
+    waits: AtomicBool,
 }
 
 impl DataProgress {
     /// Among these lines. Nothing ends the preparation where `signals` are not watched.
     pub(crate) fn new(lines: Lines, signals: Option<Signals>) -> Self {
-        Self { lines, bar: Mutex::default(), signals }
+        Self { lines, bar: Mutex::default(), signals, waits: AtomicBool::new(false) }
     }
 }
 
@@ -131,6 +137,15 @@ impl lrx_data::Progress for DataProgress {
 
     fn warn(&self, message: &str) {
         self.lines.print(&format!("warning: {message}"));
+    }
+
+    fn turn(&self, entry: &Path) -> Box<dyn Any> {
+        let waits = |by: &str| {
+            if !self.waits.swap(true, Ordering::Relaxed) {
+                self.lines.print(&format!("waits for {by}, which prepares the same stories"));
+            }
+        };
+        Box::new(Turn::wait(entry, waits, || self.stopped()))
     }
 
     fn stopped(&self) -> bool {

@@ -10,11 +10,12 @@ use lrx_records::RunRecord;
 use lrx_train::{Checkpoints, Order};
 
 use super::Task;
-use super::claim::{Claim, Claimed, Watch, clear_empty, current_attempt};
+use super::claim::{Claim, Claimed, claim, clear_empty, current_attempt};
 use super::elsewhere::{finished_elsewhere, take_over};
 use super::folder::{State, read_state, relabel};
 use super::panics::caught;
 use super::worker::{End, note_failure, train_claimed};
+use crate::lease::Watch;
 use crate::progress::Lines;
 use crate::results::about;
 use crate::signals::Signals;
@@ -125,7 +126,7 @@ impl<'a> Queue<'a> {
                 self.busy().remove(&task.run_id);
             }
             match attempt {
-                Ok(Some(by)) if is_free && self.policy.no_wait => {
+                Ok(Some(by)) if is_free && (self.policy.no_wait || !task.is_own && self.lives(task)) => {
                     self.lines.print(&format!("{}  left to {by}", task.title));
                     self.totals().with_others.push((task.title.clone(), by));
                 }
@@ -206,7 +207,12 @@ impl<'a> Queue<'a> {
     }
 
     fn claim(&self, task: &Task) -> std::io::Result<Claimed> {
-        self.watch.lock().unwrap_or_else(PoisonError::into_inner).claim(&task.folder())
+        claim(&mut self.watch.lock().unwrap_or_else(PoisonError::into_inner), &task.folder())
+    }
+
+    /// Whether the owner of a run was seen to renew its claim.
+    fn lives(&self, task: &Task) -> bool {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner).was_renewed(&task.folder())
     }
 
     /// A process that is killed once its run is finished, but before it has cleared its attempt away, leaves that to the next.
@@ -278,6 +284,10 @@ impl<'a> Queue<'a> {
 
     /// Tells of a run that has ended before, if nothing is to be done about it.
     fn settled(&self, task: &Task, state: &State) -> bool {
+        if !task.is_own && !matches!(state, State::New | State::Running(_)) {
+            // Told by the task whose it is.
+            return true;
+        }
         let failed = match state {
             State::Finished(record) => {
                 relabel(&task.folder(), record, &task.planned.label);

@@ -35,6 +35,8 @@ pub(crate) struct Task {
     pub(crate) needed: Needed,
     /// After how many steps it pauses; none where it is to be finished.
     pub(crate) pause_after: Option<usize>,
+    /// Whether this process is to see to its end; else it is another's, whose it stays while that lives.
+    pub(crate) is_own: bool,
 }
 
 /// Where the runs of an experiment stand.
@@ -64,6 +66,7 @@ impl Task {
             planned,
             corpus,
             pause_after: None,
+            is_own: true,
         }
     }
 

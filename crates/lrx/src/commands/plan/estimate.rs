@@ -94,7 +94,7 @@ impl Estimator {
         })
     }
 
-    fn learned_anew(&self, run: &Planned<'_>, flops: f64, own: &[String; 4]) -> Option<f64> {
+    fn learned_anew(&self, run: &Planned<'_>, flops: f64, own: &[String; 5]) -> Option<f64> {
         let distance = |known: &Known| {
             let (by_flops, by_features) =
                 ((known.flops / flops).ln().abs(), (known.features / run.features).ln().abs());

@@ -1,23 +1,25 @@
 //! `lrx plan`
 
 mod estimate;
+pub(super) mod needs;
 pub(super) mod table;
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use lrx_layers::Registry;
 use lrx_records::{RunRecord, Status, csv_text};
-use lrx_spec::{DataState, Experiment, RunSpec, Solved};
+use lrx_spec::{DataState, Experiment, RunSpec, Solved, missing_files};
 
 use self::estimate::{Estimate, Estimator, Planned};
 use self::table::{Column, Line, Room, seeds, table};
 use super::common::Common;
 use crate::corpus::{Corpora, Starts, vocabulary};
 use crate::failure::Failure;
+use crate::manifest::Manifest;
 use crate::memory::{self, Verdict, needed};
 use crate::planned::{evaluations, record};
 use crate::progress::{duration, thousands};
@@ -27,6 +29,7 @@ use crate::threads::use_threads;
 
 /// `lrx plan`
 #[derive(Args)]
+#[command(group(ArgGroup::new("sweep").args(["configs", "manifest"]).required(true).multiple(true)))]
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) common: Common,
@@ -36,6 +39,10 @@ pub(crate) struct PlanArgs {
     /// Print the run_id of every run, a line each, and nothing else
     #[arg(long, conflicts_with = "format")]
     pub(crate) ids: bool,
+    /// Write the sweep to FILE: its runs in an order that stays, the configs, and the hashes of their data. `lrx run
+    /// --manifest FILE` trains exactly that. Without configs, list the sweep of FILE
+    #[arg(long, value_name = "FILE")]
+    pub(crate) manifest: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -46,7 +53,7 @@ pub(crate) enum PlanFormat {
 
 pub(crate) fn plan(args: &PlanArgs, registry: &Registry) -> Result<ExitCode, Failure> {
     use_threads(args.common.threads)?;
-    let experiments = args.common.experiments(registry).map_err(|errors| Failure::Usage(errors.to_string()))?;
+    let experiments = experiments(args, registry)?;
     let (mut corpora, mut starts) = (Corpora::to_look_at(), Starts::default());
     let mut rows = Vec::new();
     for experiment in &experiments {
@@ -71,6 +78,24 @@ pub(crate) fn plan(args: &PlanArgs, registry: &Registry) -> Result<ExitCode, Fai
         Verdict::Doubtful(message) | Verdict::Impossible(message) => tell!("warning: {message}"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is planned; with a manifest, nothing of it has changed, or it is written there.
+fn experiments(args: &PlanArgs, registry: &Registry) -> Result<Vec<Experiment>, Failure> {
+    let usage = |errors: lrx_spec::ConfigErrors| Failure::Usage(errors.to_string());
+    let common = &args.common;
+    match &args.manifest {
+        None => common.experiments(registry).map_err(usage),
+        Some(path) if common.configs.is_empty() => common.sweep(Some(path), registry),
+        Some(path) => {
+            let experiments = common.experiments(registry).map_err(usage)?;
+            missing_files(&experiments).map_err(usage)?;
+            let manifest = Manifest::of(path, &common.configs, &common.set, &experiments).map_err(Failure::Usage)?;
+            manifest.write(path).map_err(Failure::Failed)?;
+            tell!("{}: {}", path.display(), counted(manifest.len(), "run"));
+            Ok(experiments)
+        }
+    }
 }
 
 /// One run.

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use lrx_files::clear_leftovers;
 use lrx_layers::Registry;
 use lrx_spec::{Tuning, Untuned, load_tuning};
@@ -33,6 +33,7 @@ use crate::memory::{self, Verdict};
 use crate::progress::Lines;
 use crate::results::{TUNE_FOLDER, about};
 use crate::runs::{Policy, Task, work};
+use crate::shell::command_line;
 use crate::signals::Signals;
 use crate::tables::Assembler;
 use crate::terminal::tell;
@@ -52,6 +53,7 @@ const FIRST_SEED: u64 = 1000;
 
 /// `lrx tune`
 #[derive(Args)]
+#[command(group(ArgGroup::new("sweep").args(["configs"]).required(true)))]
 #[command(after_help = "\
 All values train under the full schedule to the first rung, an eighth of the steps, and are evaluated; half of them go on to a
 quarter, a quarter of them to a half, until one is left. A value whose 95 % interval lies apart from that of the best goes at
@@ -100,8 +102,8 @@ pub(crate) fn tune(args: &TuneArgs, registry: &Registry) -> Result<ExitCode, Fai
     let tunings = load_tuning(&common.configs, &common.set, &args.key, registry, &stories, &common.out)
         .map_err(|errors| Failure::Usage(errors.to_string()))?;
     let lines = Lines::new(args.jobs > 1);
-    let signals =
-        Signals::watch(lines.clone()).map_err(|error| Failure::Failed(format!("cannot watch for signals: {error}")))?;
+    let signals = Signals::watch(lines.clone(), None)
+        .map_err(|error| Failure::Failed(format!("cannot watch for signals: {error}")))?;
     let mut corpora = Corpora::until(&signals, &lines);
     let mut subjects = Vec::new();
     for tuning in &tunings {
@@ -267,7 +269,7 @@ impl Round<'_> {
         };
         let totals = work(tasks, &policy, self.signals, self.lines, self.assembler);
         if let Some(code) = self.signals.stop() {
-            tell!("stopped; the same command goes on from here");
+            tell!("stopped by {}; this goes on from here: {}", self.signals.name().unwrap_or_default(), command_line());
             return Ok(Some(ExitCode::from(code)));
         }
         let failed: Vec<&Task> = tasks.iter().filter(|task| !subject::has_ended(task)).collect();
