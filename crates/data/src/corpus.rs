@@ -120,8 +120,9 @@ fn thousands(number: u64) -> String {
 /// if it was changed since the spec was resolved, if the tokenizer cannot be used, if the cache cannot be written, or if
 /// `progress` wants the work to stop ([`DataError::is_stopped`]).
 pub fn prepare(spec: &DataSpec, cache: &Cache, progress: &dyn Progress) -> Result<Corpus, DataError> {
+    let text_key = spec.text_key.as_deref();
     let source = match &spec.train {
-        TrainSpec::File(file) => Source::File { file, limit: spec.stories },
+        TrainSpec::Files(files) => Source::Files { files, text_key, limit: spec.stories, halved: None },
         TrainSpec::Synthetic => Source::Synthetic { seed: spec.seed, stories: spec.stories },
     };
     let tokenizer = match &spec.tokenizer {
@@ -132,8 +133,8 @@ pub fn prepare(spec: &DataSpec, cache: &Cache, progress: &dyn Progress) -> Resul
     let trained_on = tokenize(&source)?;
     let valid_source = match &spec.valid {
         // Tuning looks at the comparison's stories only where their tokens decide what the model's vocabulary is.
-        ValidSpec::File(_) if spec.tune.is_some() && spec.vocabulary == VocabularyKind::Full => None,
-        ValidSpec::File(file) => Some(Source::File { file, limit: 0 }),
+        ValidSpec::Files(_) if spec.tune.is_some() && spec.vocabulary == VocabularyKind::Full => None,
+        ValidSpec::Files(files) => Some(Source::Files { files, text_key, limit: 0, halved: None }),
         ValidSpec::Fraction(_) => None,
     };
     let held_out = valid_source.as_ref().map(tokenize).transpose()?;
@@ -194,7 +195,7 @@ fn texts(of: &Tokenized, stories: &Stories) -> blake3::Hash {
 /// Which of the `stories` of the training source are trained on, and which held out.
 fn split(spec: &DataSpec, source: &Source, stories: u32) -> Result<Split, DataError> {
     match spec.valid {
-        ValidSpec::File(_) => Ok(Split { train: (0..stories).collect(), valid: Vec::new() }),
+        ValidSpec::Files(_) => Ok(Split { train: (0..stories).collect(), valid: Vec::new() }),
         ValidSpec::Fraction(fraction) => Split::new(stories, fraction, seed(spec)).ok_or_else(|| match stories {
             0 => source.error(" holds no story"),
             _ => source.error(": a single story is too few to hold one out"),
@@ -216,7 +217,7 @@ fn seed(spec: &DataSpec) -> Option<u64> {
 /// What decides which stories are held out, if any are.
 fn drawn(spec: &DataSpec) -> Option<HeldOut> {
     match spec.valid {
-        ValidSpec::File(_) => None,
+        ValidSpec::Files(_) => None,
         ValidSpec::Fraction(fraction) => Some((fraction, seed(spec))),
     }
 }

@@ -1,7 +1,7 @@
 //! Data for training small language models: from stories to batches of token ids.
 //!
 //! ```text
-//! source (text, JSON lines, synthetic) → tokenizer → token store (cached) → batches
+//! source (text, JSON, tables, synthetic) → tokenizer → token store (cached) → batches
 //! ```
 //!
 //! 1. [`DataConfig`] is `[data]` of a config as written; [`DataConfig::resolve`] checks it, fills in every default and
@@ -43,10 +43,13 @@ mod corpus;
 mod encoding;
 mod ends;
 mod error;
+mod files;
 mod fingerprint;
 #[doc(hidden)]
 pub mod fuzz;
+mod guard;
 mod identity;
+mod paths;
 mod progress;
 mod random;
 mod sampler;
@@ -64,7 +67,9 @@ pub use cache::Cache;
 pub use config::{DataConfig, SplitKind, TokenizerConfig, VocabularyKind};
 pub use corpus::{Corpus, prepare};
 pub use error::DataError;
+pub use files::missing;
 pub use identity::DataIdentity;
+pub use paths::Paths;
 pub use progress::{NoProgress, Progress, Unit};
 pub use sampler::{BatchSize, Sampler, SamplerConfig};
 pub use spec::DataSpec;
