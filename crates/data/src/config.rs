@@ -37,6 +37,8 @@ pub struct DataConfig {
     pub shuffle: bool,
     /// Append the end-of-text token to each story. Default false.
     pub end_of_text: bool,
+    /// What becomes of stories that are longer than the context. Default `"cut"`.
+    pub long: LongKind,
     /// Draws the held-out stories and the synthetic ones. It is not the seed of a run, so that all runs of an
     /// experiment are evaluated on the same stories. Default 0.
     pub seed: u64,
@@ -59,9 +61,37 @@ impl Default for DataConfig {
             vocabulary: VocabularyKind::Full,
             shuffle: true,
             end_of_text: false,
+            long: LongKind::Cut,
             seed: 0,
             split: SplitKind::Compare,
             tune_fraction: 0.05,
+        }
+    }
+}
+
+/// What becomes of stories that are longer than the context.
+///
+/// Where `split` and `pack` find a single story, its end, of `valid_fraction`, is held out: a text without separators needs no
+/// other file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LongKind {
+    /// Their tokens beyond it are neither trained on nor evaluated.
+    Cut,
+    /// They go on as further sequences of at most `context` tokens, each of which begins with the last token of the one before.
+    Split,
+    /// All stories, long and short, stand one behind the other with the end-of-text token behind each, and are divided into
+    /// blocks of `context` tokens, each of which begins with the last token of the one before. Stories of one block see each other.
+    Pack,
+}
+
+impl LongKind {
+    /// As a config has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cut => "cut",
+            Self::Split => "split",
+            Self::Pack => "pack",
         }
     }
 }
@@ -174,6 +204,7 @@ mod tests {
             vocabulary = "compact"
             shuffle = false
             end_of_text = true
+            long = "split"
             seed = 9
             split = "tune"
             tune_fraction = 0.2"#,
@@ -188,6 +219,7 @@ mod tests {
             vocabulary: VocabularyKind::Compact,
             shuffle: false,
             end_of_text: true,
+            long: LongKind::Split,
             seed: 9,
             split: SplitKind::Tune,
             tune_fraction: 0.2,
@@ -201,6 +233,7 @@ mod tests {
     fn errors_say_what_is_expected() {
         for (text, parts) in [
             ("vocabulary = 'small'", ["`small`", "`full` or `compact`"]),
+            ("long = 'packed'", ["`packed`", "one of `cut`, `split`, `pack`"]),
             ("split = 'tuned'", ["`tuned`", "`compare` or `tune`"]),
             ("tokenizer = 3", ["integer `3`", "tokenizer file, or { train_bpe = N }"]),
             ("tokenizer = { bpe = 3 }", ["`bpe`", "`train_bpe`"]),

@@ -24,7 +24,7 @@ pub fn cached_stories(bytes: &[u8], key: &str) -> Option<(Vec<Vec<u32>>, usize)>
     let tokenized = store::parse(&cache::Entry::from_bytes(bytes.to_vec(), key)?)?;
     let ids = |i| {
         let mut ids = Vec::new();
-        tokenized.store.append(i, usize::MAX, |id| id, &mut ids);
+        tokenized.store.append(i, 0..usize::MAX, |id| id, &mut ids);
         assert!(!tokenized.digest(i).is_empty());
         ids
     };

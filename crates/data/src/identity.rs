@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::config::{SplitKind, TokenizerConfig, VocabularyKind};
+use crate::config::{LongKind, SplitKind, TokenizerConfig, VocabularyKind};
 use crate::source::FileIdentity;
 use crate::spec::{DataSpec, SYNTHETIC_STORIES, StoriesFile, TokenizerSpec, TrainSpec, VALID_FRACTION, ValidSpec};
 use crate::tokenizer::TRAINER;
@@ -31,6 +31,8 @@ pub struct DataIdentity<'a> {
     shuffle: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     end_of_text: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    long: Option<LongKind>,
     #[serde(skip_serializing_if = "Option::is_none")]
     seed: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,6 +104,7 @@ impl<'a> DataIdentity<'a> {
             vocabulary: Some(spec.vocabulary).filter(|it| *it != default.vocabulary),
             shuffle: Some(spec.shuffle).filter(|it| *it != default.shuffle),
             end_of_text: Some(spec.end_of_text).filter(|it| *it != default.end_of_text),
+            long: Some(spec.long).filter(|it| *it != default.long),
             seed: Some(spec.seed).filter(|it| seeded && *it != default.seed),
             split: spec.tune.map(|_| SplitKind::Tune),
             tune_fraction: spec.tune.filter(|it| *it != default.tune_fraction),
@@ -162,6 +165,9 @@ mod tests {
             (&format!("{base}vocabulary = 'compact'"), false),
             (&format!("{base}shuffle = false"), false),
             (&format!("{base}end_of_text = true"), false),
+            (&format!("{base}long = 'split'"), false),
+            (&format!("{base}long = 'pack'"), false),
+            (&format!("{base}long = 'cut'"), true),
             (&format!("{base}split = 'tune'"), false),
             (&format!("{base}split = 'compare'"), true),
             // A comparison trains on what tuning holds out.

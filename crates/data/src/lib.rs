@@ -8,6 +8,7 @@
 //!    hashes the files: a [`DataSpec`].
 //! 2. [`prepare`] tokenises what the spec describes, or finds it in the [`Cache`], and gives a [`Corpus`]: the training
 //!    [`Stories`], the held-out ones and their [`Vocabulary`].
+//!    [`Corpus::in_context`] then arranges stories for a model.
 //! 3. A [`Sampler`] gives the [`Batch`] of every training step, [`evaluation_batches`] those of an evaluation.
 //!
 //! Everything is a function of the spec: the split, the order of the stories, a trained tokenizer and the synthetic
@@ -36,6 +37,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod arrange;
 mod batch;
 mod cache;
 mod config;
@@ -64,7 +66,7 @@ mod vocabulary;
 
 pub use batch::{Batch, evaluation_batches};
 pub use cache::Cache;
-pub use config::{DataConfig, SplitKind, TokenizerConfig, VocabularyKind};
+pub use config::{DataConfig, LongKind, SplitKind, TokenizerConfig, VocabularyKind};
 pub use corpus::{Corpus, prepare};
 pub use error::DataError;
 pub use files::missing;

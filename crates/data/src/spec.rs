@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use lrx_files::open_regular;
 use serde::{Serialize, Serializer};
 
-use crate::config::{DataConfig, SplitKind, TokenizerConfig, VocabularyKind};
+use crate::config::{DataConfig, LongKind, SplitKind, TokenizerConfig, VocabularyKind};
 use crate::error::DataError;
 use crate::files::{self, Locate};
 use crate::identity::DataIdentity;
@@ -35,6 +35,7 @@ pub struct DataSpec {
     pub(crate) vocabulary: VocabularyKind,
     pub(crate) shuffle: bool,
     pub(crate) end_of_text: bool,
+    pub(crate) long: LongKind,
     pub(crate) seed: u64,
     /// The part of the training stories that is evaluated on, and not trained on, in place of the held-out ones; none where
     /// those are evaluated on.
@@ -136,6 +137,7 @@ impl DataConfig {
             vocabulary: self.vocabulary,
             shuffle: self.shuffle,
             end_of_text: self.end_of_text,
+            long: self.long,
             seed: self.seed,
             tune: (self.split == SplitKind::Tune).then_some(tune_fraction),
         })
@@ -244,6 +246,7 @@ impl DataSpec {
             vocabulary: self.vocabulary,
             shuffle: self.shuffle,
             end_of_text: self.end_of_text,
+            long: Some(self.long).filter(|long| *long != LongKind::Cut),
             seed: self.seed,
             split: self.tune.map(|_| SplitKind::Tune),
             tune_fraction: self.tune,
@@ -271,6 +274,8 @@ struct Record<'a> {
     vocabulary: VocabularyKind,
     shuffle: bool,
     end_of_text: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    long: Option<LongKind>,
     seed: u64,
     /// Neither is there where it changes nothing: in a comparison.
     #[serde(skip_serializing_if = "Option::is_none")]

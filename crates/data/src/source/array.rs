@@ -65,7 +65,8 @@ impl<R: Read> Json<R> {
             self.pieces.count += 1;
             let number = self.pieces.count;
             let story = row::story(row, key).map_err(|error| {
-                let line = line + row[..error.at.unwrap_or(0).min(row.len())].matches('\n').count() as u64;
+                let before = &row.as_bytes()[..error.at.unwrap_or(0).min(row.len())];
+                let line = line + before.iter().filter(|byte| **byte == b'\n').count() as u64;
                 format!(", line {line}, row {number} of the array: {}", error.message)
             })?;
             match story {

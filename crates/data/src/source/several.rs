@@ -126,7 +126,8 @@ impl<'a> Several<'a> {
 /// before it. The text as a whole where it is too short for that.
 fn halves(text: &str, fraction: f64) -> Vec<String> {
     let at = text.floor_char_boundary((text.len() as f64 * (1.0 - fraction)) as usize);
-    let before = &text[..at];
+    // The character there may be the one behind which the other part begins.
+    let before = &text[..text.ceil_char_boundary(at + 1)];
     // A line's end is worth half of the other part, not more.
     let furthest = at.saturating_sub((text.len() - at) / 2);
     let end = |of: char| before.rfind(of).map(|end| end + 1).filter(|end| *end > furthest);
