@@ -1,5 +1,6 @@
 //! Which files are meant by what a config names.
 
+use std::collections::HashSet;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
 use glob::{MatchOptions, Pattern, glob_with};
@@ -10,6 +11,8 @@ use crate::source::{EXTENSIONS, Form};
 use crate::spec::{FileSpec, StoriesFile};
 use crate::synthetic;
 
+/// What the name of a data set of the Hugging Face Hub begins with.
+pub(crate) const SCHEME: &str = "hf://";
 /// More files than this are a mistake.
 const MOST_FILES: usize = 1 << 20;
 
@@ -22,14 +25,18 @@ pub(crate) type Locate<'l> = &'l dyn Fn(&str, &str) -> PathBuf;
 /// # Errors
 /// Where one is named twice, cannot be read, or there is none.
 pub(crate) fn stories(key: &'static str, paths: &Paths, locate: Locate) -> Result<Vec<StoriesFile>, DataError> {
-    let mut files: Vec<StoriesFile> = Vec::new();
+    let (mut files, mut named) = (Vec::new(), HashSet::new());
     for written in &paths.0 {
         let wrong = |what: &str| DataError::at(key, format!("{key} = \"{written}\"{what}"));
         if written == synthetic::NAME {
             return Err(wrong(" stands for generated stories by itself, not in a list"));
         }
-        for (written, path) in found(written, &locate(key, ""), locate(key, written)).map_err(|what| wrong(&what))? {
-            if files.iter().any(|file| file.file.path == path) {
+        let found = match written.starts_with(SCHEME) {
+            true => on_hub(written),
+            false => found(written, &locate(key, ""), locate(key, written)),
+        };
+        for (written, path) in found.map_err(|what| wrong(&what))? {
+            if !named.insert(path.clone()) {
                 return Err(wrong(&format!(" names {} a second time", path.display())));
             }
             let form = Form::of(&path).map_err(|what| DataError::at(key, format!("{}{what}", path.display())))?;
@@ -40,6 +47,16 @@ pub(crate) fn stories(key: &'static str, paths: &Paths, locate: Locate) -> Resul
         true => Err(DataError::at(key, format!("{key} = [] names no file"))),
         false => Ok(files),
     }
+}
+
+#[cfg(feature = "hub")]
+fn on_hub(written: &str) -> Result<Vec<(String, PathBuf)>, String> {
+    crate::hub::files(written)
+}
+
+#[cfg(not(feature = "hub"))]
+fn on_hub(_: &str) -> Result<Vec<(String, PathBuf)>, String> {
+    Err(" names a data set of the Hugging Face Hub; this lrx was built without the feature `hub`".to_owned())
 }
 
 /// The files that `written` means, each as it would be written by itself, and where it lies. `path` is where `written` lies
@@ -107,8 +124,11 @@ fn matches(written: &str, base: &Path) -> Result<glob::Paths, String> {
     glob_with(&pattern, options).map_err(|error| format!(" is no pattern: {}", error.msg))
 }
 
-/// The path of the file that `written` names in the folder `base`, if there is none.
+/// The path of the file that `written` names in the folder `base`, if there is none; data sets by name are elsewhere.
 pub fn missing(base: &Path, written: &str) -> Option<PathBuf> {
+    if written.starts_with(SCHEME) {
+        return None;
+    }
     let path = base.join(written);
     let matched = || is_pattern(written, &path) && matches(written, base).is_ok_and(|mut paths| paths.next().is_some());
     (!path.exists() && !matched()).then_some(path)

@@ -50,6 +50,8 @@ mod fingerprint;
 #[doc(hidden)]
 pub mod fuzz;
 mod guard;
+#[cfg(feature = "hub")]
+mod hub;
 mod identity;
 mod paths;
 mod progress;
