@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde::Serialize;
 
 use crate::cache::{Cache, Entry};
-use crate::config::VocabularyKind;
+use crate::config::{LongKind, VocabularyKind};
 use crate::ends::{Ends, Measured};
 use crate::error::DataError;
 use crate::fingerprint::Fingerprint;
@@ -31,12 +31,32 @@ pub struct Corpus {
     pub skipped: usize,
     /// How many rows of both files held no story.
     pub empty_rows: u64,
+    /// What becomes of stories that are longer than the context.
+    pub long: LongKind,
+    /// What [`in_context`](Self::in_context) puts between packed stories: nothing where they end with it.
+    separator: Option<u32>,
     /// Of the texts of each part.
     train_texts: blake3::Hash,
     valid_texts: blake3::Hash,
 }
 
 impl Corpus {
+    /// The corpus for a model with a context of so many tokens: its stories split or packed, if `[data]` asks for that.
+    ///
+    /// ```
+    /// # use lrx_data::{Cache, DataConfig, LongKind, NoProgress, prepare};
+    /// # let dir = tempfile::tempdir()?;
+    /// let config = DataConfig { stories: 100, long: LongKind::Pack, ..DataConfig::default() };
+    /// let spec = config.resolve(&|_key, written| written.into())?;
+    /// let corpus = prepare(&spec, &Cache { dir: dir.path() }, &NoProgress)?.in_context(64);
+    /// assert!((1..corpus.train.len()).all(|i| corpus.train.story_tokens(i - 1, 64) == 64));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn in_context(&self, context: usize) -> Self {
+        let arranged = |stories: &Stories| stories.arranged(self.long, context, self.separator);
+        Self { train: arranged(&self.train), valid: arranged(&self.valid), ..self.clone() }
+    }
+
     /// What tells the texts that are trained on and evaluated on from others, in short: `d` and ten hexadecimal digits. It
     /// is the same whatever file and format they came from and whatever tokens they have; the order counts, as do the parts.
     pub fn data_hash(&self) -> String {
@@ -47,12 +67,15 @@ impl Corpus {
     }
 
     /// What tells evaluations from others with which their losses cannot be compared, in short: `e` and ten hexadecimal
-    /// digits. It depends on the texts that are evaluated on, on the vocabulary, and on the number of tokens that each story
-    /// has in a context of `context`: contexts that cut nothing have the same.
+    /// digits. It depends on the texts that are evaluated on, on the vocabulary, on whether they are packed, and on the number of
+    /// tokens that each sequence has in a context of `context`: contexts that cut and split nothing have the same.
     pub fn eval_data(&self, context: usize) -> String {
         let mut fingerprint = Fingerprint::new('e');
         fingerprint.add(self.valid_texts.as_bytes());
         fingerprint.add(self.vocabulary.hash().as_bytes());
+        if self.long == LongKind::Pack {
+            fingerprint.add(b"packed");
+        }
         (0..self.valid.len()).for_each(|i| fingerprint.add_number(self.valid.story_tokens(i, context) as u64));
         fingerprint.finish()
     }
@@ -66,6 +89,7 @@ impl Corpus {
             if cut.stories_cut > 0 {
                 notes.push(cut_note(cut, name, context));
             }
+            notes.extend(arranged_note(self.long, part, name, context));
         }
         if self.skipped > 0 {
             let (stories, are) = plural(self.skipped as u64, "story", "stories");
@@ -79,12 +103,35 @@ impl Corpus {
     }
 }
 
+/// What is said of stories that were split or packed; nothing where that changed none.
+fn arranged_note(long: LongKind, part: &Stories, name: &str, context: usize) -> Option<String> {
+    let stories = plural(part.texts() as u64, "story", "stories").0;
+    match (long, part.longer_than(context) as u64) {
+        (LongKind::Cut, _) | (LongKind::Split, 0) => None,
+        (LongKind::Split, longer) => {
+            let (sequences, are) = plural((part.len() - part.texts()) as u64, "further sequence", "further sequences");
+            let is = if longer == 1 { "is" } else { "are" };
+            let longer = thousands(longer);
+            Some(format!(
+                "{longer} of {stories} {name} {is} longer than the context of {context}: {sequences} {are} made of the rest"
+            ))
+        }
+        (LongKind::Pack, _) => {
+            let blocks = plural(part.len() as u64, "block", "blocks").0;
+            Some(format!(
+                "{stories} {name} {} packed into {blocks} of {context} tokens",
+                if part.texts() == 1 { "is" } else { "are" }
+            ))
+        }
+    }
+}
+
 fn cut_note(cut: Cut, name: &str, context: usize) -> String {
     let percent = 100.0 * cut.share();
     let percent = if percent < 1.0 { "less than 1".to_owned() } else { format!("{percent:.0}") };
     let (tokens, are) = plural(cut.tokens_cut, "target", "targets");
     // That much is lost where a file is not divided into stories at all.
-    let hint = if cut.share() > 0.5 { format!("; {DIVIDE}") } else { String::new() };
+    let hint = if cut.share() > 0.5 { format!("; {DIVIDE}, or long = \"split\" keeps all") } else { String::new() };
     format!(
         "{} of {} {name} {} longer than the context of {context}: {tokens} of {} {are} cut off ({percent} %){hint}",
         thousands(cut.stories_cut),
@@ -120,8 +167,9 @@ fn thousands(number: u64) -> String {
 /// if it was changed since the spec was resolved, if the tokenizer cannot be used, if the cache cannot be written, or if
 /// `progress` wants the work to stop ([`DataError::is_stopped`]).
 pub fn prepare(spec: &DataSpec, cache: &Cache, progress: &dyn Progress) -> Result<Corpus, DataError> {
+    let text_key = spec.text_key.as_deref();
     let source = match &spec.train {
-        TrainSpec::File(file) => Source::File { file, limit: spec.stories },
+        TrainSpec::Files(files) => Source::Files { files, text_key, limit: spec.stories, halved: halved(spec) },
         TrainSpec::Synthetic => Source::Synthetic { seed: spec.seed, stories: spec.stories },
     };
     let tokenizer = match &spec.tokenizer {
@@ -132,8 +180,8 @@ pub fn prepare(spec: &DataSpec, cache: &Cache, progress: &dyn Progress) -> Resul
     let trained_on = tokenize(&source)?;
     let valid_source = match &spec.valid {
         // Tuning looks at the comparison's stories only where their tokens decide what the model's vocabulary is.
-        ValidSpec::File(_) if spec.tune.is_some() && spec.vocabulary == VocabularyKind::Full => None,
-        ValidSpec::File(file) => Some(Source::File { file, limit: 0 }),
+        ValidSpec::Files(_) if spec.tune.is_some() && spec.vocabulary == VocabularyKind::Full => None,
+        ValidSpec::Files(files) => Some(Source::Files { files, text_key, limit: 0, halved: None }),
         ValidSpec::Fraction(_) => None,
     };
     let held_out = valid_source.as_ref().map(tokenize).transpose()?;
@@ -144,6 +192,11 @@ pub fn prepare(spec: &DataSpec, cache: &Cache, progress: &dyn Progress) -> Resul
         VocabularyKind::Full => Vocabulary::full(tokenizer, facts),
         VocabularyKind::Compact => Vocabulary::compact(tokenizer, facts, &used),
     };
+    if spec.long == LongKind::Pack && vocabulary.end_of_text().is_none() {
+        let message =
+            "long = \"pack\" puts the end-of-text token behind each story, but the tokenizer has no such token";
+        return Err(DataError::at("long", message));
+    }
     let all = trained_on.store.len() as u32;
     let split = split(spec, &source, all)?;
     // From here on, tuning has no other stories than those to train on.
@@ -174,6 +227,8 @@ pub fn prepare(spec: &DataSpec, cache: &Cache, progress: &dyn Progress) -> Resul
     Ok(Corpus {
         skipped: given - train.len() - valid.len(),
         empty_rows: trained_on.empty_rows + held_out.as_ref().map_or(0, |held_out| held_out.empty_rows),
+        long: spec.long,
+        separator: vocabulary.end_of_text().filter(|_| !spec.end_of_text),
         train_texts: texts(&trained_on, &train),
         valid_texts: texts(valid_of, &valid),
         train,
@@ -191,13 +246,25 @@ fn texts(of: &Tokenized, stories: &Stories) -> blake3::Hash {
     hasher.finalize()
 }
 
+/// The part of a text that stands alone which is held out, where a single story need not stay whole.
+fn halved(spec: &DataSpec) -> Option<f64> {
+    match (spec.long, &spec.valid) {
+        (LongKind::Split | LongKind::Pack, ValidSpec::Fraction(fraction)) => Some(*fraction),
+        _ => None,
+    }
+}
+
 /// Which of the `stories` of the training source are trained on, and which held out.
 fn split(spec: &DataSpec, source: &Source, stories: u32) -> Result<Split, DataError> {
     match spec.valid {
-        ValidSpec::File(_) => Ok(Split { train: (0..stories).collect(), valid: Vec::new() }),
+        // They may be one text, of which the end is held out; of any two, the second is.
+        ValidSpec::Fraction(_) if stories == 2 && halved(spec).is_some() => Ok(Split { train: vec![0], valid: vec![1] }),
+        ValidSpec::Files(_) => Ok(Split { train: (0..stories).collect(), valid: Vec::new() }),
         ValidSpec::Fraction(fraction) => Split::new(stories, fraction, seed(spec)).ok_or_else(|| match stories {
             0 => source.error(" holds no story"),
-            _ => source.error(": a single story is too few to hold one out"),
+            _ => source.error(&format!(
+                ": a single story is too few to hold one out; {DIVIDE}, and long = \"split\" or \"pack\" holds out the end of one"
+            )),
         }),
     }
 }
@@ -216,7 +283,7 @@ fn seed(spec: &DataSpec) -> Option<u64> {
 /// What decides which stories are held out, if any are.
 fn drawn(spec: &DataSpec) -> Option<HeldOut> {
     match spec.valid {
-        ValidSpec::File(_) => None,
+        ValidSpec::Files(_) => None,
         ValidSpec::Fraction(fraction) => Some((fraction, seed(spec))),
     }
 }

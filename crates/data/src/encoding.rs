@@ -2,6 +2,8 @@
 
 /// Enough of a file to tell.
 const LOOKED_AT: usize = 4096;
+/// Where an archive of tar says that it is one.
+const TAR_AT: usize = 257;
 
 /// What the first bytes of a file say that it is, if that is no UTF-8 text: a message to stand behind the file's name.
 pub(crate) fn check(first: &[u8]) -> Result<(), String> {
@@ -18,8 +20,8 @@ pub(crate) fn check(first: &[u8]) -> Result<(), String> {
             return Err(format!(" is {what}; expected text: `{remedy}` makes it so"));
         }
     }
-    if first.starts_with(b"PAR1") {
-        return Err(" is a Parquet file; expected text, or JSON lines in a file named .jsonl".to_owned());
+    if first.get(TAR_AT..).is_some_and(|rest| rest.starts_with(b"ustar")) {
+        return Err(" is an archive (tar); expected text: `tar -x` takes its files out".to_owned());
     }
     match utf16_or_32(first) {
         None => Ok(()),
@@ -104,9 +106,11 @@ mod tests {
             (utf32(u32::to_be_bytes, true), " is UTF-32BE, by its byte-order mark"),
             (utf32(u32::to_le_bytes, false), " is UTF-32LE, by its zero bytes"),
             (utf32(u32::to_be_bytes, false), " is UTF-32BE, by its zero bytes"),
-            (b"\x1f\x8b\x08\x00\x00\x00\x00\xff\x12".to_vec(), " is compressed (gzip); expected text: `gunzip`"),
+            (b"\x1f\x8b\x08\x00\x00\x00\x00\xff\x12".to_vec(), ": it is packed with gzip, which its name does not say"),
+            (b"\x28\xb5\x2f\xfd\x00\x01".to_vec(), ": it is packed with zstd, which its name does not say; call it x."),
             (b"PK\x03\x04\x14\x00\xff\xff".to_vec(), " is an archive (zip)"),
-            (b"PAR1\x15\x04".to_vec(), " is a Parquet file"),
+            (b"PAR1\x15\x04".to_vec(), ": it is a Parquet file, which its name does not say; call it x.parquet"),
+            ([&[b'x'; 257][..], b"ustar\x0000"].concat(), " is an archive (tar)"),
             (
                 b"caf\xe9 au lait".to_vec(),
                 ", byte 3: not UTF-8 (counted from 0); it seems to be LATIN1: `iconv -f LATIN1",

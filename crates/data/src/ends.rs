@@ -95,12 +95,15 @@ impl Ends {
         (whole && ascend()).then(|| Self { ends, starts: Arc::clone(starts) })
     }
 
-    /// The bytes of the text of the `tokens` first tokens of story `i` but the very first.
-    pub(crate) fn bytes(&self, i: usize, tokens: usize) -> usize {
+    /// The bytes of the text of the tokens of story `i` from the one at `from` up to the one before `to`.
+    pub(crate) fn bytes(&self, i: usize, from: usize, to: usize) -> usize {
         let ends = &self.ends[self.starts[i]..self.starts[i + 1]];
         // Behind its text, a story has the token that ends it.
-        let end = |tokens: usize| ends.get(tokens - 1).or(ends.last()).map_or(0, |end| *end as usize);
-        if tokens < 2 { 0 } else { end(tokens) - end(1) }
+        let end = |tokens: usize| match tokens.checked_sub(1) {
+            Some(last) => ends.get(last).or(ends.last()).map_or(0, |end| *end as usize),
+            None => 0,
+        };
+        if from < to { end(to) - end(from) } else { 0 }
     }
 
     /// Of the stories at these places among those measured.

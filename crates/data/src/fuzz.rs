@@ -1,24 +1,17 @@
 //! For the fuzz targets: the readers of files, given bytes.
 
 use std::ops::Range;
+use std::path::Path;
 
-use crate::source::{Format, read_all};
+use crate::source::{Form, Key, read_all};
 use crate::{cache, store};
 
-/// The stories of a text file.
+/// The stories of a file of this name with this content, under this key of its rows or a known one.
 ///
 /// # Errors
 /// What is wrong, and where.
-pub fn stories_of_text(bytes: &[u8]) -> Result<Vec<String>, String> {
-    read_all(Format::Text, bytes)
-}
-
-/// The stories of a file of JSON lines.
-///
-/// # Errors
-/// What is wrong, and where.
-pub fn stories_of_lines(bytes: &[u8]) -> Result<Vec<String>, String> {
-    read_all(Format::Lines, bytes)
+pub fn stories(name: &str, bytes: &[u8], text_key: Option<&str>) -> Result<Vec<String>, String> {
+    read_all(Form::of(Path::new(name))?, bytes, Key::new(text_key))
 }
 
 /// Where the sections of a cache file lie, if it is one of `key`.
@@ -31,7 +24,7 @@ pub fn cached_stories(bytes: &[u8], key: &str) -> Option<(Vec<Vec<u32>>, usize)>
     let tokenized = store::parse(&cache::Entry::from_bytes(bytes.to_vec(), key)?)?;
     let ids = |i| {
         let mut ids = Vec::new();
-        tokenized.store.append(i, usize::MAX, |id| id, &mut ids);
+        tokenized.store.append(i, 0..usize::MAX, |id| id, &mut ids);
         assert!(!tokenized.digest(i).is_empty());
         ids
     };

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use crate::config::{SplitKind, TokenizerConfig, VocabularyKind};
-use crate::source::{Format, READERS};
-use crate::spec::{DataSpec, FileSpec, SYNTHETIC_STORIES, TokenizerSpec, TrainSpec, VALID_FRACTION, ValidSpec};
+use crate::config::{LongKind, SplitKind, TokenizerConfig, VocabularyKind};
+use crate::source::FileIdentity;
+use crate::spec::{DataSpec, SYNTHETIC_STORIES, StoriesFile, TokenizerSpec, TrainSpec, VALID_FRACTION, ValidSpec};
 use crate::tokenizer::TRAINER;
 use crate::{DataConfig, synthetic};
 
@@ -18,7 +18,7 @@ pub struct DataIdentity<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     train: Option<Train<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    valid: Option<File<'a>>,
+    valid: Option<Files<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     valid_fraction: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,6 +32,8 @@ pub struct DataIdentity<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     end_of_text: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    long: Option<LongKind>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     seed: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     split: Option<SplitKind>,
@@ -42,20 +44,25 @@ pub struct DataIdentity<'a> {
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
 enum Train<'a> {
-    File(File<'a>),
+    Files(Files<'a>),
     Synthetic { version: u32 },
 }
 
+/// A folder with a single file is that file.
 #[derive(Debug, Clone, Serialize)]
-struct File<'a> {
-    blake3: &'a str,
-    format: Format,
-    reader: u32,
+#[serde(untagged)]
+enum Files<'a> {
+    One(FileIdentity<'a>),
+    Several(Vec<FileIdentity<'a>>),
 }
 
-impl<'a> File<'a> {
-    fn new(file: &'a FileSpec) -> Self {
-        Self { blake3: &file.blake3, format: Format::of(file), reader: READERS }
+impl<'a> Files<'a> {
+    fn new(files: &'a [StoriesFile], spec: &'a DataSpec) -> Self {
+        let identity = |file| FileIdentity::new(file, spec.text_key.as_deref());
+        match files {
+            [one] => Self::One(identity(one)),
+            several => Self::Several(several.iter().map(identity).collect()),
+        }
     }
 }
 
@@ -71,14 +78,14 @@ impl<'a> DataIdentity<'a> {
         let default = DataConfig::default();
         let TokenizerConfig::TrainBpe(default_size) = default.tokenizer else { unreachable!("the default is trained") };
         let (train, all_stories) = match &spec.train {
-            TrainSpec::File(file) => (Some(Train::File(File::new(file))), 0),
+            TrainSpec::Files(files) => (Some(Train::Files(Files::new(files, spec))), 0),
             TrainSpec::Synthetic => {
                 let version = synthetic::VERSION;
                 ((version != 1).then_some(Train::Synthetic { version }), SYNTHETIC_STORIES)
             }
         };
         let (valid, valid_fraction, drawn) = match &spec.valid {
-            ValidSpec::File(file) => (Some(File::new(file)), None, false),
+            ValidSpec::Files(files) => (Some(Files::new(files, spec)), None, false),
             ValidSpec::Fraction(fraction) => (None, Some(*fraction).filter(|it| *it != VALID_FRACTION), spec.shuffle),
         };
         let tokenizer = match &spec.tokenizer {
@@ -97,6 +104,7 @@ impl<'a> DataIdentity<'a> {
             vocabulary: Some(spec.vocabulary).filter(|it| *it != default.vocabulary),
             shuffle: Some(spec.shuffle).filter(|it| *it != default.shuffle),
             end_of_text: Some(spec.end_of_text).filter(|it| *it != default.end_of_text),
+            long: Some(spec.long).filter(|it| *it != default.long),
             seed: Some(spec.seed).filter(|it| seeded && *it != default.seed),
             split: spec.tune.map(|_| SplitKind::Tune),
             tune_fraction: spec.tune.filter(|it| *it != default.tune_fraction),
@@ -111,6 +119,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::source::READERS;
 
     fn resolve(dir: &Path, config: &str) -> DataSpec {
         toml::from_str::<DataConfig>(config).unwrap().resolve(&|_, written| dir.join(written)).unwrap()
@@ -156,6 +165,9 @@ mod tests {
             (&format!("{base}vocabulary = 'compact'"), false),
             (&format!("{base}shuffle = false"), false),
             (&format!("{base}end_of_text = true"), false),
+            (&format!("{base}long = 'split'"), false),
+            (&format!("{base}long = 'pack'"), false),
+            (&format!("{base}long = 'cut'"), true),
             (&format!("{base}split = 'tune'"), false),
             (&format!("{base}split = 'compare'"), true),
             // A comparison trains on what tuning holds out.
@@ -166,6 +178,16 @@ mod tests {
             assert_eq!(identity(dir, changed) == own, same, "{changed}");
         }
         assert_eq!(identity(dir, "train = 'a.jsonl'"), identity(dir, "train = 'a.ndjson'"));
+        assert_eq!(identity(dir, "train = ['a.jsonl']"), identity(dir, "train = 'a.json*'"));
+        assert_ne!(
+            identity(dir, "train = ['a.jsonl', 'other.txt']"),
+            identity(dir, "train = ['other.txt', 'a.jsonl']")
+        );
+        assert_ne!(identity(dir, "train = 'a.jsonl'\ntext_key = 'b'"), identity(dir, "train = 'a.jsonl'"));
+        // The key concerns the files that have keys.
+        let valid = |more: &str| identity(dir, &format!("train = 'a.txt'\nvalid = 'a.jsonl'\n{more}"));
+        assert_eq!(valid("text_key = 'b'")["train"], valid("")["train"]);
+        assert_ne!(valid("text_key = 'b'")["valid"], valid("")["valid"]);
         assert_ne!(identity(dir, "train = 'a.txt'"), identity(dir, "train = 'a.txt'\nseed = 1"));
         assert_eq!(
             identity(dir, "train = 'a.txt'\nshuffle = false"),
@@ -189,9 +211,11 @@ mod tests {
             identity(dir.path(), "train = 'a.jsonl'"),
             json!({"train": {"blake3": hash, "format": "lines", "reader": READERS}})
         );
+        std::fs::write(dir.path().join("b.json"), "").unwrap();
+        assert_eq!(identity(dir.path(), "train = 'a.jsonl'"), identity(dir.path(), "train = 'b.json'"));
         let mut longer = resolve(dir.path(), "train = 'a.jsonl'");
-        let TrainSpec::File(file) = &mut longer.train else { unreachable!() };
-        file.blake3 = "another".to_owned();
+        let TrainSpec::Files(files) = &mut longer.train else { unreachable!() };
+        files[0].file.blake3 = "another".to_owned();
         assert_ne!(serde_json::to_value(longer.identity()).unwrap(), identity(dir.path(), "train = 'a.jsonl'"));
     }
 }

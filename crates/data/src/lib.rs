@@ -1,13 +1,14 @@
 //! Data for training small language models: from stories to batches of token ids.
 //!
 //! ```text
-//! source (text, JSON lines, synthetic) → tokenizer → token store (cached) → batches
+//! source (text, JSON, tables, synthetic) → tokenizer → token store (cached) → batches
 //! ```
 //!
 //! 1. [`DataConfig`] is `[data]` of a config as written; [`DataConfig::resolve`] checks it, fills in every default and
 //!    hashes the files: a [`DataSpec`].
 //! 2. [`prepare`] tokenises what the spec describes, or finds it in the [`Cache`], and gives a [`Corpus`]: the training
 //!    [`Stories`], the held-out ones and their [`Vocabulary`].
+//!    [`Corpus::in_context`] then arranges stories for a model.
 //! 3. A [`Sampler`] gives the [`Batch`] of every training step, [`evaluation_batches`] those of an evaluation.
 //!
 //! Everything is a function of the spec: the split, the order of the stories, a trained tokenizer and the synthetic
@@ -36,6 +37,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod arrange;
 mod batch;
 mod cache;
 mod config;
@@ -43,10 +45,15 @@ mod corpus;
 mod encoding;
 mod ends;
 mod error;
+mod files;
 mod fingerprint;
 #[doc(hidden)]
 pub mod fuzz;
+mod guard;
+#[cfg(feature = "hub")]
+mod hub;
 mod identity;
+mod paths;
 mod progress;
 mod random;
 mod sampler;
@@ -61,10 +68,12 @@ mod vocabulary;
 
 pub use batch::{Batch, evaluation_batches};
 pub use cache::Cache;
-pub use config::{DataConfig, SplitKind, TokenizerConfig, VocabularyKind};
+pub use config::{DataConfig, LongKind, SplitKind, TokenizerConfig, VocabularyKind};
 pub use corpus::{Corpus, prepare};
 pub use error::DataError;
+pub use files::missing;
 pub use identity::DataIdentity;
+pub use paths::Paths;
 pub use progress::{NoProgress, Progress, Unit};
 pub use sampler::{BatchSize, Sampler, SamplerConfig};
 pub use spec::DataSpec;

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use lrx_files::open_regular;
 use serde::{Serialize, Serializer};
 
-use crate::config::{DataConfig, SplitKind, TokenizerConfig, VocabularyKind};
+use crate::config::{DataConfig, LongKind, SplitKind, TokenizerConfig, VocabularyKind};
 use crate::error::DataError;
+use crate::files::{self, Locate};
 use crate::identity::DataIdentity;
+use crate::source::Form;
 use crate::synthetic;
 
 /// How many synthetic stories there are unless `stories` says otherwise.
@@ -27,11 +29,13 @@ pub(crate) const VALID_FRACTION: f64 = 0.01;
 pub struct DataSpec {
     pub(crate) train: TrainSpec,
     pub(crate) valid: ValidSpec,
+    pub(crate) text_key: Option<String>,
     pub(crate) stories: usize,
     pub(crate) tokenizer: TokenizerSpec,
     pub(crate) vocabulary: VocabularyKind,
     pub(crate) shuffle: bool,
     pub(crate) end_of_text: bool,
+    pub(crate) long: LongKind,
     pub(crate) seed: u64,
     /// The part of the training stories that is evaluated on, and not trained on, in place of the held-out ones; none where
     /// those are evaluated on.
@@ -40,13 +44,13 @@ pub struct DataSpec {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum TrainSpec {
-    File(FileSpec),
+    Files(Vec<StoriesFile>),
     Synthetic,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum ValidSpec {
-    File(FileSpec),
+    Files(Vec<StoriesFile>),
     Fraction(f64),
 }
 
@@ -54,6 +58,13 @@ pub(crate) enum ValidSpec {
 pub(crate) enum TokenizerSpec {
     File(FileSpec),
     TrainBpe(usize),
+}
+
+/// A file of stories, and how it holds them by its name.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct StoriesFile {
+    pub(crate) file: FileSpec,
+    pub(crate) form: Form,
 }
 
 /// A file of the config: where it is, how it was written, what is in it.
@@ -76,9 +87,8 @@ impl DataConfig {
     /// # Errors
     /// A value outside its range, both `valid` and `valid_fraction`, or a file that cannot be read;
     /// [`DataError::key`] tells which key is at fault.
-    pub fn resolve(self, locate: &dyn Fn(&str, &str) -> PathBuf) -> Result<DataSpec, DataError> {
-        let file = |key, written: String| FileSpec::read(key, locate(key, &written), written);
-        let synthetic = self.train == synthetic::NAME;
+    pub fn resolve(self, locate: Locate) -> Result<DataSpec, DataError> {
+        let synthetic = self.train.is(synthetic::NAME);
         if self.stories > u32::MAX as usize {
             return Err(DataError::at("stories", format!("stories = {} is above {}", self.stories, u32::MAX)));
         }
@@ -86,18 +96,20 @@ impl DataConfig {
             (Some(_), Some(_)) => {
                 return Err(DataError::at("valid_fraction", "valid and valid_fraction exclude each other: give one"));
             }
-            (Some(written), None) if written == synthetic::NAME => {
+            (Some(paths), None) if paths.is(synthetic::NAME) => {
                 let message = "valid must be a file: synthetic stories are held out by valid_fraction";
                 return Err(DataError::at("valid", message));
             }
-            (Some(written), None) => ValidSpec::File(file("valid", written)?),
+            (Some(paths), None) => ValidSpec::Files(files::stories("valid", &paths, locate)?),
             (None, fraction) => {
                 ValidSpec::Fraction(checked_fraction("valid_fraction", fraction.unwrap_or(VALID_FRACTION))?)
             }
         };
         let tune_fraction = checked_fraction("tune_fraction", self.tune_fraction)?;
         let tokenizer = match self.tokenizer {
-            TokenizerConfig::File(written) => TokenizerSpec::File(file("tokenizer", written)?),
+            TokenizerConfig::File(written) => {
+                TokenizerSpec::File(FileSpec::read("tokenizer", locate("tokenizer", &written), written)?)
+            }
             TokenizerConfig::TrainBpe(size) if size < SMALLEST_BPE => {
                 let message = format!(
                     "train_bpe = {size} is too small: a byte-level BPE has at least {SMALLEST_BPE} tokens, \
@@ -111,18 +123,40 @@ impl DataConfig {
             }
             TokenizerConfig::TrainBpe(size) => TokenizerSpec::TrainBpe(size),
         };
+        let train = match synthetic {
+            true => TrainSpec::Synthetic,
+            false => TrainSpec::Files(files::stories("train", &self.train, locate)?),
+        };
+        check_text_key(self.text_key.as_deref(), &train, &valid)?;
         Ok(DataSpec {
-            train: if synthetic { TrainSpec::Synthetic } else { TrainSpec::File(file("train", self.train)?) },
+            train,
             valid,
+            text_key: self.text_key,
             stories: if synthetic && self.stories == 0 { SYNTHETIC_STORIES } else { self.stories },
             tokenizer,
             vocabulary: self.vocabulary,
             shuffle: self.shuffle,
             end_of_text: self.end_of_text,
+            long: self.long,
             seed: self.seed,
             tune: (self.split == SplitKind::Tune).then_some(tune_fraction),
         })
     }
+}
+
+/// A key is of use where a file has keys.
+fn check_text_key(key: Option<&str>, train: &TrainSpec, valid: &ValidSpec) -> Result<(), DataError> {
+    let Some(key) = key else { return Ok(()) };
+    let wrong = |what: &str| Err(DataError::at("text_key", format!("text_key = \"{key}\" {what}")));
+    let of_train = if let TrainSpec::Files(files) = train { &files[..] } else { &[] };
+    let of_valid = if let ValidSpec::Files(files) = valid { &files[..] } else { &[] };
+    if key.is_empty() {
+        return wrong("is empty: expected the key, or the column, that stories stand under");
+    }
+    if !of_train.iter().chain(of_valid).any(|file| file.form.is_keyed()) {
+        return wrong("is of no use: text has no keys, but .jsonl, .json, .csv and .parquet have");
+    }
+    Ok(())
 }
 
 fn checked_fraction(key: &'static str, fraction: f64) -> Result<f64, DataError> {
@@ -134,7 +168,7 @@ fn checked_fraction(key: &'static str, fraction: f64) -> Result<f64, DataError> 
 }
 
 impl FileSpec {
-    fn read(key: &'static str, path: PathBuf, written: String) -> Result<Self, DataError> {
+    pub(crate) fn read(key: &'static str, path: PathBuf, written: String) -> Result<Self, DataError> {
         let hash = content_hash(&path).map_err(|error| {
             DataError::at(key, format!("{key} = \"{written}\" cannot be read: {}: {error}", path.display()))
         })?;
@@ -184,19 +218,26 @@ impl DataSpec {
         fn file(spec: &FileSpec) -> FileRecord<'_> {
             FileRecord { file: &spec.written, blake3: &spec.blake3 }
         }
+        fn files(files: &[StoriesFile]) -> FilesRecord<'_> {
+            match files {
+                [one] => FilesRecord::One(file(&one.file)),
+                several => FilesRecord::Several(several.iter().map(|one| file(&one.file)).collect()),
+            }
+        }
         let (valid, valid_fraction) = match &self.valid {
-            ValidSpec::File(spec) => (Some(file(spec)), None),
+            ValidSpec::Files(spec) => (Some(files(spec)), None),
             ValidSpec::Fraction(fraction) => (None, Some(*fraction)),
         };
         Record {
             train: match &self.train {
-                TrainSpec::File(spec) => TrainRecord::File(file(spec)),
+                TrainSpec::Files(spec) => TrainRecord::Files(files(spec)),
                 TrainSpec::Synthetic => {
                     TrainRecord::Synthetic { generator: synthetic::NAME, version: synthetic::VERSION }
                 }
             },
             valid,
             valid_fraction,
+            text_key: self.text_key.as_deref(),
             stories: self.stories,
             tokenizer: match &self.tokenizer {
                 TokenizerSpec::File(spec) => TokenizerRecord::File(file(spec)),
@@ -205,6 +246,7 @@ impl DataSpec {
             vocabulary: self.vocabulary,
             shuffle: self.shuffle,
             end_of_text: self.end_of_text,
+            long: Some(self.long).filter(|long| *long != LongKind::Cut),
             seed: self.seed,
             split: self.tune.map(|_| SplitKind::Tune),
             tune_fraction: self.tune,
@@ -222,14 +264,18 @@ impl Serialize for DataSpec {
 struct Record<'a> {
     train: TrainRecord<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    valid: Option<FileRecord<'a>>,
+    valid: Option<FilesRecord<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     valid_fraction: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text_key: Option<&'a str>,
     stories: usize,
     tokenizer: TokenizerRecord<'a>,
     vocabulary: VocabularyKind,
     shuffle: bool,
     end_of_text: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    long: Option<LongKind>,
     seed: u64,
     /// Neither is there where it changes nothing: in a comparison.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -241,7 +287,7 @@ struct Record<'a> {
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
 enum TrainRecord<'a> {
-    File(FileRecord<'a>),
+    Files(FilesRecord<'a>),
     Synthetic { generator: &'static str, version: u32 },
 }
 
@@ -250,6 +296,13 @@ enum TrainRecord<'a> {
 enum TokenizerRecord<'a> {
     File(FileRecord<'a>),
     Bpe { train_bpe: usize },
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+enum FilesRecord<'a> {
+    One(FileRecord<'a>),
+    Several(Vec<FileRecord<'a>>),
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -287,7 +340,7 @@ mod tests {
         std::fs::write(dir.path().join("a.txt"), "").unwrap();
         std::fs::write(dir.path().join("b.txt"), "").unwrap();
         let resolve = |name: &str| {
-            let config = DataConfig { train: name.to_owned(), ..DataConfig::default() };
+            let config = DataConfig { train: name.into(), ..DataConfig::default() };
             config.resolve(&|_, written| dir.path().join(written)).unwrap()
         };
         let json = |spec: &DataSpec| serde_json::to_value(spec).unwrap();
@@ -303,7 +356,12 @@ mod tests {
     fn errors_name_the_key_and_the_value() {
         for (text, key, part) in [
             ("train = 'missing.txt'", "train", "missing.txt"),
-            ("train = 'src'", "train", "not a file"),
+            ("train = 'src'", "train", "= \"src\" is a folder that holds no file of stories"),
+            ("train = ['missing.txt']", "train", "= \"missing.txt\" cannot be read"),
+            ("train = 'src/*.txt'", "train", "matches no file"),
+            ("tokenizer = 'src'", "tokenizer", "not a file but a folder"),
+            ("valid = 'Cargo.toml'\ntext_key = 'x'", "text_key", "text_key = \"x\" is of no use: text has no keys"),
+            ("text_key = ''", "text_key", "is empty"),
             ("valid = 'missing.txt'", "valid", "missing.txt"),
             ("valid = 'synthetic'", "valid", "must be a file"),
             ("tokenizer = 'missing.json'", "tokenizer", "missing.json"),

@@ -108,11 +108,12 @@ impl Store {
         u64::from_le_bytes(self.bytes[self.offsets.clone()].as_chunks().0[i])
     }
 
-    /// Appends the first ids of story `i`, `limit` at most, each as `number` has it.
-    pub(crate) fn append(&self, i: usize, limit: usize, number: impl Fn(u32) -> u32, ids: &mut Vec<u32>) {
+    /// Appends those of the `tokens` of story `i` that there are, each as `number` has it.
+    pub(crate) fn append(&self, i: usize, tokens: Range<usize>, number: impl Fn(u32) -> u32, ids: &mut Vec<u32>) {
         let Range { start, end } = self.story(i);
         let width = self.width.bytes();
-        let bytes = &self.bytes[self.ids.clone()][width * start..width * end.min(start.saturating_add(limit))];
+        let at = |token: usize| width * end.min(start.saturating_add(token));
+        let bytes = &self.bytes[self.ids.clone()][at(tokens.start)..at(tokens.end)];
         self.width.read(bytes, |id| ids.push(number(id)));
     }
 

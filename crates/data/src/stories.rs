@@ -1,8 +1,11 @@
 //! The stories of a split, as the ids of the model's vocabulary.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
+use crate::arrange::Arrangement;
+use crate::config::LongKind;
 use crate::ends::Ends;
 use crate::store::Store;
 
@@ -18,13 +21,15 @@ pub struct Stories {
     renumbered: Option<Arc<[u32]>>,
     /// Where in their text the tokens end, where that was measured.
     ends: Option<Ends>,
+    /// What they were split or packed into, if they were.
+    arrangement: Option<Arrangement>,
 }
 
 impl Stories {
     /// The stories at `positions` of the store that have a target.
     pub(crate) fn new(store: Store, positions: Vec<u32>, renumbered: Option<Arc<[u32]>>) -> Self {
         let positions = positions.into_iter().filter(|position| store.tokens(*position as usize) >= 2).collect();
-        Self { store, positions, renumbered, ends: None }
+        Self { store, positions, renumbered, ends: None, arrangement: None }
     }
 
     /// The same stories, with where the tokens of each end in its text.
@@ -39,6 +44,23 @@ impl Stories {
         Self::new(store, positions, None)
     }
 
+    /// The same stories in sequences of `context` tokens at most, which are stories like others from here on. `separator` is
+    /// the model's id of what stands between packed ones, unless they end with it already.
+    pub(crate) fn arranged(&self, long: LongKind, context: usize, separator: Option<u32>) -> Self {
+        let lengths = self.positions.iter().map(|position| self.store.tokens(*position as usize));
+        Self { arrangement: Arrangement::new(lengths, long, context, separator), ..self.clone() }
+    }
+
+    /// The number of texts, whatever they were split or packed into.
+    pub(crate) fn texts(&self) -> usize {
+        self.positions.len()
+    }
+
+    /// How many texts have more than `context` tokens.
+    pub(crate) fn longer_than(&self, context: usize) -> usize {
+        self.positions.iter().filter(|position| self.store.tokens(**position as usize) > context).count()
+    }
+
     /// Where in the store the stories are.
     pub(crate) fn positions(&self) -> &[u32] {
         &self.positions
@@ -46,12 +68,12 @@ impl Stories {
 
     /// The number of stories.
     pub fn len(&self) -> usize {
-        self.positions.len()
+        self.arrangement.as_ref().map_or(self.positions.len(), Arrangement::len)
     }
 
     /// Whether there is no story.
     pub fn is_empty(&self) -> bool {
-        self.positions.is_empty()
+        self.len() == 0
     }
 
     /// The ids of story `i`, `context` of them at most.
@@ -69,10 +91,21 @@ impl Stories {
     /// # Panics
     /// If there is no story `i`.
     pub fn append(&self, i: usize, context: usize, ids: &mut Vec<u32>) {
-        let position = self.positions[i] as usize;
+        let Some(arrangement) = &self.arrangement else { return self.append_text(i, 0..context, ids) };
+        for part in arrangement.parts(i, 0, arrangement.tokens(i).min(context)) {
+            let wanted = ids.len() + part.tokens.len();
+            self.append_text(part.story, part.tokens, ids);
+            if ids.len() < wanted {
+                ids.extend(arrangement.separator);
+            }
+        }
+    }
+
+    fn append_text(&self, text: usize, tokens: Range<usize>, ids: &mut Vec<u32>) {
+        let position = self.positions[text] as usize;
         match &self.renumbered {
-            None => self.store.append(position, context, |id| id, ids),
-            Some(table) => self.store.append(position, context, |id| table[id as usize], ids),
+            None => self.store.append(position, tokens, |id| id, ids),
+            Some(table) => self.store.append(position, tokens, |id| table[id as usize], ids),
         }
     }
 
@@ -81,7 +114,11 @@ impl Stories {
     /// # Panics
     /// If there is no story `i`.
     pub fn story_tokens(&self, i: usize, context: usize) -> usize {
-        self.store.tokens(self.positions[i] as usize).min(context)
+        let tokens = match &self.arrangement {
+            Some(arrangement) => arrangement.tokens(i),
+            None => self.store.tokens(self.positions[i] as usize),
+        };
+        tokens.min(context)
     }
 
     /// The number of tokens of all stories, each `context` at most.
@@ -96,7 +133,14 @@ impl Stories {
     /// # Panics
     /// If there is no story `i`.
     pub fn story_text_bytes(&self, i: usize, context: usize) -> Option<usize> {
-        Some(self.ends.as_ref()?.bytes(i, self.story_tokens(i, context)))
+        let (ends, tokens) = (self.ends.as_ref()?, self.story_tokens(i, context));
+        Some(match &self.arrangement {
+            None => ends.bytes(i, 1, tokens),
+            Some(arrangement) => arrangement
+                .parts(i, 1, tokens)
+                .map(|part| ends.bytes(part.story, part.tokens.start, part.tokens.end))
+                .sum(),
+        })
     }
 
     /// The bytes of text that the targets of all stories stand for.
@@ -114,8 +158,8 @@ impl Stories {
     /// What is lost of the stories in a context of so many tokens.
     pub fn cut(&self, context: usize) -> Cut {
         let mut cut = Cut { stories: self.len() as u64, targets: self.targets(usize::MAX), ..Cut::default() };
-        for position in self.positions.iter() {
-            let beyond = self.store.tokens(*position as usize).saturating_sub(context);
+        for i in 0..self.len() {
+            let beyond = self.story_tokens(i, usize::MAX).saturating_sub(context);
             cut.stories_cut += u64::from(beyond > 0);
             cut.tokens_cut += beyond as u64;
         }
@@ -182,6 +226,21 @@ mod tests {
             assert_eq!(cut.share(), tokens_cut as f64 / 6.0);
         }
         assert_eq!(Stories::from_ids([[0; 0]]).cut(2).share(), 0.0);
+    }
+
+    #[test]
+    fn split_and_packed_stories_are_sequences_of_their_tokens() {
+        let stories = Stories::from_ids([&[1, 2, 3, 4, 5][..], &[6, 7], &[8, 9, 10]]);
+        let of = |long, separator| {
+            let arranged = stories.arranged(long, 4, separator);
+            assert_eq!(arranged.cut(4).tokens_cut, u64::from(long == LongKind::Cut));
+            (0..arranged.len()).map(|i| arranged.get(i, 4)).collect::<Vec<_>>()
+        };
+        assert_eq!(of(LongKind::Cut, Some(0)), [&[1, 2, 3, 4][..], &[6, 7], &[8, 9, 10]]);
+        assert_eq!(of(LongKind::Split, Some(0)), [&[1, 2, 3, 4][..], &[4, 5], &[6, 7], &[8, 9, 10]]);
+        assert_eq!(of(LongKind::Pack, Some(0)), [[1, 2, 3, 4], [4, 5, 0, 6], [6, 7, 0, 8], [8, 9, 10, 0]]);
+        assert_eq!(of(LongKind::Pack, None), [[1, 2, 3, 4], [4, 5, 6, 7], [7, 8, 9, 10]]);
+        assert_eq!((stories.targets(usize::MAX), stories.arranged(LongKind::Split, 4, None).targets(4)), (7, 7));
     }
 
     #[test]

@@ -337,7 +337,7 @@ fn what_is_left_out_is_told() {
             cut[..2],
             [
                 "1 of 2 stories to train on is longer than the context of 4: 6 targets of 11 are cut off (55 %); \
-                 stories are divided by <|endoftext|>",
+                 stories are divided by <|endoftext|>, or long = \"split\" keeps all",
                 "1 of 1 story to evaluate on is longer than the context of 4: 2 targets of 5 are cut off (40 %)",
             ]
         );

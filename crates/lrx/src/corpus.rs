@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use lrx_data::{Cache, Corpus, DataError, DataSpec, prepare};
+use lrx_data::{Cache, Corpus, DataError, DataSpec, LongKind, prepare};
 use lrx_files::TempDir;
 use lrx_model::{Model, ModelSpec};
 use lrx_spec::{ConfigError, CorpusSource, DataState, NoCorpus, RunSpec};
@@ -25,6 +25,8 @@ pub(crate) const CACHE_FOLDER: &str = ".cache";
 #[derive(Default)]
 pub(crate) struct Corpora {
     known: Vec<(Rc<DataSpec>, Arc<Corpus>)>,
+    /// What was split or packed for contexts of so many tokens, beside what it was made of.
+    arranged: Vec<(Arc<Corpus>, usize, Arc<Corpus>)>,
     /// What their owner was told, once each.
     told: Vec<String>,
     /// What ends their preparation; none where the process does not watch for signals, which then end it by themselves.
@@ -53,6 +55,7 @@ impl Corpora {
     /// What is wrong with the data, at its place in the config; that the cache cannot be written; or that a signal came.
     pub(crate) fn of(&mut self, run: &RunSpec, out: &Path) -> Result<Arc<Corpus>, Failure> {
         let corpus = self.prepared(run, out)?;
+        let corpus = self.in_context(corpus, run.model.context);
         for note in corpus.notes(run.model.context) {
             if !self.told.contains(&note) {
                 tell!("note: {note}");
@@ -65,6 +68,19 @@ impl Corpora {
     /// Those that were asked for, each once.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Corpus>> {
         self.known.iter().map(|(_, corpus)| corpus)
+    }
+
+    fn in_context(&mut self, whole: Arc<Corpus>, context: usize) -> Arc<Corpus> {
+        if whole.long == LongKind::Cut {
+            return whole;
+        }
+        let same = |(of, at, _): &&(Arc<Corpus>, usize, _)| Arc::ptr_eq(of, &whole) && *at == context;
+        if let Some((_, _, known)) = self.arranged.iter().find(same) {
+            return known.clone();
+        }
+        let arranged = Arc::new(whole.in_context(context));
+        self.arranged.push((whole, context, arranged.clone()));
+        arranged
     }
 
     fn prepared(&mut self, run: &RunSpec, out: &Path) -> Result<Arc<Corpus>, Failure> {

@@ -55,6 +55,10 @@ pub(crate) fn record(run: &RunSpec, vocabulary: usize, corpus: Option<&Corpus>) 
         tokens_cut: cut.map(|cut| cut.tokens_cut),
         tuned: run.tuned.clone(),
         precision: run.train.precision.name().to_owned(),
+        long: corpus.map(|corpus| corpus.long.name().to_owned()).unwrap_or_default(),
+        cut_share: cut.map(|cut| cut.share()),
+        stories_skipped: corpus.map(|corpus| corpus.skipped as u64),
+        empty_rows: corpus.map(|corpus| corpus.empty_rows),
         ..RunRecord::default()
     }
 }

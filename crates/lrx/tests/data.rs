@@ -42,9 +42,82 @@ fn what_is_left_out_of_the_data_is_said_once() {
     for command in ["plan c.toml", "run c.toml"] {
         let said = lab.expect(0, command).stderr;
         let note = "note: 1 of 1 story to train on is longer than the context of 16: 2,633 targets of 2,648 are cut off \
-                    (99 %); stories are divided by <|endoftext|>\n";
+                    (99 %); stories are divided by <|endoftext|>, or long = \"split\" keeps all\n";
         assert_eq!(said.matches(note).count(), 1, "{said}");
     }
+}
+
+/// A text of one piece, as `input.txt` of many a tutorial: nothing of it is lost, and its end is held out.
+#[test]
+fn a_text_without_separators_is_used_whole() {
+    let lab = Lab::new();
+    let line = "A line about a dog, of many that there are.\n";
+    lab.write("input.txt", line.repeat(1000));
+    let config = |long: &str| {
+        let long = format!("long = \"{long}\"\nvalid_fraction = 0.1\ntokenizer = {{ train_bpe = 257 }}");
+        lab.write("c.toml", config("input.txt", &long));
+    };
+    config("cut");
+    let error = refuse(&lab, "a single story", &["c.toml"]);
+    assert!(error.contains("long = \"split\" or \"pack\" holds out the end of one"), "{error}");
+    // Of bytes alone: the last tenth, without the white space at its ends, is held out. Packed texts have a token behind them.
+    let (train, valid) = (900 * line.len() - 1, 100 * line.len() - 1);
+    let sequences = |tokens: usize| (tokens - 1).div_ceil(15);
+    for (long, behind, said) in [
+        (
+            "split",
+            0,
+            format!("1 of 1 story to train on is longer than the context of 16: 2,{} further", sequences(train) - 2001),
+        ),
+        ("pack", 1, format!("1 story to evaluate on is packed into {} blocks of 16 tokens", sequences(valid + 1))),
+    ] {
+        config(long);
+        for command in ["plan c.toml", "run c.toml"] {
+            let told = lab.expect(0, command).stderr;
+            assert!(told.contains(&said), "{told}");
+        }
+        let runs = rows(&lab.read("results/c/runs.csv"));
+        let row = runs.iter().find(|row| row["long"] == long).unwrap();
+        assert_eq!(row["stories"], sequences(train + behind).to_string());
+        assert_eq!((&*row["tokens_cut"], &*row["cut_share"], &*row["stories_skipped"]), ("0", "0.0", "0"));
+        // Each target is a byte, but for the token behind the text.
+        let number = |column: &str| row[column].parse::<f64>().unwrap();
+        let targets_of_bytes = (valid - 1 + behind) as f64 / (valid - 1) as f64;
+        let bits = number("eval_loss") / std::f64::consts::LN_2 * targets_of_bytes;
+        assert!((number("bits_per_byte") - bits).abs() < 1e-9, "{row:?}");
+    }
+}
+
+#[test]
+fn rows_and_keys_of_tables_are_told() {
+    let lab = Lab::new();
+    lab.write("data/b.csv", "id,body\n1,A story about a cat.\n2,\n3,Another one.\n");
+    lab.write("data/a.jsonl", "{\"body\": \"A story about a dog.\"}\nnull\n{\"body\": \"The last.\"}\n");
+    let config =
+        |key: &str| config("data", &format!("{key}\nvalid = [\"data/*.csv\"]\ntokenizer = {{ train_bpe = 257 }}"));
+    lab.write("c.toml", config("text_key = \"body\""));
+    let told = lab.expect(0, "run c.toml").stderr;
+    assert!(told.contains("note: 3 rows without a story (null, or empty) are passed over"), "{told}");
+    let row = rows(&lab.read("results/c/runs.csv")).remove(0);
+    assert_eq!((row["stories"].as_str(), row["empty_rows"].as_str()), ("4", "3"));
+    let run = lab.path("results/c").join(&row["run_id"]);
+    let resolved = fs::read_to_string(run.join("resolved.toml")).unwrap();
+    assert!(resolved.contains("text_key = \"body\"") && resolved.contains("file = \"data/a.jsonl\""), "{resolved}");
+    for (key, said) in [
+        (
+            "",
+            "a.jsonl, line 1: the object has no string under \"text\" or \"story\"; text_key names another (there: \"body\")",
+        ),
+        ("text_key = \"boddy\"", "has no string under \"boddy\"; text_key = \"body\"?"),
+    ] {
+        lab.write("c.toml", config(key));
+        let error = refuse(&lab, key, &["c.toml"]);
+        assert!(error.contains(said) && error.contains("--> c.toml:2:9"), "{error}");
+    }
+    // Without its data, a config is planned where the vocabulary is known.
+    lab.write("c.toml", config("").replace("\"data\"", "[\"data\", \"none/*.txt\"]"));
+    let error = refuse(&lab, "none", &["c.toml"]);
+    assert!(error.contains("train = \"none/*.txt\" matches no file; there is no folder"), "{error}");
 }
 
 #[test]

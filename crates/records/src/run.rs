@@ -188,6 +188,14 @@ row! {
         tuned: String,
         /// How matrix products round their operands.
         precision: String,
+        /// What becomes of stories that are longer than the context: `cut`, `split` or `pack`.
+        long: String,
+        /// The part of the training targets that was cut off.
+        cut_share: Option<f64>,
+        /// Stories that were left out, as they have fewer than two tokens.
+        stories_skipped: Option<u64>,
+        /// Rows that held no story.
+        empty_rows: Option<u64>,
     }
 }
 

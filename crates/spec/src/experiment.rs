@@ -295,7 +295,7 @@ pub(crate) fn resolve_point(
     let (train, length) = match train.spec.flops {
         None => (train, None),
         Some(flops) => {
-            let corpus = errors.keep(sections.corpus(&point, &data, FLOPS))?;
+            let corpus = errors.keep(sections.corpus(&point, &data, FLOPS))?.in_context(model.spec.context);
             let DataState::Ready(stories) = &data else { unreachable!("there is a corpus") };
             let (vocabulary, size) = (corpus.vocabulary.size(), train.spec.batch_size());
             let epoch = EpochFlops::of(&model.spec, vocabulary, &corpus.train, size, stories.shuffle());

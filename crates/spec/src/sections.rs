@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use lrx_data::{Corpus, DataConfig, DataSpec};
+use lrx_data::{Corpus, DataConfig, DataSpec, missing};
 use lrx_layers::{OptionError, Registry, deserialize};
 use lrx_model::{Known as Shared, ModelConfig, ModelSpec};
 use lrx_train::{RegisterOptimizer, TrainConfig, TrainSpec};
@@ -175,13 +175,12 @@ fn placed(point: &Point, section: &str, table: &Table, wrong: &[OptionError], re
     (errors, only_missing)
 }
 
-/// The path of the file that `key` of a section names, if it names one that is not there.
+/// The path of the first file that `key` of a section names and that is not there.
 fn missing_file(point: &Point, section: &str, table: &Table, key: &str) -> Option<PathBuf> {
-    if !FILE_KEYS.contains(&key) {
-        return None;
-    }
-    let written = table.get(key).and_then(Value::as_str)?;
-    Some(point.locate(&format!("{section}.{key}"), written)).filter(|path| !path.exists())
+    let value = table.get(key).filter(|_| FILE_KEYS.contains(&key))?;
+    let folder = point.locate(&format!("{section}.{key}"), "");
+    let several = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+    several.iter().filter_map(Value::as_str).find_map(|written| missing(&folder, written))
 }
 
 /// An error at the place where its key was written.

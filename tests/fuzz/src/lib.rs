@@ -1,17 +1,22 @@
 //! What must not panic, hang or take memory without bound, whatever bytes it is given: one function each, and what holds
 //! of its answer.
 
-use lrx_data::fuzz::{cache_sections, cached_stories, sealed, stories_of_lines, stories_of_text};
+use lrx_data::fuzz::{cache_sections, cached_stories, sealed, stories};
 use lrx_model::TensorFile;
 
 /// Takes any bytes.
 pub type Target = fn(&[u8]);
 
 /// All targets, each with the name of its folder in `corpus/`.
-pub const TARGETS: [(&str, Target); 5] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("config", config),
     ("stories_text", stories_text),
     ("stories_lines", stories_lines),
+    ("stories_array", stories_array),
+    ("stories_csv", stories_csv),
+    ("stories_parquet", stories_parquet),
+    ("stories_gzip", stories_gzip),
+    ("stories_zstd", stories_zstd),
     ("weights", weights),
     ("cache", cache),
 ];
@@ -27,16 +32,54 @@ pub fn config(bytes: &[u8]) {
 
 /// The reader of stories between separators: stories read, written again and read again are the same.
 pub fn stories_text(bytes: &[u8]) {
-    let Ok(stories) = stories_of_text(bytes) else { return };
-    check_stories(&stories, bytes.len());
-    let again = stories.join("\n<|endoftext|>\n");
-    assert_eq!(stories_of_text(again.as_bytes()), Ok(stories));
+    let Ok(read) = stories("x.txt", bytes, None) else { return };
+    check_stories(&read, bytes.len());
+    let again = read.join("\n<|endoftext|>\n");
+    assert_eq!(stories("x.txt", again.as_bytes(), None), Ok(read));
 }
 
 /// The reader of stories in JSON lines.
 pub fn stories_lines(bytes: &[u8]) {
-    if let Ok(stories) = stories_of_lines(bytes) {
-        check_stories(&stories, bytes.len());
+    keyed("x.jsonl", bytes, bytes.len());
+}
+
+/// The reader of stories in an array.
+pub fn stories_array(bytes: &[u8]) {
+    keyed("x.json", bytes, bytes.len());
+}
+
+/// The reader of stories in a table as text.
+pub fn stories_csv(bytes: &[u8]) {
+    keyed("x.csv", bytes, bytes.len());
+}
+
+/// The reader of stories in a table by columns.
+pub fn stories_parquet(bytes: &[u8]) {
+    keyed("x.parquet", bytes, MOST_UNPACKED);
+}
+
+/// The readers of what gzip and zstd packed.
+pub fn stories_gzip(bytes: &[u8]) {
+    keyed("x.txt.gz", bytes, MOST_UNPACKED);
+    keyed("x.json.gz", bytes, MOST_UNPACKED);
+}
+
+/// As [`stories_gzip`].
+pub fn stories_zstd(bytes: &[u8]) {
+    keyed("x.jsonl.zst", bytes, MOST_UNPACKED);
+    keyed("x.csv.zst", bytes, MOST_UNPACKED);
+}
+
+/// So much may come out of a small file.
+const MOST_UNPACKED: usize = 16 << 20;
+
+/// Reads a file of rows under the known keys and under another: what is wrong is said in a line.
+fn keyed(name: &str, bytes: &[u8], most: usize) {
+    for key in [None, Some("a.b")] {
+        match stories(name, bytes, key) {
+            Ok(stories) => check_stories(&stories, most),
+            Err(message) => assert!(message.starts_with([' ', ',', ':']) && message.len() < 2000, "{message}"),
+        }
     }
 }
 

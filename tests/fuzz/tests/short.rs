@@ -67,6 +67,31 @@ fn stories_lines() {
 }
 
 #[test]
+fn stories_array() {
+    holds("stories_array");
+}
+
+#[test]
+fn stories_csv() {
+    holds("stories_csv");
+}
+
+#[test]
+fn stories_parquet() {
+    holds("stories_parquet");
+}
+
+#[test]
+fn stories_gzip() {
+    holds("stories_gzip");
+}
+
+#[test]
+fn stories_zstd() {
+    holds("stories_zstd");
+}
+
+#[test]
 fn weights() {
     holds("weights");
 }

@@ -1,68 +1,34 @@
-//! JSON lines: an object a line, the story under `text` or `story`.
+//! JSON lines: a row a line.
 
 use std::io::Read;
 
-use serde::{Deserialize, Deserializer};
-
-use super::{Reader, normalized, trimmed, utf8};
-
-/// What a line is read for; its other keys are of no interest. A key that is not there is none, `null` is `Some(None)`.
-#[derive(Deserialize)]
-struct Line {
-    #[serde(default, deserialize_with = "present")]
-    text: Option<Option<String>>,
-    #[serde(default, deserialize_with = "present")]
-    story: Option<Option<String>>,
-}
-
-fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(value).map(Some)
-}
+use super::key::Key;
+use super::pieces::{Pieces, trimmed, utf8};
+use super::row;
 
 /// The next story that is not empty, without its surrounding white space. Rows that hold none are counted.
-pub(super) fn next_story<R: Read>(reader: &mut Reader<R>) -> Result<Option<String>, String> {
+pub(super) fn next_story<R: Read>(pieces: &mut Pieces<R>, key: Key) -> Result<Option<String>, String> {
     loop {
-        reader.piece.clear();
-        let start = reader.offset;
-        if !reader.extend_until(b'\n', start, "JSON lines hold one object a line")? {
+        pieces.piece.clear();
+        let start = pieces.offset;
+        if !pieces.extend_until(b'\n', start, "JSON lines hold one object a line")? {
             return Ok(None);
         }
-        reader.count += 1;
-        let line = trimmed(utf8(&reader.piece, start)?);
+        pieces.count += 1;
+        let line = trimmed(utf8(&pieces.piece, start)?);
         if line.is_empty() {
             continue;
         }
-        let number = reader.count;
-        if line == "null" {
-            reader.empty += 1;
-            continue;
-        }
-        if !line.starts_with('{') {
-            let hint = if line.starts_with('[') { "; `jq -c '.[]'` makes an array so" } else { "" };
-            let expected = "expected a JSON object with the story under \"text\" or \"story\"";
-            return Err(format!(", line {number}: {expected}{hint}"));
-        }
-        let object: Line = serde_json::from_str(line).map_err(|error| json_error(number, &error))?;
-        if object.text.is_none() && object.story.is_none() {
-            return Err(format!(", line {number}: the object has no string under \"text\" or \"story\""));
-        }
-        let stories = [object.text, object.story].into_iter().flatten().flatten();
-        match stories.map(|story| normalized(&story)).find(|story| !story.is_empty()) {
+        let number = pieces.count;
+        let story = row::story(line, key).map_err(|error| match error.at {
+            Some(column) => format!(", line {number}, column {column}: {}", error.message),
+            None => format!(", line {number}: {}", error.message),
+        })?;
+        match story {
             Some(story) => return Ok(Some(story)),
-            None => reader.empty += 1,
+            None => pieces.empty += 1,
         }
     }
-}
-
-/// The message of a JSON error with the file's line in place of serde_json's, which always is the first.
-fn json_error(number: u64, error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let mut cause = text.rsplit_once(" at line ").map_or(text.as_str(), |(cause, _)| cause);
-    if cause.contains("surrogate") || cause == "unexpected end of hex escape" {
-        cause = "an escape from \\ud800 to \\udfff is half of a character, and its other half is missing beside it; \
-                 write the whole character, or leave it out";
-    }
-    format!(", line {number}, column {}: {cause}", error.column())
 }
 
 #[cfg(test)]

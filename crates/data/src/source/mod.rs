@@ -1,67 +1,102 @@
-//! Where stories come from: a file of either format, or the generator. Stories are read one after another, so that a
-//! file may be larger than memory.
+//! Where stories come from: files of any form, or the generator. Stories are read one after another, so that a file may be
+//! larger than memory.
 
+mod array;
+mod csv;
+mod file;
+mod form;
+mod key;
 mod lines;
+mod parquet;
+mod pieces;
+mod row;
+mod several;
 mod text;
+mod unpack;
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::borrow::Cow;
 
-use lrx_files::open_regular;
 use serde::Serialize;
 
+pub(crate) use self::file::read_all;
+pub(crate) use self::form::{EXTENSIONS, Form, Format};
+pub(crate) use self::key::Key;
+use self::several::Several;
 pub(crate) use self::text::DIVIDE;
-use crate::encoding;
 use crate::error::DataError;
 use crate::progress::{Progress, Unit, check_stopped};
-use crate::spec::FileSpec;
+use crate::spec::StoriesFile;
 use crate::synthetic;
 
 /// Raised whenever the same file comes to hold other stories.
 pub(crate) const READERS: u32 = 1;
-/// A story, or a line that holds one, has no more bytes: a file that is not divided into stories would not fit into memory.
-const MOST_BYTES: usize = 64 << 20;
 
 /// Some stories in a fixed order.
 #[derive(Debug, Clone)]
 pub(crate) enum Source<'a> {
-    /// The first `limit` stories of a file; 0 for all.
-    File { file: &'a FileSpec, limit: usize },
+    /// The first `limit` stories of some files, one after another; 0 for all.
+    Files {
+        files: &'a [StoriesFile],
+        text_key: Option<&'a str>,
+        limit: usize,
+        /// The part at its end that becomes a story of its own where there is a single one.
+        halved: Option<f64>,
+    },
     /// The first `stories` synthetic ones.
     Synthetic { seed: u64, stories: usize },
 }
 
-/// What tells the stories of one source from those of another, whatever its file is called.
+/// What tells the stories of one source from those of another, whatever its files are called.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum SourceIdentity<'a> {
-    File { blake3: &'a str, format: Format, reader: u32, limit: usize },
-    Synthetic { version: u32, seed: u64, stories: usize },
+    File {
+        #[serde(flatten)]
+        file: FileIdentity<'a>,
+        limit: usize,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        halved: Option<f64>,
+    },
+    Files {
+        files: Vec<FileIdentity<'a>>,
+        limit: usize,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        halved: Option<f64>,
+    },
+    Synthetic {
+        version: u32,
+        seed: u64,
+        stories: usize,
+    },
 }
 
-/// How a file holds its stories.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Format {
-    /// Text with `<|endoftext|>` between stories.
-    Text,
-    /// A JSON object a line.
-    Lines,
+/// What tells the stories of one file from those of another. What it is packed with is told by its content.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct FileIdentity<'a> {
+    blake3: &'a str,
+    format: Format,
+    reader: u32,
+    /// Where it is given, and the file has keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text_key: Option<&'a str>,
 }
 
-impl Format {
-    pub(crate) fn of(file: &FileSpec) -> Self {
-        let extension = file.path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        let lines = ["jsonl", "ndjson", "json"].iter().any(|known| extension.eq_ignore_ascii_case(known));
-        if lines { Self::Lines } else { Self::Text }
+impl<'a> FileIdentity<'a> {
+    pub(crate) fn new(StoriesFile { file, form }: &'a StoriesFile, text_key: Option<&'a str>) -> Self {
+        let text_key = text_key.filter(|_| form.is_keyed());
+        Self { blake3: &file.blake3, format: form.format, reader: READERS, text_key }
     }
 }
 
 impl<'a> Source<'a> {
     pub(crate) fn identity(&self) -> SourceIdentity<'a> {
         match *self {
-            Self::File { file, limit } => {
-                SourceIdentity::File { blake3: &file.blake3, format: Format::of(file), reader: READERS, limit }
+            Self::Files { files: [file], text_key, limit, halved } => {
+                SourceIdentity::File { file: FileIdentity::new(file, text_key), limit, halved }
+            }
+            Self::Files { files, text_key, limit, halved } => {
+                let files = files.iter().map(|file| FileIdentity::new(file, text_key)).collect();
+                SourceIdentity::Files { files, limit, halved }
             }
             Self::Synthetic { seed, stories } => {
                 SourceIdentity::Synthetic { version: synthetic::VERSION, seed, stories }
@@ -70,18 +105,25 @@ impl<'a> Source<'a> {
     }
 
     /// What the source is called in messages.
-    pub(crate) fn name(&self) -> &'a str {
-        match self {
-            Self::File { file, .. } => &file.written,
-            Self::Synthetic { .. } => "synthetic stories",
+    pub(crate) fn name(&self) -> Cow<'a, str> {
+        match *self {
+            Self::Files { files: [first, more @ ..], .. } if !more.is_empty() => {
+                let files = if more.len() == 1 { "file" } else { "files" };
+                format!("{} and {} more {files}", first.file.written, more.len()).into()
+            }
+            Self::Files { files, .. } => files.first().map_or("", |file| &*file.file.written).into(),
+            Self::Synthetic { .. } => "synthetic stories".into(),
         }
     }
 
     /// An error about the stories of this source.
     pub(crate) fn error(&self, message: &str) -> DataError {
-        match self {
-            Self::File { file, .. } => file.error(message),
-            Self::Synthetic { .. } => DataError::at("stories", format!("{}{message}", self.name())),
+        match *self {
+            Self::Files { files: [one], .. } => one.file.error(message),
+            Self::Files { files: [first, ..], .. } => {
+                DataError::at(first.file.key, format!("{}{message}", self.name()))
+            }
+            _ => DataError::at("stories", format!("{}{message}", self.name())),
         }
     }
 
@@ -89,14 +131,8 @@ impl<'a> Source<'a> {
     pub(crate) fn open(&self, progress: &'a dyn Progress) -> Result<StoryReader<'a>, DataError> {
         let inner = match *self {
             Self::Synthetic { seed, stories } => Inner::Synthetic { seed, stories, next: 0 },
-            Self::File { file, limit } => {
-                let cannot = |error: io::Error| file.error(format!(": {error}"));
-                let handle = open_regular(&file.path).map_err(cannot)?;
-                let size = handle.metadata().map_err(cannot)?.len();
-                let mut reader = Box::new(Reader::new(Hashed { inner: handle, hasher: blake3::Hasher::new() }));
-                encoding::check(reader.input.fill_buf().map_err(cannot)?).map_err(|what| file.error(what))?;
-                let limit = if limit == 0 { usize::MAX } else { limit };
-                Inner::File { file, format: Format::of(file), reader, size, left: limit }
+            Self::Files { files, text_key, limit, halved } => {
+                Inner::Files(Box::new(Several::open(files, Key::new(text_key), limit, halved)?))
             }
         };
         Ok(StoryReader { inner, progress })
@@ -110,23 +146,23 @@ pub(crate) struct StoryReader<'a> {
 }
 
 enum Inner<'a> {
-    File { file: &'a FileSpec, format: Format, reader: Box<Reader<Hashed<File>>>, size: u64, left: usize },
+    Files(Box<Several<'a>>),
     Synthetic { seed: u64, stories: usize, next: usize },
 }
 
 impl StoryReader<'_> {
     /// How much there is to read.
     pub(crate) fn total(&self) -> (u64, Unit) {
-        match self.inner {
-            Inner::File { size, .. } => (size, Unit::Bytes),
-            Inner::Synthetic { stories, .. } => (stories as u64, Unit::Stories),
+        match &self.inner {
+            Inner::Files(files) => (files.total(), Unit::Bytes),
+            Inner::Synthetic { stories, .. } => (*stories as u64, Unit::Stories),
         }
     }
 
     /// How much of the total has been read.
     pub(crate) fn done(&self) -> u64 {
         match &self.inner {
-            Inner::File { reader, .. } => reader.offset,
+            Inner::Files(files) => files.consumed(),
             Inner::Synthetic { next, .. } => *next as u64,
         }
     }
@@ -134,27 +170,17 @@ impl StoryReader<'_> {
     /// Rows that held no story, among those read so far.
     pub(crate) fn empty(&self) -> u64 {
         match &self.inner {
-            Inner::File { reader, .. } => reader.empty,
+            Inner::Files(files) => files.empty(),
             Inner::Synthetic { .. } => 0,
         }
     }
 
     /// Makes sure that what was read is what the spec speaks of, for results that outlive the reading.
     pub(crate) fn verify(self) -> Result<(), DataError> {
-        let Inner::File { file, reader, .. } = self.inner else {
-            return Ok(());
-        };
-        let mut input = reader.input;
-        loop {
-            check_stopped(self.progress)?;
-            let read = input.fill_buf().map_err(|error| file.error(format!(": {error}")))?.len();
-            if read == 0 {
-                break;
-            }
-            input.consume(read);
+        match self.inner {
+            Inner::Files(files) => files.verify(self.progress),
+            Inner::Synthetic { .. } => Ok(()),
         }
-        let hash = input.into_inner().hasher.finalize().to_string();
-        if hash == file.blake3 { Ok(()) } else { Err(file.changed()) }
     }
 }
 
@@ -171,100 +197,8 @@ impl Iterator for StoryReader<'_> {
                 *next += usize::from(index < *stories);
                 (index < *stories).then(|| Ok(synthetic::story(*seed, index as u64)))
             }
-            Inner::File { file, format, reader, left, .. } => {
-                *left = left.checked_sub(1)?;
-                let story = match format {
-                    Format::Text => text::next_story(reader),
-                    Format::Lines => lines::next_story(reader),
-                };
-                match story {
-                    Ok(story) => story.map(Ok),
-                    Err(error) => {
-                        *left = 0;
-                        Some(Err(file.error(error)))
-                    }
-                }
-            }
+            Inner::Files(files) => files.next(self.progress).transpose(),
         }
-    }
-}
-
-/// All stories of `bytes`.
-pub(crate) fn read_all(format: Format, bytes: &[u8]) -> Result<Vec<String>, String> {
-    let mut reader = Reader::new(bytes);
-    let next = || match format {
-        Format::Text => text::next_story(&mut reader).transpose(),
-        Format::Lines => lines::next_story(&mut reader).transpose(),
-    };
-    std::iter::from_fn(next).collect()
-}
-
-/// Reads a file in pieces and keeps count of where it is.
-struct Reader<R> {
-    input: BufReader<R>,
-    /// The latest piece.
-    piece: Vec<u8>,
-    /// Bytes read so far.
-    offset: u64,
-    /// Pieces read so far.
-    count: u64,
-    /// Pieces that should have held a story and held none.
-    empty: u64,
-}
-
-impl<R: Read> Reader<R> {
-    fn new(input: R) -> Self {
-        let input = BufReader::with_capacity(1 << 18, input);
-        Self { input, piece: Vec::new(), offset: 0, count: 0, empty: 0 }
-    }
-
-    /// Reads up to and with the next `delimiter`, and appends that to `piece`, which begins at byte `start`; false at the
-    /// end of the file. Where the piece gets too long, `hint` says what to do about it.
-    fn extend_until(&mut self, delimiter: u8, start: u64, hint: &str) -> Result<bool, String> {
-        let left = (MOST_BYTES + 1).saturating_sub(self.piece.len()) as u64;
-        let mut input = self.input.by_ref().take(left);
-        let count = input.read_until(delimiter, &mut self.piece).map_err(|error| format!(": {error}"))?;
-        self.offset += count as u64;
-        if self.piece.len() > MOST_BYTES {
-            let most = MOST_BYTES >> 20;
-            return Err(format!(", byte {start}: a story of more than {most} MB begins here: {hint}"));
-        }
-        Ok(count > 0)
-    }
-}
-
-/// The text of `bytes`, which begin at byte `start` of the file; else an error with the byte at fault.
-fn utf8(bytes: &[u8], start: u64) -> Result<&str, String> {
-    std::str::from_utf8(bytes).map_err(|error| {
-        let byte = start + error.valid_up_to() as u64;
-        let guess = encoding::guess(bytes, error.valid_up_to());
-        format!(", byte {byte}: not UTF-8 (counted from 0){guess}")
-    })
-}
-
-/// A text without the white space around it. A byte-order mark, which stands at the beginning of files and so between those
-/// that were put together, counts as such.
-fn trimmed(text: &str) -> &str {
-    text.trim_matches(|char: char| char.is_whitespace() || char == '\u{feff}')
-}
-
-/// A text as it is learned: [`trimmed`], its lines ended by `\n` as on any system.
-fn normalized(text: &str) -> String {
-    let text = trimmed(text);
-    if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text.to_owned() }
-}
-
-/// Hashes what is read through it.
-struct Hashed<R> {
-    inner: R,
-    hasher: blake3::Hasher,
-}
-
-impl<R: Read> Read for Hashed<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.hasher.update(&buffer[..count]);
-        Ok(count)
     }
 }
 
@@ -274,22 +208,38 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::progress::NoProgress;
+    use crate::spec::FileSpec;
 
     /// The stories that a file of this name and content holds.
     pub(crate) fn read(name: &str, content: &[u8], limit: usize) -> Result<Vec<String>, DataError> {
         let dir = tempfile::tempdir().unwrap();
-        let file = write(dir.path(), name, content);
-        let mut reader = Source::File { file: &file, limit }.open(&NoProgress)?;
+        all(&[write(dir.path(), name, content)], None, limit, None)
+    }
+
+    /// ... under this key of its rows.
+    pub(crate) fn read_key(name: &str, content: &[u8], key: &str) -> Result<Vec<String>, DataError> {
+        let dir = tempfile::tempdir().unwrap();
+        all(&[write(dir.path(), name, content)], Some(key), 0, None)
+    }
+
+    fn all(
+        files: &[StoriesFile],
+        text_key: Option<&str>,
+        limit: usize,
+        halved: Option<f64>,
+    ) -> Result<Vec<String>, DataError> {
+        let mut reader = Source::Files { files, text_key, limit, halved }.open(&NoProgress)?;
         let stories = reader.by_ref().collect::<Result<_, _>>()?;
         reader.verify()?;
         Ok(stories)
     }
 
-    fn write(dir: &Path, name: &str, content: &[u8]) -> FileSpec {
+    fn write(dir: &Path, name: &str, content: &[u8]) -> StoriesFile {
         let path = dir.join(name);
         std::fs::write(&path, content).unwrap();
         let blake3 = blake3::hash(content).to_string();
-        FileSpec { key: "train", written: name.to_owned(), path, blake3 }
+        let form = Form::of(&path).unwrap();
+        StoriesFile { file: FileSpec { key: "train", written: name.to_owned(), path, blake3 }, form }
     }
 
     #[test]
@@ -315,11 +265,47 @@ pub(crate) mod tests {
     fn a_changed_file_is_noticed() {
         let dir = tempfile::tempdir().unwrap();
         let file = write(dir.path(), "x", b"a<|endoftext|>b");
-        std::fs::write(&file.path, b"a<|endoftext|>c").unwrap();
-        let mut reader = Source::File { file: &file, limit: 1 }.open(&NoProgress).unwrap();
+        std::fs::write(&file.file.path, b"a<|endoftext|>c").unwrap();
+        let source = Source::Files { files: &[file], text_key: None, limit: 1, halved: None };
+        let mut reader = source.open(&NoProgress).unwrap();
         assert_eq!(reader.next().unwrap().unwrap(), "a");
         assert!(reader.next().is_none());
         assert!(reader.verify().unwrap_err().to_string().contains("was changed"));
+    }
+
+    #[test]
+    fn files_are_read_one_after_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = [
+            write(dir.path(), "b.txt", b"a<|endoftext|>b"),
+            write(dir.path(), "e.txt", b""),
+            write(dir.path(), "a.jsonl", b"null\n\"c\"\n{\"text\": \"d\"}"),
+        ];
+        assert_eq!(all(&files, None, 0, None).unwrap(), ["a", "b", "c", "d"]);
+        assert_eq!(all(&files, None, 3, None).unwrap(), ["a", "b", "c"]);
+        let source = Source::Files { files: &files, text_key: None, limit: 0, halved: None };
+        let mut reader = source.open(&NoProgress).unwrap();
+        assert_eq!((reader.total().0, reader.by_ref().count()), (15 + 22, 4));
+        assert_eq!((reader.done(), reader.empty()), (15 + 22, 1));
+        assert_eq!(source.name(), "b.txt and 2 more files");
+        // Each file is held against its hash, also those before the last.
+        std::fs::write(&files[0].file.path, b"a<|endoftext|>x").unwrap();
+        let error = all(&files, None, 0, None).unwrap_err().to_string();
+        assert!(error.contains("b.txt was changed"), "{error}");
+    }
+
+    #[test]
+    fn a_lone_text_is_halved() {
+        let dir = tempfile::tempdir().unwrap();
+        let halves =
+            |text: &str, fraction| all(&[write(dir.path(), "a.txt", text.as_bytes())], None, 0, Some(fraction));
+        assert_eq!(halves("ab cd ef gh ij", 0.3).unwrap(), ["ab cd ef", "gh ij"]);
+        assert_eq!(halves("a b\nc d e f", 0.5).unwrap(), ["a b", "c d e f"]);
+        assert_eq!(halves("日本語日本語", 0.5).unwrap(), ["日本語", "日本語"]);
+        assert_eq!(halves("a", 0.5).unwrap(), ["a"]);
+        assert_eq!(halves("", 0.5).unwrap(), [""; 0]);
+        assert_eq!(halves("ab cd<|endoftext|>e", 0.5).unwrap(), ["ab cd", "e"]);
+        assert_eq!(halves("a<|endoftext|>b<|endoftext|>c", 0.5).unwrap(), ["a", "b", "c"]);
     }
 
     #[test]

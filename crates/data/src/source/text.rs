@@ -2,23 +2,23 @@
 
 use std::io::Read;
 
-use super::{Reader, normalized, utf8};
+use super::pieces::{Pieces, normalized, utf8};
 
 const SEPARATOR: &[u8] = b"<|endoftext|>";
 /// What a user may do about stories that run together.
 pub(crate) const DIVIDE: &str = "stories are divided by <|endoftext|>";
 
 /// The next story that is not empty, without its surrounding white space.
-pub(super) fn next_story<R: Read>(reader: &mut Reader<R>) -> Result<Option<String>, String> {
+pub(super) fn next_story<R: Read>(pieces: &mut Pieces<R>) -> Result<Option<String>, String> {
     loop {
-        reader.piece.clear();
-        let start = reader.offset;
+        pieces.piece.clear();
+        let start = pieces.offset;
         // The separator's last byte is rare in stories: reading up to it costs next to nothing.
         let mut more = true;
-        while more && !reader.piece.ends_with(SEPARATOR) {
-            more = reader.extend_until(b'>', start, DIVIDE)?;
+        while more && !pieces.piece.ends_with(SEPARATOR) {
+            more = pieces.extend_until(b'>', start, DIVIDE)?;
         }
-        let story = normalized(utf8(reader.piece.strip_suffix(SEPARATOR).unwrap_or(&reader.piece), start)?);
+        let story = normalized(utf8(pieces.piece.strip_suffix(SEPARATOR).unwrap_or(&pieces.piece), start)?);
         if !story.is_empty() {
             return Ok(Some(story));
         }

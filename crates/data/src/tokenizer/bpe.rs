@@ -14,10 +14,10 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{AddedToken, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer};
 
 use super::END_OF_TEXT;
-use super::guard::guarded;
 use super::pieces::byte_level_char;
 use super::words::words;
 use crate::error::DataError;
+use crate::guard::guarded;
 use crate::progress::{Progress, check_stopped};
 
 /// Raised whenever the same stories give another tokenizer.
@@ -92,7 +92,7 @@ fn words_of(story: &str) -> Result<HashMap<Box<str>, u64>, DataError> {
         words.for_each(&mut count);
         return Ok(counts);
     }
-    let split = guarded(|| {
+    let split = guarded("tokenizers", || {
         let mut split = PreTokenizedString::from(story);
         ByteLevel::default().add_prefix_space(false).pre_tokenize(&mut split)?;
         Ok(split)
@@ -143,7 +143,7 @@ impl Vocabulary {
         let name = |id: u32| self.names[id as usize].as_str();
         let merges: Vec<_> = merges.iter().map(|(first, second)| (name(*first), name(*second))).collect();
         let model = json!({"type": "BPE", "vocab": self.ids, "merges": merges}).to_string();
-        guarded(|| {
+        guarded("tokenizers", || {
             let bytes = ByteLevel::default().add_prefix_space(false);
             let mut tokenizer = tokenizers::Tokenizer::new(serde_json::from_str::<BPE>(&model)?);
             tokenizer.with_pre_tokenizer(Some(bytes)).with_decoder(Some(bytes));

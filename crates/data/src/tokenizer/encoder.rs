@@ -5,10 +5,10 @@ use std::sync::{Mutex, PoisonError};
 
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 
-use super::guard::guarded;
 use super::words::words;
 use super::{Parsed, Tokenizer};
 use crate::error::DataError;
+use crate::guard::guarded;
 use crate::source::DIVIDE;
 
 /// How many words a thread remembers before it forgets them all.
@@ -84,7 +84,7 @@ impl<'a> Encoder<'a> {
     fn encode_whole(&self, text: &str) -> Result<Vec<u32>, DataError> {
         let Parsed { library, facts, .. } = self.parsed;
         self.check_length(text)?;
-        let ids = guarded(|| Ok(library.encode_fast(text, false)?.get_ids().to_vec()));
+        let ids = guarded("tokenizers", || Ok(library.encode_fast(text, false)?.get_ids().to_vec()));
         let ids = ids.map_err(|why| self.cannot(text, &why))?;
         match ids.iter().find(|id| **id as usize >= facts.size) {
             Some(id) => Err(self.cannot(text, &format!("it has the token {id}, which is not in the vocabulary"))),
@@ -121,7 +121,8 @@ impl<'a> Encoder<'a> {
     /// Appends where the tokens of a text end that begins at `start`.
     fn ends_of_whole(&self, text: &str, start: usize, ends: &mut Vec<usize>) -> Result<(), DataError> {
         self.check_length(text)?;
-        let encoding = guarded(|| self.parsed.library.encode(text, false)).map_err(|why| self.cannot(text, &why))?;
+        let encoding =
+            guarded("tokenizers", || self.parsed.library.encode(text, false)).map_err(|why| self.cannot(text, &why))?;
         ends.extend(encoding.get_offsets().iter().map(|(_, end)| start + end));
         Ok(())
     }

@@ -3,7 +3,6 @@
 mod bpe;
 mod encoder;
 mod facts;
-mod guard;
 mod outline;
 mod pieces;
 mod words;
@@ -16,10 +15,10 @@ use tokenizers::{ModelWrapper, PostProcessorWrapper};
 pub(crate) use self::bpe::{TRAINER, train};
 pub(crate) use self::encoder::Encoder;
 pub(crate) use self::facts::{Facts, MOST_TOKENS};
-use self::guard::guarded;
 use self::outline::Outline;
 use crate::encoding;
 use crate::error::DataError;
+use crate::guard::guarded;
 use crate::spec::FileSpec;
 
 /// What the end-of-text token is called, the most telling first.
@@ -105,7 +104,7 @@ impl Tokenizer {
                 "{} tokens of {length} bytes together may become too long a text; expected at most {most_names} bytes",
                 ids.len()
             ))),
-            _ => guarded(|| library.decode(ids, false)).map_err(cannot),
+            _ => guarded("tokenizers", || library.decode(ids, false)).map_err(cannot),
         }
     }
 
@@ -135,7 +134,7 @@ impl Parsed {
             return Err(objection);
         }
         let mut notes = Vec::new();
-        let library = guarded(|| {
+        let library = guarded("tokenizers", || {
             let mut library = tokenizers::Tokenizer::from_bytes(json)?;
             // A file may ask for any of these, but a story is all of its tokens and nothing else.
             library.with_truncation(None)?.with_padding(None).with_post_processor(None::<PostProcessorWrapper>);
@@ -151,7 +150,7 @@ impl Parsed {
             }
             Ok(library)
         })?;
-        let facts = guarded(|| Ok(facts(&library, notes)))??;
+        let facts = guarded("tokenizers", || Ok(facts(&library, notes)))??;
         Ok(Self { library, facts, most_text: outline.most_text(), most_names: outline.most_names() })
     }
 }

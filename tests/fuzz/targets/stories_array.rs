@@ -1,0 +1,4 @@
+//! `cargo fuzz` feeds [`lrx_fuzz::stories_array`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| lrx_fuzz::stories_array(bytes));
