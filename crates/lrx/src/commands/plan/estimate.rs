@@ -59,14 +59,19 @@ const SHARE: f64 = 0.85;
 /// the quickstart's dense and low-rank models come to, to some tens of percent.
 const BYTES: f64 = 300.0;
 
+/// What was finished in the experiments in `out`.
+pub(super) fn finished(out: &Path) -> Vec<RunRecord> {
+    let tables = fs::read_dir(out).into_iter().flatten().flatten().map(|entry| entry.path().join("runs.csv"));
+    let rows = tables.filter_map(|table| read_runs(&table).ok()).flatten();
+    rows.filter(|row| row.final_loss().is_some()).collect()
+}
+
 impl Estimator {
-    /// From what was finished in the experiments in `out`, on this machine with as many threads as are used now.
-    pub(super) fn new(out: &Path) -> Self {
-        let tables = fs::read_dir(out).into_iter().flatten().flatten().map(|entry| entry.path().join("runs.csv"));
-        let rows = tables.filter_map(|table| read_runs(&table).ok()).flatten();
+    /// From the runs of these that were made on this machine with as many threads as are used now.
+    pub(super) fn new(finished: &[RunRecord]) -> Self {
         let (threads, machine) = (rayon::current_num_threads() as u64, lrx_files::processors());
-        let is_here = |row: &RunRecord| row.threads == Some(threads) && row.machine == machine;
-        let known = rows.filter(|row| row.final_loss().is_some() && is_here(row)).filter_map(|row| Known::of(&row));
+        let is_here = |row: &&RunRecord| row.threads == Some(threads) && row.machine == machine;
+        let known = finished.iter().filter(|row| is_here(row)).filter_map(Known::of);
         Self { known: known.collect(), told: RefCell::default(), machine: Default::default() }
     }
 

@@ -2,6 +2,7 @@
 
 mod estimate;
 pub(super) mod needs;
+mod power;
 pub(super) mod table;
 
 use std::collections::{HashMap, HashSet};
@@ -14,7 +15,8 @@ use lrx_layers::Registry;
 use lrx_records::{RunRecord, Status, csv_text};
 use lrx_spec::{DataState, Experiment, RunSpec, Solved, missing_files};
 
-use self::estimate::{Estimate, Estimator, Planned};
+use self::estimate::{Estimate, Estimator, Planned, finished};
+use self::power::{Design, told};
 use self::table::{Column, Line, Room, seeds, table};
 use super::common::Common;
 use crate::corpus::{Corpora, Starts, vocabulary};
@@ -167,7 +169,8 @@ fn standing(out: &Path, experiment: &str, run_id: &str) -> Option<RunRecord> {
 
 /// The table of configurations: what is the same for all their seeds once.
 fn print_table(planned: &[Row<'_>], args: &PlanArgs) {
-    let estimator = Estimator::new(&args.common.out);
+    let finished = finished(&args.common.out);
+    let estimator = Estimator::new(&finished);
     let mut groups: Vec<Vec<&Row<'_>>> = Vec::new();
     let mut known = HashMap::new();
     for row in planned {
@@ -178,11 +181,20 @@ fn print_table(planned: &[Row<'_>], args: &PlanArgs) {
         }
     }
     let mut sum = Sum::default();
+    let mut designs: Vec<(&str, Design<'_>)> = Vec::new();
     let lines: Vec<Line> = groups
         .iter()
         .map(|group| {
             let times: Vec<Option<Estimate>> = group.iter().map(|row| estimator.of(&row.planned())).collect();
             group.iter().zip(&times).for_each(|(row, time)| sum.add(row, *time));
+            if designs.last().is_none_or(|(experiment, _)| *experiment != group[0].experiment) {
+                designs.push((group[0].experiment, Design { runs: Vec::new(), seconds: Some(0.0) }));
+            }
+            let (_, design) = designs.last_mut().expect("there is one now");
+            design.runs.extend(group.iter().map(|row| &row.record));
+            design.seconds = design
+                .seconds
+                .and_then(|seconds| times.iter().try_fold(seconds, |sum, time| time.map(|time| sum + time.seconds)));
             let longest = times.iter().flatten().map(|time| time.seconds).reduce(f64::max);
             let count = |count: Option<u64>| count.map_or("?".into(), |count| thousands(count as f64));
             let row = group[0];
@@ -236,6 +248,11 @@ fn print_table(planned: &[Row<'_>], args: &PlanArgs) {
             rate / 1e9
         ),
         _ => {}
+    }
+    for (experiment, design) in &designs {
+        if let Some(said) = told(design, &finished) {
+            say!("{}{said}", if has_several { format!("{}: ", visible(experiment)) } else { String::new() });
+        }
     }
     if !left_out.is_empty() {
         say!("no room for: {} (--format csv has all)", left_out.join(", "));

@@ -5,7 +5,7 @@ use std::path::Path;
 use lrx_data::Corpus;
 use lrx_spec::Experiment;
 
-use super::estimate::{Estimator, Planned};
+use super::estimate::{Estimator, Planned, finished};
 use crate::corpus::{Corpora, Starts, vocabulary};
 use crate::failure::Failure;
 use crate::memory::needed;
@@ -25,7 +25,8 @@ pub(crate) struct Needs {
 /// All that is wrong with the runs' data.
 pub(crate) fn needs(experiments: &[Experiment], out: &Path, tasks: usize) -> Result<Needs, Failure> {
     let usage = |error: lrx_spec::ConfigError| Failure::Usage(error.to_string());
-    let (mut corpora, mut starts, estimator) = (Corpora::to_look_at(), Starts::default(), Estimator::new(out));
+    let (mut corpora, mut starts, estimator) =
+        (Corpora::to_look_at(), Starts::default(), Estimator::new(&finished(out)));
     let mut seconds = vec![Some(0.0); tasks];
     let mut bytes: f64 = 0.0;
     for (index, run) in experiments.iter().flat_map(|experiment| &experiment.runs).enumerate() {
