@@ -71,7 +71,7 @@ mod tests {
             |rate: f64| Table::from_iter([("train".into(), Table::from_iter([("rate".into(), rate.into())]).into())]);
         // As a machine leaves it that stopped before: not there, empty, of zeros.
         for lost in [None, Some(""), Some("\0\0\0")] {
-            lost.map(|content| fs::write(&path, content).unwrap());
+            lost.into_iter().for_each(|content| fs::write(&path, content).unwrap());
             agree_on_config(folder.path(), &config(1e-3)).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), config(1e-3).to_string());
             let other = agree_on_config(folder.path(), &config(2e-3)).unwrap_err();
