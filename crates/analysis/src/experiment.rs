@@ -162,15 +162,20 @@ pub(crate) fn read_experiment_without(dir: &Path, left_out: &[String]) -> Result
     runs.retain(|run| !left_out.contains(run.run_id.as_str()));
     let curves: Vec<CurveRow> = read_if_there(&dir.join("curves.csv"))?;
     let ranks: Vec<RankRow> = read_if_there(&dir.join("ranks.csv"))?;
-    let experiment = |(part, runs): (Option<Part>, Vec<RunRecord>)| {
-        let whole = part.is_none() && left_out.is_empty();
+    let experiment = |part, runs: &[RunRecord]| Experiment::new(folder_name(dir), dir, part, runs);
+    let mut parts = parts(&runs);
+    if left_out.is_empty() && parts.len() == 1 {
+        let (part, runs) = parts.remove(0);
+        return Ok(vec![Experiment { curves, ranks, ..experiment(part, &runs) }]);
+    }
+    let part = |(part, runs): (Option<Part>, Vec<RunRecord>)| {
         let own: HashSet<&str> = runs.iter().map(|run| run.run_id.as_str()).collect();
-        let is_own = |run_id: &str| whole || own.contains(run_id);
+        let is_own = |run_id: &str| own.contains(run_id);
         let curves = curves.iter().filter(|row| is_own(&row.run_id)).cloned().collect();
         let ranks = ranks.iter().filter(|row| is_own(&row.run_id)).cloned().collect();
-        Experiment { curves, ranks, ..Experiment::new(folder_name(dir), dir, part, &runs) }
+        Experiment { curves, ranks, ..experiment(part, &runs) }
     };
-    Ok(parts(&runs).into_iter().map(experiment).collect())
+    Ok(parts.into_iter().map(part).collect())
 }
 
 fn read_if_there<R: Row>(path: &Path) -> Result<Vec<R>, Error> {

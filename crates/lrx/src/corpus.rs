@@ -1,6 +1,7 @@
 //! The stories of runs, each corpus prepared once.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -27,8 +28,9 @@ pub(crate) struct Corpora {
     known: Vec<(Rc<DataSpec>, Arc<Corpus>)>,
     /// What was split or packed for contexts of so many tokens, beside what it was made of.
     arranged: Vec<(Arc<Corpus>, usize, Arc<Corpus>)>,
-    /// What their owner was told, once each.
-    told: Vec<String>,
+    /// What their owner was told, once each; and of which corpora in which context, as all stories are looked at for that.
+    told: HashSet<String>,
+    noted: HashSet<(*const Corpus, usize)>,
     /// What ends their preparation; none where the process does not watch for signals, which then end it by themselves.
     signals: Option<Signals>,
     /// What is shown meanwhile stands among these.
@@ -56,10 +58,12 @@ impl Corpora {
     pub(crate) fn of(&mut self, run: &RunSpec, out: &Path) -> Result<Arc<Corpus>, Failure> {
         let corpus = self.prepared(run, out)?;
         let corpus = self.in_context(corpus, run.model.context);
-        for note in corpus.notes(run.model.context) {
-            if !self.told.contains(&note) {
-                tell!("note: {note}");
-                self.told.push(note);
+        if self.noted.insert((Arc::as_ptr(&corpus), run.model.context)) {
+            for note in corpus.notes(run.model.context) {
+                if !self.told.contains(&note) {
+                    tell!("note: {note}");
+                    self.told.insert(note);
+                }
             }
         }
         Ok(corpus)

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use lrx_files::write_whole;
+use lrx_files::{write_unflushed, write_whole};
 use lrx_model::EffectiveRank;
 use lrx_records::{Moment, RankRow, Row, csv_text};
 
@@ -51,4 +51,9 @@ pub(crate) fn write_csv_text<R: Row>(path: &Path, rows: &[R]) -> Result<(), Stri
 /// Writes `text` to `path`, whole or not at all.
 pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), String> {
     write_whole(path, text.as_bytes()).map_err(about(path))
+}
+
+/// As [`write_text`], for what is flushed to the disk with others, or may be lost with the machine.
+pub(crate) fn write_text_unflushed(path: &Path, text: &str) -> Result<(), String> {
+    write_unflushed(path, text.as_bytes()).map_err(about(path))
 }

@@ -30,24 +30,37 @@ pub(crate) fn read_with_lines<R: Row>(path: &Path) -> Result<Vec<(u64, R)>, Erro
 }
 
 fn parse_with_lines<R: Row>(content: &[u8], path: &Path) -> Result<Vec<(u64, R)>, Error> {
-    let sheet = Sheet::parse(content, path, R::NEEDED)?;
-    let cells = |record| Cells { sheet: &sheet, record };
-    sheet.records.iter().map(cells).map(|cells| Ok((cells.line(), R::read(&cells)?))).collect()
+    let csv_error = |source| Error::Csv { path: path.to_owned(), source };
+    // Flexible, to check the number of fields here: the last line may be one that a run is just writing.
+    let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(content);
+    let header = reader.headers().map_err(csv_error)?.clone();
+    let sheet = Sheet::new(&header, path, R::NEEDED)?;
+    let mut rows = Vec::new();
+    // Row by row: a file of curves may be as large as the memory.
+    let mut record = StringRecord::new();
+    while reader.read_record(&mut record).map_err(csv_error)? {
+        let cells = Cells { sheet: &sheet, record: &record };
+        if record.len() != header.len() {
+            let is_last = reader.position().byte() == content.len() as u64;
+            if is_last && !content.ends_with(b"\n") && record.len() < header.len() {
+                break;
+            }
+            let (line, expected, found) = (cells.line(), header.len(), record.len());
+            return Err(Error::FieldCount { path: path.to_owned(), line, expected, found });
+        }
+        rows.push((cells.line(), R::read(&cells)?));
+    }
+    Ok(rows)
 }
 
-/// A CSV file with its header resolved.
+/// The columns of a CSV file.
 struct Sheet<'a> {
     path: &'a Path,
     columns: HashMap<String, usize>,
-    records: Vec<StringRecord>,
 }
 
 impl<'a> Sheet<'a> {
-    fn parse(text: &[u8], path: &'a Path, needed: &[&'static str]) -> Result<Self, Error> {
-        let csv_error = |source| Error::Csv { path: path.to_owned(), source };
-        // Flexible, to check the number of fields here: the last line may be one that a run is just writing.
-        let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text);
-        let header = reader.headers().map_err(csv_error)?.clone();
+    fn new(header: &StringRecord, path: &'a Path, needed: &[&'static str]) -> Result<Self, Error> {
         let mut columns = HashMap::new();
         for (index, name) in header.iter().enumerate() {
             if columns.insert(name.to_owned(), index).is_some() {
@@ -58,19 +71,7 @@ impl<'a> Sheet<'a> {
             let found = header.iter().collect::<Vec<_>>().join(", ");
             return Err(Error::MissingColumn { path: path.to_owned(), column, found });
         }
-        let mut records = reader.into_records().collect::<Result<Vec<_>, _>>().map_err(csv_error)?;
-        if !text.ends_with(b"\n") && records.last().is_some_and(|last| last.len() < header.len()) {
-            records.pop();
-        }
-        let sheet = Self { path, columns, records };
-        for record in &sheet.records {
-            if record.len() != header.len() {
-                let line = Cells { sheet: &sheet, record }.line();
-                let (expected, found) = (header.len(), record.len());
-                return Err(Error::FieldCount { path: path.to_owned(), line, expected, found });
-            }
-        }
-        Ok(sheet)
+        Ok(Self { path, columns })
     }
 }
 

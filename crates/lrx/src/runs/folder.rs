@@ -12,13 +12,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use lrx_files::{CHECKSUMS_FILE, Checksums, Damage, hash, hash_file};
+use lrx_files::{CHECKSUMS_FILE, Checksums, Damage, flush, hash, hash_file};
 use lrx_records::{RunRecord, Status, csv_text, parse_rows};
 use lrx_train::{CURVE_FILE, WEIGHTS_FILE};
-use toml::{Table, Value};
 
 use super::claim::current_attempt;
-use crate::results::{RANKS_FILE, RECORD_FILE, RESOLVED_FILE, VOCABULARY_FILE, about, write_text};
+use crate::results::{
+    RANKS_FILE, RECORD_FILE, RESOLVED_FILE, VOCABULARY_FILE, about, write_text, write_text_unflushed,
+};
 
 /// How a run's folder stands.
 pub(crate) enum State {
@@ -246,6 +247,11 @@ pub(crate) fn check_files(folder: &Path, files: &[&str]) -> Result<(), Damage> {
     }
 }
 
+/// Writes the row of a run that begins, or goes on: should the machine stop before it is on the disk, the run begins anew.
+pub(crate) fn write_row_of_begun(attempt: &Path, record: &RunRecord) -> Result<(), String> {
+    write_text_unflushed(&attempt.join(RECORD_FILE), &csv_text(std::slice::from_ref(record)))
+}
+
 /// Writes the row of a run that is not finished.
 pub(crate) fn write_row(attempt: &Path, record: &RunRecord) -> Result<(), String> {
     write_text(&attempt.join(RECORD_FILE), &csv_text(std::slice::from_ref(record)))
@@ -260,7 +266,9 @@ pub(crate) fn seal(attempt: &Path, record: &RunRecord) -> Result<(), String> {
         let path = attempt.join(file);
         list.add(file, hash_file(&path).map_err(about(&path))?);
     }
-    write_text(&attempt.join(CHECKSUMS_FILE), &list.text())?;
+    write_text_unflushed(&attempt.join(CHECKSUMS_FILE), &list.text())?;
+    // What was not flushed when it was written; then the row, which says that all of it is there.
+    flush(attempt, &[RESOLVED_FILE, RANKS_FILE, CHECKSUMS_FILE]).map_err(about(attempt))?;
     write_text(&attempt.join(RECORD_FILE), &row)
 }
 
@@ -311,52 +319,4 @@ pub(crate) enum Unpublished {
 pub(crate) fn is_sealed(attempt: &Path) -> bool {
     let row = lrx_files::read(&attempt.join(RECORD_FILE)).ok();
     row.as_deref().and_then(parse_row).is_some_and(|record| record.status == Status::Finished)
-}
-
-/// Writes `resolved.toml`, or finds that the one that is there says the same.
-///
-/// # Errors
-/// When it says something else about the numbers: what is in the folder comes from another config.
-pub(crate) fn agree_on_config(folder: &Path, resolved: &Table) -> Result<(), String> {
-    let path = folder.join(RESOLVED_FILE);
-    let known = match lrx_files::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return write_text(&path, &resolved.to_string());
-        }
-        Err(error) => return Err(about(&path)(error)),
-    };
-    let difference = match known.parse::<Table>() {
-        Ok(known) => first_difference("", &Value::Table(numeric(known)), &Value::Table(numeric(resolved.clone()))),
-        Err(error) => Some(format!("it is not valid TOML: {}", error.message())),
-    };
-    match difference {
-        None => Ok(()),
-        Some(difference) => Err(format!(
-            "{} is not what this config resolves to: {difference}. What is in its folder belongs to another config; \
-             move the folder away, or delete it, to train this run",
-            path.display()
-        )),
-    }
-}
-
-/// Without what the numbers do not depend on: names, and where files lie.
-fn numeric(mut table: Table) -> Table {
-    table.remove("name");
-    table.remove("label");
-    fn without_paths(table: &mut Table) {
-        table.remove("file");
-        table.iter_mut().filter_map(|(_, value)| value.as_table_mut()).for_each(without_paths);
-    }
-    without_paths(&mut table);
-    table
-}
-
-fn first_difference(key: &str, there: &Value, here: &Value) -> Option<String> {
-    let (Value::Table(there), Value::Table(here)) = (there, here) else {
-        return (there != here).then(|| format!("`{key}` is {there} there and {here} here"));
-    };
-    let join = |name: &String| if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
-    // A key of one side only is at its default on the other: an option that one of two versions does not know.
-    there.iter().find_map(|(name, value)| first_difference(&join(name), value, here.get(name)?))
 }

@@ -6,11 +6,13 @@
 //! claim   whose run it is, among processes and machines: who may work in the run's current attempt
 //! worker  trains a claimed run, and moves what is finished from the attempt into the run's folder
 //! elsewhere  runs that another experiment of the same results has finished
+//! agreement  whether what lies in a run's folder is of the config that asks for it
 //! folder  how a run's folder stands, and checksums that tell a whole one from a damaged one
 //! paused  runs of which no more is wanted
 //! panics  a panic in one run is that run's failure
 //! ```
 
+mod agreement;
 mod claim;
 mod elsewhere;
 mod folder;

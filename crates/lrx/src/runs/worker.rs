@@ -5,14 +5,15 @@ use std::path::Path;
 use lrx_files::clear_leftovers;
 use lrx_layers::Progress;
 use lrx_model::effective_ranks;
-use lrx_records::{Moment, RunRecord, Status};
+use lrx_records::{Moment, RunRecord, Status, csv_text};
 use lrx_train::{Job, Observer, Order, Outcome, Report, TrainError, remove_checkpoints, train};
 
+use super::agreement::agree_on_config;
 use super::claim::Claim;
-use super::folder::{Unpublished, agree_on_config, is_sealed, publish, seal, write_row};
+use super::folder::{Unpublished, is_sealed, publish, seal, write_row, write_row_of_begun};
 use super::{Policy, Task};
 use crate::progress::{RunProgress, thousands};
-use crate::results::{RANKS_FILE, VOCABULARY_FILE, about, rank_row, write_csv_text};
+use crate::results::{RANKS_FILE, VOCABULARY_FILE, about, rank_row, write_text_unflushed};
 
 /// How work on a run ended.
 pub(super) enum End {
@@ -67,7 +68,7 @@ pub(super) fn train_claimed(
     }
     task.corpus.vocabulary.save(&attempt.join(VOCABULARY_FILE)).map_err(|error| error.to_string())?;
     let mut row = begun(task);
-    write_row(attempt, &row)?;
+    write_row_of_begun(attempt, &row)?;
     if policy.jobs == 1 {
         lrx_train::memory::reset_peak();
     }
@@ -181,7 +182,7 @@ fn write_ranks(
         }
         rows.extend(ranks.into_iter().map(|rank| rank_row(&task.run_id, moment, rank)));
     }
-    write_csv_text(&attempt.join(RANKS_FILE), &rows)
+    write_text_unflushed(&attempt.join(RANKS_FILE), &csv_text(&rows))
 }
 
 fn fill(row: &mut RunRecord, report: &Report, task: &Task) {
