@@ -78,6 +78,12 @@ impl Owner {
         file.sync_data()
     }
 
+    /// Whether it is another state of the same lease.
+    fn is_same(&self, other: &Self) -> bool {
+        let who = |one: &Self| (one.machine.clone(), one.host.clone(), one.process, one.locked);
+        who(self) == who(other)
+    }
+
     /// Whether it has released its lease or certainly does not live any more, and nobody else is taking over.
     fn has_gone(&self, file: &File) -> bool {
         let same_kernel = self.machine.is_some() && self.machine.as_deref() == machine();
@@ -139,7 +145,7 @@ impl Watch {
                 file.read_to_end(&mut content)?;
                 Some(file)
             }
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::StaleNetworkFileHandle) => None,
             Err(error) => return Err(error),
         };
         let owner: Option<Owner> = serde_json::from_slice(&content).ok();
@@ -228,10 +234,10 @@ impl Named {
         let Self { mut owner, mut file } = self;
         let (identity, lost) = (identity(&file), Arc::new(AtomicBool::new(false)));
         let (stop, stopped) = mpsc::channel();
-        let (own_path, is_lost) = (path.clone(), lost.clone());
+        let (own_path, is_lost, signed) = (path.clone(), lost.clone(), owner.clone());
         let renewing = thread::Builder::new().name("lease".into()).spawn(move || {
             while stopped.recv_timeout(expires() / 6) == Err(RecvTimeoutError::Timeout) {
-                if is_another(&own_path, identity) {
+                if is_another(&own_path, identity, &owner) {
                     is_lost.store(true, Ordering::Relaxed);
                     break;
                 }
@@ -243,7 +249,7 @@ impl Named {
         });
         let thread =
             renewing.map_err(|error| io::Error::new(error.kind(), format!("cannot start a thread: {error}")))?;
-        Ok(Lease { path, identity, stop: Some(stop), renewing: Some(thread), lost })
+        Ok(Lease { path, identity, signed, stop: Some(stop), renewing: Some(thread), lost })
     }
 }
 
@@ -251,6 +257,7 @@ impl Named {
 pub(crate) struct Lease {
     path: PathBuf,
     identity: Option<(u64, u64)>,
+    signed: Owner,
     stop: Option<Sender<()>>,
     /// Gives the file back.
     renewing: Option<JoinHandle<(Owner, File)>>,
@@ -260,7 +267,7 @@ pub(crate) struct Lease {
 impl Lease {
     /// Whether somebody else has it: the file is gone, or another.
     pub(crate) fn is_lost(&self) -> bool {
-        if !self.lost.load(Ordering::Relaxed) && is_another(&self.path, self.identity) {
+        if !self.lost.load(Ordering::Relaxed) && is_another(&self.path, self.identity, &self.signed) {
             self.lost.store(true, Ordering::Relaxed);
         }
         self.lost.load(Ordering::Relaxed)
@@ -283,10 +290,16 @@ impl Drop for Lease {
     }
 }
 
-/// Whether `path` certainly leads to another file, or to none: not whether a file system answers.
-fn is_another(path: &Path, own: Option<(u64, u64)>) -> bool {
+/// Whether `path` certainly leads to another file than `own`, which has been signed as `signed`, or to none: not whether a
+/// file system answers.
+fn is_another(path: &Path, own: Option<(u64, u64)>, signed: &Owner) -> bool {
     match fs::symlink_metadata(path) {
         Err(error) => error.kind() == ErrorKind::NotFound,
-        Ok(there) => own.is_some_and(|own| number(&there).is_some_and(|there| there != own)),
+        Ok(there) if number(&there) == own => false,
+        // Some file systems give a file another number now and then.
+        Ok(_) => match lrx_files::read(path) {
+            Ok(content) => serde_json::from_slice(&content).is_ok_and(|there: Owner| !there.is_same(signed)),
+            Err(error) => error.kind() == ErrorKind::NotFound,
+        },
     }
 }

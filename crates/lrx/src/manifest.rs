@@ -1,11 +1,13 @@
 //! A sweep as it was when it was planned: which runs, in which order, of which configs and which data. Every task of a
 //! scheduler's array finds by it that it works on the same sweep as the others.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
 
 use lrx_files::folder_of;
-use lrx_spec::{Experiment, NUMERICS, hint, sources};
+use lrx_spec::{DataState, Experiment, NUMERICS, hint, sources};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -245,8 +247,13 @@ fn runs(experiments: &[Experiment]) -> Vec<Run> {
 
 /// The files whose content the runs depend on: whatever `resolved.toml` has the hash of.
 fn data_files(experiments: &[Experiment]) -> Vec<DataFile> {
-    let mut found = BTreeSet::new();
+    let (mut found, mut known) = (BTreeSet::new(), HashSet::new());
     for run in experiments.iter().flat_map(|experiment| &experiment.runs) {
+        // Data and model are the same of many runs.
+        let DataState::Ready(data) = &run.data else { continue };
+        if !known.insert((Rc::as_ptr(data), Arc::as_ptr(&run.model))) {
+            continue;
+        }
         collect("", &Value::Table(run.resolved("")), &mut found);
     }
     found.into_iter().collect()

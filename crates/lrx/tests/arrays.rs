@@ -161,7 +161,7 @@ fn what_starts_together_prepares_once() {
     for what in ["train the tokenizer", "tokenize synthetic stories", "measure synthetic stories"] {
         assert_eq!(said.lines().filter(|line| *line == what).count(), 1, "{what}: {said}");
     }
-    assert_eq!(said.matches("waits for ").count(), 2, "the others say so once: {said}");
+    assert!((2..=3).contains(&said.matches("waits for ").count()), "whoever waits says so once: {said}");
     let left: Vec<String> = fs::read_dir(lab.path("out/.cache"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())

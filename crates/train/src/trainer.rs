@@ -33,7 +33,7 @@ pub struct Job<'a> {
     pub checkpoints: Checkpoints,
     /// After how many steps the run pauses, as on [`Order::Stop`], to be continued or not; none where it is to be finished.
     pub pause_after: Option<usize>,
-    /// Asked after every step, after every batch of an evaluation, and before anything is written: whether to go on.
+    /// Asked after every step, between the batches of an evaluation, and before anything is written: whether to go on.
     pub order: &'a dyn Fn() -> Order,
 }
 

@@ -96,13 +96,13 @@ pub(crate) fn run(args: &RunArgs, registry: &Registry) -> Result<ExitCode, Failu
         return Err(Failure::Usage("--jobs 0: expected at least 1".into()));
     }
     use_threads(args.common.threads)?;
+    let lines = Lines::new(args.jobs > 1);
+    // From here on, since configs whose sizes are solved for may have to tokenise their stories.
+    let signals = Signals::watch(lines.clone(), args.requeue_exit)
+        .map_err(|error| Failure::Failed(format!("cannot watch for signals: {error}")))?;
     let experiments = args.common.sweep(args.manifest.as_deref(), registry)?;
     check_only(&experiments, &args.only)?;
     let share = share(args, &experiments)?;
-    let lines = Lines::new(args.jobs > 1);
-    let at_signal = lines.clone();
-    let signals = Signals::watch(at_signal, args.requeue_exit)
-        .map_err(|error| Failure::Failed(format!("cannot watch for signals: {error}")))?;
     // Everything that can be wrong with the data shows before the first hour is spent.
     let tasks = tasks(args, share, &experiments, &signals, &lines)?;
     if tasks.iter().any(|task| task.train.precision == PrecisionName::Bf16) && !bf16::is_native() {

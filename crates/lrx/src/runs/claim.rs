@@ -49,7 +49,8 @@ pub(super) enum Claimed {
 /// next name is.
 fn unless_taken(claim: io::Result<Claim>) -> io::Result<Claimed> {
     let is_taken = |error: &io::Error| {
-        matches!(error.kind(), ErrorKind::NotFound | ErrorKind::AlreadyExists | ErrorKind::DirectoryNotEmpty)
+        use ErrorKind::{AlreadyExists, DirectoryNotEmpty, NotFound, StaleNetworkFileHandle};
+        matches!(error.kind(), NotFound | AlreadyExists | DirectoryNotEmpty | StaleNetworkFileHandle)
     };
     match claim {
         Ok(claim) => Ok(Claimed::Mine(claim)),
@@ -87,7 +88,8 @@ impl Claim {
         })?;
         let claim = Self::begin(folder, number + 2, |made| link_files(&taken, made))?;
         let _file = lease.end();
-        clear(&taken);
+        // This one, and what somebody has left who was killed just here: once the run is finished, it would go on from there.
+        attempts(folder)?.into_iter().filter(|old| *old < number + 2).for_each(|old| clear(&attempt(folder, old)));
         Ok(claim)
     }
 
@@ -293,6 +295,22 @@ mod tests {
         let _ = fs::rename(by_handle.join("checkpoint"), folder.path().join("checkpoint"));
         assert_eq!(fs::read(next.folder().join("checkpoint")).unwrap(), b"one");
         assert!(!next.folder().join("other").exists() && !folder.path().join("checkpoint").exists());
+        next.clear();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_takeover_that_was_killed_at_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut killed = mine(folder.path());
+        fs::write(killed.folder().join("run.csv"), "new").unwrap();
+        drop(killed.lease.end());
+        fs::rename(killed.folder(), attempt(folder.path(), 2)).unwrap();
+        fs::create_dir(attempt(folder.path(), 1)).unwrap();
+        fs::write(attempt(folder.path(), 1).join("run.csv"), "old").unwrap();
+        let next = mine(folder.path());
+        assert_eq!(fs::read(next.folder().join("run.csv")).unwrap(), b"new");
+        assert_eq!(attempts(folder.path()).unwrap().len(), 1);
         next.clear();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
