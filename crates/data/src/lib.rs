@@ -56,6 +56,7 @@ mod identity;
 mod paths;
 mod progress;
 mod random;
+mod record;
 mod sampler;
 mod source;
 mod spec;

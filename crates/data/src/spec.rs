@@ -10,6 +10,7 @@ use crate::config::{DataConfig, LongKind, SplitKind, TokenizerConfig, Vocabulary
 use crate::error::DataError;
 use crate::files::{self, Locate};
 use crate::identity::DataIdentity;
+use crate::record::Record;
 use crate::source::Form;
 use crate::synthetic;
 
@@ -213,102 +214,12 @@ impl DataSpec {
     pub fn identity(&self) -> DataIdentity<'_> {
         DataIdentity::new(self)
     }
-
-    fn record(&self) -> Record<'_> {
-        fn file(spec: &FileSpec) -> FileRecord<'_> {
-            FileRecord { file: &spec.written, blake3: &spec.blake3 }
-        }
-        fn files(files: &[StoriesFile]) -> FilesRecord<'_> {
-            match files {
-                [one] => FilesRecord::One(file(&one.file)),
-                several => FilesRecord::Several(several.iter().map(|one| file(&one.file)).collect()),
-            }
-        }
-        let (valid, valid_fraction) = match &self.valid {
-            ValidSpec::Files(spec) => (Some(files(spec)), None),
-            ValidSpec::Fraction(fraction) => (None, Some(*fraction)),
-        };
-        Record {
-            train: match &self.train {
-                TrainSpec::Files(spec) => TrainRecord::Files(files(spec)),
-                TrainSpec::Synthetic => {
-                    TrainRecord::Synthetic { generator: synthetic::NAME, version: synthetic::VERSION }
-                }
-            },
-            valid,
-            valid_fraction,
-            text_key: self.text_key.as_deref(),
-            stories: self.stories,
-            tokenizer: match &self.tokenizer {
-                TokenizerSpec::File(spec) => TokenizerRecord::File(file(spec)),
-                TokenizerSpec::TrainBpe(size) => TokenizerRecord::Bpe { train_bpe: *size },
-            },
-            vocabulary: self.vocabulary,
-            shuffle: self.shuffle,
-            end_of_text: self.end_of_text,
-            long: Some(self.long).filter(|long| *long != LongKind::Cut),
-            seed: self.seed,
-            split: self.tune.map(|_| SplitKind::Tune),
-            tune_fraction: self.tune,
-        }
-    }
 }
 
 impl Serialize for DataSpec {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.record().serialize(serializer)
+        Record::new(self).serialize(serializer)
     }
-}
-
-#[derive(Debug, Clone, Serialize)]
-struct Record<'a> {
-    train: TrainRecord<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    valid: Option<FilesRecord<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    valid_fraction: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text_key: Option<&'a str>,
-    stories: usize,
-    tokenizer: TokenizerRecord<'a>,
-    vocabulary: VocabularyKind,
-    shuffle: bool,
-    end_of_text: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    long: Option<LongKind>,
-    seed: u64,
-    /// Neither is there where it changes nothing: in a comparison.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    split: Option<SplitKind>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tune_fraction: Option<f64>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-#[serde(untagged)]
-enum TrainRecord<'a> {
-    Files(FilesRecord<'a>),
-    Synthetic { generator: &'static str, version: u32 },
-}
-
-#[derive(Debug, Clone, Serialize)]
-#[serde(untagged)]
-enum TokenizerRecord<'a> {
-    File(FileRecord<'a>),
-    Bpe { train_bpe: usize },
-}
-
-#[derive(Debug, Clone, Serialize)]
-#[serde(untagged)]
-enum FilesRecord<'a> {
-    One(FileRecord<'a>),
-    Several(Vec<FileRecord<'a>>),
-}
-
-#[derive(Debug, Clone, Serialize)]
-struct FileRecord<'a> {
-    file: &'a str,
-    blake3: &'a str,
 }
 
 #[cfg(test)]

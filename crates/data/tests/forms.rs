@@ -159,3 +159,15 @@ fn what_grows_beyond_measure_is_refused() {
         assert!(began.elapsed() < Duration::from_secs(20), "{name}: {:?}", began.elapsed());
     }
 }
+
+/// What the fuzz targets read from memory is what is read from files.
+#[test]
+fn bytes_are_read_as_files_are() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/forms");
+    let read = |name: &str, key| lrx_data::fuzz::stories(name, &fs::read(fixtures.join(name)).unwrap(), key).unwrap();
+    let plain = read("plain.txt", None);
+    assert_eq!(plain.len(), 4);
+    for (name, key) in forms() {
+        assert_eq!(read(&name, key), plain, "{name}");
+    }
+}

@@ -289,6 +289,21 @@ const VALUES: &[Bad] = &[
         "unknown value \"compct\"; did you mean `compact`? (known: full, compact)",
     ),
     (
+        "an unknown way with long stories",
+        "data.long = 'splitt'",
+        "1:13",
+        "'splitt'",
+        "unknown value \"splitt\"; did you mean `split`? (known: cut, split, pack)",
+    ),
+    ("a number for files", "data.train = 3", "1:14", "3", "`train` is 3; expected a path, or a list of paths"),
+    (
+        "a key for text",
+        "data.text_key = 'body'",
+        "1:17",
+        "'body'",
+        "text_key = \"body\" is of no use: text has no keys",
+    ),
+    (
         "a negative learning rate",
         "train.learning_rate = -1e-3",
         "1:23",

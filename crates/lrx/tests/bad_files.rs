@@ -80,7 +80,7 @@ fn data_that_cannot_be_read_is_named_with_its_key() {
     let bpe = "tokenizer = { train_bpe = 300 }";
     for (key, file, message) in [
         ("train", "storys.txt", "train = \"storys.txt\" cannot be read: storys.txt: No such file"),
-        ("train", "folder", "train = \"folder\" cannot be read: folder: not a file"),
+        ("train", "folder", "train = \"folder\" is a folder that holds no file of stories: their names end in .txt"),
         ("train", "binary.txt", "binary.txt, byte 3: not UTF-8"),
         ("train", "blank.txt", "blank.txt holds no story"),
         ("train", "one.txt", "one.txt: a single story is too few to hold one out"),

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
 
+use bytes::Bytes;
 use lrx_files::open_regular;
 
 use super::array::Json;
@@ -115,7 +116,7 @@ enum Rows<R: Read> {
     Lines(Pieces<R>),
     Json(Json<R>),
     Csv(Csv<R>),
-    Parquet(Parquet),
+    Parquet(Parquet<File>),
 }
 
 impl<R: Read> Rows<R> {
@@ -146,15 +147,11 @@ impl<R: Read> Rows<R> {
 
 /// All stories of `bytes`.
 pub(crate) fn read_all(form: Form, bytes: &[u8], key: Key) -> Result<Vec<String>, String> {
-    let mut rows = if form.format == Format::Parquet {
-        let file = lrx_files::NamedTempFile::new().and_then(|file| {
-            std::fs::write(file.path(), bytes)?;
-            file.reopen()
-        });
-        Rows::Parquet(Parquet::new(file.map_err(|error| error.to_string())?, bytes.len() as u64, key)?)
-    } else {
-        Rows::open(Counted::new(bytes), form, key)?
-    };
+    if form.format == Format::Parquet {
+        let mut table = Parquet::new(Bytes::copy_from_slice(bytes), bytes.len() as u64, key)?;
+        return std::iter::from_fn(|| table.next_story().transpose()).collect();
+    }
+    let mut rows = Rows::open(Counted::new(bytes), form, key)?;
     std::iter::from_fn(|| rows.next_story(key).transpose()).collect()
 }
 

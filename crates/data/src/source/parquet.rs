@@ -3,7 +3,6 @@
 //! The parquet crate decodes pages; they are unpacked here, where what comes out of a page is bounded by what went in. Its
 //! own unpacking trusts the sizes that a page states.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 
@@ -13,6 +12,7 @@ use parquet::column::reader::ColumnReaderImpl;
 use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::reader::ChunkReader;
 use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::key::Key;
@@ -24,8 +24,8 @@ use crate::guard::guarded;
 const MOST_OF_PAGE: usize = 512 << 20;
 
 /// Reads a table row by row.
-pub(super) struct Parquet {
-    file: Arc<File>,
+pub(super) struct Parquet<F> {
+    file: Arc<F>,
     size: u64,
     metadata: ParquetMetaData,
     /// The columns that may hold the story, in the order in which they are looked at.
@@ -40,9 +40,9 @@ pub(super) struct Parquet {
     pub(super) empty: u64,
 }
 
-impl Parquet {
+impl<F: ChunkReader + 'static> Parquet<F> {
     /// A reader of the table in `file`, of `size` bytes.
-    pub(super) fn new(file: File, size: u64, key: Key) -> Result<Self, String> {
+    pub(super) fn new(file: F, size: u64, key: Key) -> Result<Self, String> {
         let metadata = library(|| ParquetMetaDataReader::new().parse_and_finish(&file))?;
         let columns = library(|| Ok(columns(&metadata, key)))??;
         let (file, readers) = (Arc::new(file), Vec::new());
@@ -102,7 +102,7 @@ impl Parquet {
         (self.size as f64 * (self.rows as f64 / rows).min(1.0)) as u64
     }
 
-    pub(super) fn file(&self) -> &File {
+    pub(super) fn file(&self) -> &F {
         &self.file
     }
 }
@@ -206,12 +206,12 @@ fn read_most(from: impl Read, most: usize) -> io::Result<Vec<u8>> {
 }
 
 /// Unpacks the pages of a column.
-struct Unpacking {
-    pages: SerializedPageReader<File>,
+struct Unpacking<F: ChunkReader> {
+    pages: SerializedPageReader<F>,
     packing: Packing,
 }
 
-impl Unpacking {
+impl<F: ChunkReader> Unpacking<F> {
     fn unpacked(&self, mut page: Page) -> ParquetResult<Page> {
         match &mut page {
             _ if matches!(self.packing, Packing::None) => {}
@@ -230,7 +230,7 @@ impl Unpacking {
     }
 }
 
-impl Iterator for Unpacking {
+impl<F: ChunkReader + 'static> Iterator for Unpacking<F> {
     type Item = ParquetResult<Page>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -238,7 +238,7 @@ impl Iterator for Unpacking {
     }
 }
 
-impl PageReader for Unpacking {
+impl<F: ChunkReader + 'static> PageReader for Unpacking<F> {
     fn get_next_page(&mut self) -> ParquetResult<Option<Page>> {
         self.pages.get_next_page()?.map(|page| self.unpacked(page)).transpose()
     }

@@ -125,9 +125,10 @@ impl<'a> Several<'a> {
 /// A text in two: its last `fraction`, which begins behind the end of a line, a word or at least a character, and what comes
 /// before it. The text as a whole where it is too short for that.
 fn halves(text: &str, fraction: f64) -> Vec<String> {
-    let at = text.floor_char_boundary((text.len() as f64 * (1.0 - fraction)) as usize);
+    let wanted = (text.len() as f64 * (1.0 - fraction)) as usize;
+    let at = (0..=wanted).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     // The character there may be the one behind which the other part begins.
-    let before = &text[..text.ceil_char_boundary(at + 1)];
+    let before = &text[..at + text[at..].chars().next().map_or(0, char::len_utf8)];
     // A line's end is worth half of the other part, not more.
     let furthest = at.saturating_sub((text.len() - at) / 2);
     let end = |of: char| before.rfind(of).map(|end| end + 1).filter(|end| *end > furthest);
