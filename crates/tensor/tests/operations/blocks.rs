@@ -99,10 +99,11 @@ proptest! {
     fn a_kronecker_product(
         tokens in tokens(), m in size(), n in size(), inner in size(), outer in size(), seed: u64,
     ) {
-        // P: n × m, Q: outer × inner; divided so that what passes between the two is of order 1.
+        // P: n × m, Q: outer × inner; divided so that what passes between the two is of order 1, in both directions.
         let q = input(seed ^ 1, outer, inner).map(|q| q / (inner as f32).sqrt());
+        let p = input(seed ^ 2, n, m).map(|p| p / (n as f32).sqrt());
         check(
-            [input(seed, tokens, m * inner), q, input(seed ^ 2, n, m), input(seed ^ 3, 1, n * outer)],
+            [input(seed, tokens, m * inner), q, p, input(seed ^ 3, 1, n * outer)],
             |[x, q, p, b], tape| {
                 let x = ops::linear(ops::regroup(x.on(tape), inner), q, None);
                 ops::left_linear(ops::regroup(x, m * outer), p, Some(b), outer)
