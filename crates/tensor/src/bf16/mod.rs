@@ -4,13 +4,13 @@
 //! exact in f32, so that all the error of a product is that of rounding its operands, relatively 2⁻⁹ at most each, and that of
 //! f32 sums.
 //!
-//! Operands are rounded while they are packed: [`pack`] brings both matrices into the order in which [`kernel`] reads them.
+//! Operands are rounded while they are packed: `pack` brings both matrices into the order in which `kernel` reads them.
 //! `AVX512_BF16` multiplies and adds two pairs a lane in one instruction, twice as many as f32 has; a processor without it
 //! widens them to f32 and does the same in the same order ([`is_native`] tells which).
 //!
 //! # The same bits
 //!
-//! Each number of the result is `Σ` over pieces of [`pack::DEPTH`] products, in their order; within a piece pairs are added in
+//! Each number of the result is `Σ` over pieces of `pack::DEPTH` products, in their order; within a piece pairs are added in
 //! their order, of each pair the second product first, as the instruction does. Nothing depends on where in a tile, or in
 //! which thread's part, a number is.
 
