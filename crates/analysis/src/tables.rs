@@ -242,13 +242,13 @@ fn explain(method: Method) -> String {
 /// How losses scatter over seeds, and how that was tested.
 fn scatter(errors: &ErrorModel) -> Option<String> {
     let spread = errors.pooled?;
-    let mut parts = vec![format!("sd {} on {:.0} degrees of freedom", three_digits(spread.sd), spread.freedom)];
+    let mut parts = vec![format!("sd {:.4} on {:.0} degrees of freedom", spread.sd, spread.freedom)];
     if let Some(p) = errors.equality {
         parts.push(format!("equal in all configurations? Bartlett's p = {}", p_value(p)));
     }
     if let Some(blocks) = errors.blocks {
         let paired = if errors.method() == Method::Blocks {
-            format!(", and beside what seeds share sd {}", three_digits(blocks.spread.sd))
+            format!("; beside what they share sd {:.4} on {:.0}", blocks.spread.sd, blocks.spread.freedom)
         } else {
             ", so they are not paired".to_owned()
         };

@@ -50,7 +50,7 @@ configuration      runs      mean ± sd  baseline    95 % interval   Holm  verdi
 FullSA-FullMLP-4L     2  3.250 ± 0.071                                    baseline  a
 <Med> & \"co\"          2  3.760 ± 0.085    +0.510  +0.174 … +0.846  0.023  worse     b
 Losses are mean nats per target token. Intervals, each at 95 % by itself: Student's t with the spread of the seeds pooled over all configurations.
-Spread of the seeds: sd 0.08 on 2 degrees of freedom; equal in all configurations? Bartlett's p = 0.882; alike in runs of one seed? F test's p = 0.058, so they are not paired.
+Spread of the seeds: sd 0.0781 on 2 degrees of freedom; equal in all configurations? Bartlett's p = 0.882; alike in runs of one seed? F test's p = 0.058, so they are not paired.
 Two configurations that share a letter under ties cannot be told apart (all pairs together: Holm, 5 %).
 
                    parameters,          parameters,           MFLOP              time,
