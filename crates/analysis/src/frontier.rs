@@ -302,6 +302,9 @@ fn twin<'a>(point: &Point<'a>, way: Way, size: Size, dense: &[&Point<'a>], error
         sizes.find_map(|pair| pair.filter(|(_, low, high)| low < high && (*low..=*high).contains(&own)))?;
     let (smaller, larger) = (pair[0], pair[1]);
     let part = (own / low).ln() / (high / low).ln();
+    if !part.is_finite() {
+        return None;
+    }
     let loss = (1.0 - part) * smaller.loss + part * larger.loss;
     let dense = [(1.0 - part, smaller.configuration), (part, larger.configuration)];
     let loss_interval = errors.contrast(&dense).0.map(|contrast| contrast.interval);

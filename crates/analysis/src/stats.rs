@@ -93,11 +93,16 @@ pub struct Contrast {
 }
 
 impl Contrast {
-    /// From the estimate's standard error, which rests on `freedom` degrees of freedom.
-    pub fn new(estimate: f64, error: f64, freedom: f64, confidence: f64) -> Self {
+    /// From the estimate's standard error, which rests on `freedom` degrees of freedom; `None` where any of them is no number,
+    /// as where losses are so large that their squares are none.
+    pub fn new(estimate: f64, error: f64, freedom: f64, confidence: f64) -> Option<Self> {
+        let t = estimate / error;
+        if !(t.is_finite() && error.is_finite() && freedom.is_finite() && freedom > 0.0) {
+            return None;
+        }
         let student = StudentsT::new(0.0, 1.0, freedom).expect("degrees of freedom are positive");
         let interval = Interval { estimate, half_width: t_quantile(confidence, freedom) * error };
-        Self { interval, p: 2.0 * student.cdf(-(estimate / error).abs()) }
+        Some(Self { interval, p: 2.0 * student.cdf(-t.abs()) })
     }
 }
 
@@ -108,7 +113,7 @@ pub fn contrast(parts: &[(f64, &[f64])], spread: Spread, confidence: f64) -> Opt
         estimate += weight * mean(values)?;
         squares += weight.powi(2) / values.len() as f64;
     }
-    Some(Contrast::new(estimate, spread.sd * squares.sqrt(), spread.freedom, confidence))
+    Contrast::new(estimate, spread.sd * squares.sqrt(), spread.freedom, confidence)
 }
 
 /// The same with a spread of its own for each group, `v = Σ wᵢ²·sdᵢ²/nᵢ`, `ν = v² / Σ (wᵢ²·sdᵢ²/nᵢ)²/(nᵢ − 1)` (Welch,
@@ -121,7 +126,7 @@ pub fn contrast_of_unequal(parts: &[(f64, &[f64])], confidence: f64) -> Option<C
         variance += own;
         squares += own.powi(2) / (values.len() - 1) as f64;
     }
-    Some(Contrast::new(estimate, variance.sqrt(), variance.powi(2) / squares, confidence))
+    Contrast::new(estimate, variance.sqrt(), variance.powi(2) / squares, confidence)
 }
 
 /// Bartlett's test (1937) of equal spreads: the probability of groups whose spreads differ so much if the truth is one
@@ -139,7 +144,8 @@ pub fn bartlett<'v>(groups: impl IntoIterator<Item = &'v [f64]>) -> Option<f64> 
     let inverse: f64 = parts.iter().map(|(freedom, _)| 1.0 / freedom).sum();
     let correction = 1.0 + (inverse - 1.0 / freedom) / (3.0 * (k - 1.0));
     let chi_squared = ChiSquared::new(k - 1.0).expect("degrees of freedom are positive");
-    Some(chi_squared.sf((statistic / correction).max(0.0)))
+    let statistic = statistic / correction;
+    statistic.is_finite().then(|| chi_squared.sf(statistic.max(0.0)))
 }
 
 /// Holm's adjustment (1979) of the p-values of several tests: where one is at most 5 %, its test may reject, and the
@@ -183,7 +189,8 @@ impl Blocks {
         let sd = (squares / freedom).sqrt();
         let between = n as f64 * of_columns.iter().map(|column| (column - all).powi(2)).sum::<f64>() / of_blocks;
         let ratio = FisherSnedecor::new(of_blocks, freedom).expect("degrees of freedom are positive");
-        (sd > 1e-12 * scale).then(|| Self { spread: Spread { sd, freedom }, p: ratio.sf(between / sd.powi(2)) })
+        let f = between / sd.powi(2);
+        (sd > 1e-12 * scale && f.is_finite()).then(|| Self { spread: Spread { sd, freedom }, p: ratio.sf(f) })
     }
 }
 

@@ -88,7 +88,10 @@ impl<'a> Summary<'a> {
         judge(&mut rows);
         rows.sort_by(|a, b| a.loss_mean.total_cmp(&b.loss_mean));
         let sorted: Vec<_> = rows.iter().map(|row| row.configuration).collect();
-        for (row, letters) in rows.iter_mut().zip(ties(&sorted, &errors)) {
+        // Nothing is said of runs of other lengths.
+        let is_alike = |one: &&Configuration| !other_length(sorted[0].first(), one.first());
+        let letters = if sorted.iter().all(is_alike) { ties(&sorted, &errors) } else { Vec::new() };
+        for (row, letters) in rows.iter_mut().zip(letters) {
             row.ties = letters;
         }
         choose(&mut rows, &experiment.configurations, baseline);

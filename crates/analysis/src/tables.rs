@@ -204,7 +204,9 @@ pub(crate) fn notes(summary: &Summary) -> Vec<String> {
                 .into(),
         );
     } else if methods(summary).iter().any(|method| *method != Method::NoSpread) && summary.rows.len() > 2 {
-        notes.push("Ties are left out: a pair has no interval, or they would take too many letters.".into());
+        notes.push(
+            "Ties are left out: a pair has no interval or other lengths, or they would take too many letters.".into(),
+        );
     }
     notes
 }

@@ -123,3 +123,12 @@ fn what_blocks_share_is_no_spread() {
         assert_eq!(blocks(unknown, 0.95), None, "{unknown:?}");
     }
 }
+
+#[test]
+fn losses_that_are_too_large_for_their_squares_have_no_interval() {
+    let (huge, usual): ([f64; 2], [f64; 2]) = ([1e200, 2e200], [4.0, 5.0]);
+    let spread = pooled_spread([&huge[..], &usual]).unwrap();
+    assert_eq!(contrast(&[(1.0, &huge), (-1.0, &usual)], spread, 0.95), None);
+    assert_eq!(contrast_of_unequal(&[(1.0, &huge), (-1.0, &usual)], 0.95), None);
+    assert_eq!((bartlett([&huge[..], &usual]), Blocks::of(&[&huge, &usual])), (None, None));
+}

@@ -6,6 +6,7 @@ use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use glob::{MatchOptions, Pattern, glob_with};
 
 use crate::error::DataError;
+use crate::guard::guarded;
 use crate::paths::Paths;
 use crate::source::{EXTENSIONS, Form};
 use crate::spec::{FileSpec, StoriesFile};
@@ -36,10 +37,13 @@ pub(crate) fn stories(key: &'static str, paths: &Paths, locate: Locate) -> Resul
             false => found(written, &locate(key, ""), locate(key, written)),
         };
         for (written, path) in found.map_err(|what| wrong(&what))? {
-            if !named.insert(path.clone()) {
+            // However it is written, through links and all.
+            if !named.insert(path.canonicalize().unwrap_or_else(|_| path.clone())) {
                 return Err(wrong(&format!(" names {} a second time", path.display())));
             }
             let form = Form::of(&path).map_err(|what| DataError::at(key, format!("{}{what}", path.display())))?;
+            // The cache knows contents, not names: whether a name lies must not depend on it.
+            form.check_file(&path).map_err(|what| DataError::at(key, format!("{}{what}", path.display())))?;
             files.push(StoriesFile { file: FileSpec::read(key, path, written)?, form });
         }
     }
@@ -68,15 +72,9 @@ fn found(written: &str, base: &Path, path: PathBuf) -> Result<Vec<(String, PathB
     if !is_pattern(written, &path) {
         return Ok(vec![(written.to_owned(), path)]);
     }
-    let mut paths = Vec::new();
-    for path in matches(written, base)? {
-        let path = path.map_err(|error| format!(" cannot be looked through: {error}"))?;
-        if path.is_file() {
-            paths.push(path);
-        }
-        if paths.len() > MOST_FILES {
-            return Err(format!(" matches more than {MOST_FILES} files"));
-        }
+    let mut paths = matches(written, base, MOST_FILES + 1)?;
+    if paths.len() > MOST_FILES {
+        return Err(format!(" matches more than {MOST_FILES} files"));
     }
     if paths.is_empty() {
         return Err(" matches no file".to_owned());
@@ -114,14 +112,32 @@ fn is_pattern(written: &str, path: &Path) -> bool {
     written.contains(['*', '?', '[']) && !path.exists()
 }
 
-fn matches(written: &str, base: &Path) -> Result<glob::Paths, String> {
+/// The files that match, at most so many of them.
+fn matches(written: &str, base: &Path, most: usize) -> Result<Vec<PathBuf>, String> {
     let pattern = match Path::new(written).is_absolute() {
         true => written.to_owned(),
         false => format!("{}", Path::new(&Pattern::escape(&base.to_string_lossy())).join(written).display()),
     };
     let options =
         MatchOptions { require_literal_separator: true, require_literal_leading_dot: true, ..MatchOptions::new() };
-    glob_with(&pattern, options).map_err(|error| format!(" is no pattern: {}", error.msg))
+    let paths = glob_with(&pattern, options).map_err(|error| format!(" is no pattern: {}", error.msg))?;
+    // The library panics at names that are no UTF-8.
+    let files = guarded("glob", || {
+        let mut files = Vec::new();
+        for path in paths {
+            let path = path?;
+            if path.is_file() {
+                files.push(path);
+            }
+            if files.len() == most {
+                break;
+            }
+        }
+        Ok(files)
+    });
+    files.map_err(|error| {
+        format!(" cannot be looked through: {error} (a name that is no UTF-8 stops a pattern; a folder is read by its name alone)")
+    })
 }
 
 /// The path of the file that `written` names in the folder `base`, if there is none; data sets by name are elsewhere.
@@ -130,7 +146,8 @@ pub fn missing(base: &Path, written: &str) -> Option<PathBuf> {
         return None;
     }
     let path = base.join(written);
-    let matched = || is_pattern(written, &path) && matches(written, base).is_ok_and(|mut paths| paths.next().is_some());
+    // What is wrong with a pattern is told where its files are read.
+    let matched = || is_pattern(written, &path) && matches(written, base, 1).is_ok_and(|files| !files.is_empty());
     (!path.exists() && !matched()).then_some(path)
 }
 

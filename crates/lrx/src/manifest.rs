@@ -73,6 +73,9 @@ impl Manifest {
         set: &[String],
         experiments: &[Experiment],
     ) -> Result<Self, String> {
+        if let Some(config) = configs.iter().find(|config| config.to_str().is_none()) {
+            return Err(format!("{}: a manifest is a text; expected a path in UTF-8", config.display()));
+        }
         let folder = folder_of(path);
         let folder =
             folder.canonicalize().map_err(|_| format!("--manifest {}: {}", path.display(), nowhere(folder)))?;
@@ -95,6 +98,21 @@ impl Manifest {
             runs: runs(experiments),
             path: path.to_path_buf(),
         })
+    }
+
+    /// Whether a manifest may be written to `path`: where there is something else, that stays.
+    ///
+    /// # Errors
+    /// What is there.
+    pub(crate) fn check_place(path: &Path) -> Result<(), String> {
+        let taken =
+            |what: &str| Err(format!("--manifest {}: {what}; expected a new file, or a manifest", path.display()));
+        match path.symlink_metadata() {
+            Err(_) => Ok(()),
+            Ok(_) if path.is_dir() => taken("it is a folder"),
+            Ok(_) if Self::read(path).is_err() => taken("a file that is no manifest lies there"),
+            Ok(_) => Ok(()),
+        }
     }
 
     /// Writes it to `path`.

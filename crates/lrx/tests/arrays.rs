@@ -261,7 +261,8 @@ shift; i=0; while [ $i -le $last ]; do HQ_TASK_ID=$i \"$@\" > /dev/null || exit 
     submitted(&lab, &path, "submit tiny.toml --engine kubernetes --tasks 2 --threads 1 --out pods --value image=lrx:x");
     assert_eq!(lab.read("asked"), "create -f -\n");
     let job = lab.read("given");
-    for line in ["completions: 2", "completionMode: Indexed", "image: lrx:x", "backoffLimitPerIndex: 3", "values: [75]"]
+    for line in
+        ["completions: 2", "completionMode: Indexed", "image: \"lrx:x\"", "backoffLimitPerIndex: 3", "values: [75]"]
     {
         assert!(job.contains(line), "{line}: {job}");
     }
@@ -272,6 +273,42 @@ shift; i=0; while [ $i -le $last ]; do HQ_TASK_ID=$i \"$@\" > /dev/null || exit 
         assert!(status.status.success(), "{status:?}");
     }
     assert!(numbers(&lab, "pods") == numbers(&lab, "alone"));
+}
+
+/// Names are data: nothing in them is run.
+#[test]
+fn names_are_no_commands_and_no_hosts() {
+    let lab = Lab::tiny(SEEDS);
+    let path = scheduler(&lab, &[("sbatch", "cat > /dev/null; echo 40\n"), ("hq", "echo 1\n")]);
+    for engine in ["slurm", "hyperqueue"] {
+        // That nothing was trained, and so there is nothing to report, is no matter here.
+        with(
+            &lab,
+            &[("PATH", &path)],
+            &format!("submit tiny.toml --engine {engine} --threads 1 --out x$(>RUN)'`>RUN`\"y"),
+        );
+        assert!(!lab.path("RUN").exists(), "{engine}");
+    }
+    for hosts in ["a,,b", "-oProxyCommand=x", ","] {
+        let refused = lab.expect(2, &format!("submit tiny.toml --engine ssh --hosts={hosts} --dry-run"));
+        assert!(refused.stderr.contains("--hosts: "), "{hosts}: {}", refused.stderr);
+    }
+    let refused = lab.expect(2, "submit tiny.toml --engine kubernetes --value image=a\"b --dry-run");
+    assert!(refused.stderr.contains("--value image=a\"b: expected a name without quotes"), "{}", refused.stderr);
+}
+
+/// What is no manifest is not lost to one.
+#[test]
+fn a_manifest_takes_no_other_files_place() {
+    let lab = Lab::tiny(SEEDS);
+    let config = lab.read("tiny.toml");
+    let refused = lab.expect(2, "plan tiny.toml --manifest tiny.toml --out out");
+    assert!(refused.stderr.contains("a file that is no manifest lies there"), "{}", refused.stderr);
+    assert_eq!(lab.read("tiny.toml"), config);
+    assert!(lab.expect(2, "plan tiny.toml --manifest . --out out").stderr.contains("it is a folder"));
+    for _ in 0..2 {
+        lab.expect(0, "plan tiny.toml --manifest sweep.json --out out");
+    }
 }
 
 #[test]

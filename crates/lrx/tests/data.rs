@@ -32,6 +32,40 @@ fn the_same_bytes_in_another_format_are_another_run() {
     assert_ne!(id("s.jsonl"), id("s.txt"));
 }
 
+/// Whether a name lies does not depend on what the cache knows; a file is one file however it is written.
+#[test]
+fn names_that_lie_and_files_that_are_named_twice_are_told_whatever_was_prepared() {
+    let lab = Lab::new();
+    let stories = "A story about a dog.<|endoftext|>One about a cat.<|endoftext|>".repeat(20);
+    lab.write("dir/a.txt", &stories);
+    lab.write("dir/lie.txt.gz", &stories);
+    let plan = |train: &str| {
+        lab.write("c.toml", config("x", "tokenizer = { train_bpe = 257 }").replace("\"x\"", train));
+        lab.lrx(["plan", "c.toml"])
+    };
+    let code = |train: &str| plan(train).code;
+    assert_eq!(code("\"dir/a.txt\""), Some(0));
+    let lie = plan("\"dir/lie.txt.gz\"");
+    assert!(lie.code == Some(2) && lie.stderr.contains("is no gzip file"), "{}", lie.stderr);
+    for twice in ["[\"dir/a.txt\", \"./dir/a.txt\"]", "[\"dir/a.txt\", \"dir/../dir/a.txt\"]"] {
+        let told = plan(twice);
+        assert!(told.code == Some(2) && told.stderr.contains("a second time"), "{twice}: {}", told.stderr);
+    }
+}
+
+/// The library for patterns panics at such names.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_pattern_over_a_name_that_is_no_text_is_an_error() {
+    use std::os::unix::ffi::OsStrExt;
+    let lab = Lab::new();
+    lab.write("dir/a.txt", "A story.");
+    fs::write(lab.path("dir").join(std::ffi::OsStr::from_bytes(b"\xff.txt")), "A story.").unwrap();
+    lab.write("c.toml", config("dir/*", ""));
+    let told = lab.expect(2, "plan c.toml").stderr;
+    assert!(told.contains("a name that is no UTF-8 stops a pattern") && !told.contains("panicked"), "{told}");
+}
+
 #[test]
 fn what_is_left_out_of_the_data_is_said_once() {
     let lab = Lab::new();

@@ -1,5 +1,6 @@
 //! How a file holds its stories: by its name, held against its first bytes.
 
+use std::io::Read;
 use std::path::Path;
 
 use serde::Serialize;
@@ -81,6 +82,18 @@ impl Form {
     /// Whether stories stand under a key.
     pub(crate) fn is_keyed(self) -> bool {
         self.format != Format::Text
+    }
+
+    /// Holds the file at `path` against its name. What cannot be read is no lie yet.
+    ///
+    /// # Errors
+    /// A message to stand behind the file's name.
+    pub(crate) fn check_file(self, path: &Path) -> Result<(), String> {
+        let mut first = Vec::new();
+        match lrx_files::open_regular(path).and_then(|file| file.take(1 << 12).read_to_end(&mut first)) {
+            Ok(_) => self.check(path, &first),
+            Err(_) => Ok(()),
+        }
     }
 
     /// Holds the first bytes of the file at `path` against its name.

@@ -44,7 +44,7 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
     let mut left_out = Vec::new();
     for folder in args.dirs.iter().flat_map(|dir| with_folders_inside(dir)) {
         if let Err(damage) = lrx_files::settled(&folder) {
-            tell!("warning: {}: {damage}; left out (`lrx run --retry-failed` trains it anew)", folder.display());
+            tell!("warning: {}: {damage}; it is read as it is now, and `lrx run` writes it anew", folder.display());
         }
         let runs = not_to_count(&folder);
         for LeftOut { run_id, why } in &runs {

@@ -7,7 +7,7 @@ job=$(hq submit --output-mode=quiet --name={{name}} --array=0-{{last}} --cwd={{f
     --cpus={{cores}} --time-request={{minutes}}m \
     --stdout={{logs}}/%{JOB_ID}_%{TASK_ID}.out --stderr={{logs}}/%{JOB_ID}_%{TASK_ID}.log \
     -- {{run}} --task auto/{{tasks}})
-echo "job $job; logs in {{logs}}"
+echo "job $job; logs in "{{logs}}
 code=0
 hq job wait "$job" || code=$?
 cd {{folder}}

@@ -40,7 +40,7 @@ the last. Tasks get twice the time that `lrx plan` estimates and ten minutes, ha
   lrx submit sweep.toml --engine slurm --template site.sh --value partition=long
 
 A template is a text with placeholders {{like_this}}: name, object (the name as Kubernetes allows it), runs, tasks, last (tasks - 1),
-cores, memory (MB), minutes, folder (this one), manifest, out, logs, hosts, image, claim, run and report (the command lines).
+cores, memory (MB), minutes, folder (this one), folder_yaml (as YAML takes it), manifest, out, logs, hosts, image, claim, run and report (the command lines).
 --value gives any of them another value, or a new one to a template of your own; what a template names and nobody gives is
 an error.")]
 pub(crate) struct SubmitArgs {
@@ -116,6 +116,21 @@ pub(crate) fn submit(args: &SubmitArgs, registry: &Registry) -> Result<ExitCode,
             format!("--tasks {tasks}: expected one for each of the {} hosts of --engine ssh", args.hosts.len());
         return Err(Failure::Usage(message));
     }
+    let is_host = |host: &&String| !host.is_empty() && !host.starts_with('-') && !host.contains(char::is_whitespace);
+    if let Some(wrong) = args.hosts.iter().find(|host| !is_host(host)) {
+        return Err(Failure::Usage(format!(
+            "--hosts: {wrong:?} is no machine; expected names with commas between them"
+        )));
+    }
+    if args.engine == Engine::Kubernetes {
+        for name in ["image", "claim"] {
+            let given =
+                args.value.iter().filter_map(|value| value.split_once('=')).rfind(|(known, _)| known.trim() == name);
+            if let Some((_, value)) = given.filter(|(_, value)| value.contains(['"', '\\'])) {
+                return Err(Failure::Usage(format!("--value {name}={value}: expected a name without quotes")));
+            }
+        }
+    }
     let needs = needs(&experiments, &args.common.out, tasks)?;
     let manifest =
         args.manifest.clone().unwrap_or_else(|| args.common.out.join(format!("{}.manifest.json", experiments[0].name)));
@@ -153,11 +168,12 @@ fn values(
 ) -> Result<Values, Failure> {
     let folder =
         std::env::current_dir().map_err(|error| Failure::Failed(format!("cannot tell the current folder: {error}")))?;
+    let folder = in_script(&folder)?;
     let (out, name) = (&args.common.out, &experiments[0].name);
     let program = std::env::current_exe().map_or("lrx".into(), |path| path.display().to_string());
     // What the image calls it.
     let program = if args.engine == Engine::Kubernetes { "lrx".into() } else { program };
-    let [out_text, manifest] = [out, manifest].map(|path| path.display().to_string());
+    let (out_text, manifest) = (in_script(out)?, in_script(manifest)?);
     let run =
         [&program, "run", "--manifest", &manifest, "--out", &out_text, "--threads", &cores.to_string()].map(quoted);
     let folders = experiments.iter().map(|experiment| out.join(&experiment.name).display().to_string());
@@ -170,7 +186,8 @@ fn values(
         ("last", (tasks - 1).to_string()),
         ("cores", cores.to_string()),
         ("memory", megabytes(needs.bytes).to_string()),
-        ("folder", quoted(&folder.display().to_string())),
+        ("folder", quoted(&folder)),
+        ("folder_yaml", format!("'{}'", folder.replace('\'', "''"))),
         ("manifest", quoted(&manifest)),
         ("out", quoted(&out_text)),
         ("logs", quoted(&out.join(".logs").display().to_string())),
@@ -195,6 +212,13 @@ fn values(
             "{{{{{name}}}}} is {value:?}; expected no line break, as in scripts it would end a line"
         ))),
     }
+}
+
+/// A path as a text, for a script.
+fn in_script(path: &Path) -> Result<String, Failure> {
+    path.to_str()
+        .map(str::to_owned)
+        .ok_or_else(|| Failure::Usage(format!("{}: expected a path in UTF-8, since scripts are texts", path.display())))
 }
 
 /// The name as one of Kubernetes' objects may have it: lower-case letters, digits and hyphens.

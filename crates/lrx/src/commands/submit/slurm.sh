@@ -33,4 +33,4 @@ report=$(sbatch --parsable --dependency="afterany:$array" <<'JOB'
 {{report}}
 JOB
 )
-echo "array $array, report ${report%%;*}; logs in {{logs}}"
+echo "array $array, report ${report%%;*}; logs in "{{logs}}
