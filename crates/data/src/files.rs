@@ -171,7 +171,9 @@ mod tests {
         let dir = outer.path().join("[a]*");
         fs::create_dir_all(dir.join("d/inner.txt")).unwrap();
         for name in ["d/b.txt", "d/a.jsonl.gz", "d/10.txt", "d/.c.txt", "d/README.md", "d/inner.txt/x.csv", "[x].txt"] {
-            fs::write(dir.join(name), name).unwrap();
+            // What a name says of its packing is looked at.
+            let first: &[u8] = if name.ends_with(".gz") { b"\x1f\x8b" } else { b"" };
+            fs::write(dir.join(name), [first, name.as_bytes()].concat()).unwrap();
         }
         let names = |paths: &[&str]| names(&dir, paths);
         assert_eq!(names(&["d"]).unwrap(), ["d/10.txt", "d/a.jsonl.gz", "d/b.txt"]);
