@@ -66,13 +66,14 @@ impl Manifest {
     /// That of configs with `set` on top, and of what they describe; its file will be `path`.
     ///
     /// # Errors
-    /// When the configs cannot be read again, or `path` is in no folder.
+    /// When the configs cannot be read again, `path` is in no folder, or something else lies there.
     pub(crate) fn of(
         path: &Path,
         configs: &[PathBuf],
         set: &[String],
         experiments: &[Experiment],
     ) -> Result<Self, String> {
+        check_place(path)?;
         if let Some(config) = configs.iter().find(|config| config.to_str().is_none()) {
             return Err(format!("{}: a manifest is a text; expected a path in UTF-8", config.display()));
         }
@@ -98,21 +99,6 @@ impl Manifest {
             runs: runs(experiments),
             path: path.to_path_buf(),
         })
-    }
-
-    /// Whether a manifest may be written to `path`: where there is something else, that stays.
-    ///
-    /// # Errors
-    /// What is there.
-    pub(crate) fn check_place(path: &Path) -> Result<(), String> {
-        let taken =
-            |what: &str| Err(format!("--manifest {}: {what}; expected a new file, or a manifest", path.display()));
-        match path.symlink_metadata() {
-            Err(_) => Ok(()),
-            Ok(_) if path.is_dir() => taken("it is a folder"),
-            Ok(_) if Self::read(path).is_err() => taken("a file that is no manifest lies there"),
-            Ok(_) => Ok(()),
-        }
     }
 
     /// Writes it to `path`.
@@ -220,6 +206,20 @@ impl Manifest {
         let here = std::env::current_dir().and_then(|here| here.canonicalize());
         let folder = here.ok().and_then(|here| Some(folder.strip_prefix(here).ok()?.to_path_buf())).unwrap_or(folder);
         folder.join(file.file_name().unwrap_or_default())
+    }
+}
+
+/// Whether a manifest may be written to `path`: where there is something else, that stays.
+///
+/// # Errors
+/// What is there.
+fn check_place(path: &Path) -> Result<(), String> {
+    let taken = |what: &str| Err(format!("--manifest {}: {what}; expected a new file, or a manifest", path.display()));
+    match path.symlink_metadata() {
+        Err(_) => Ok(()),
+        Ok(_) if path.is_dir() => taken("it is a folder"),
+        Ok(_) if Manifest::read(path).is_err() => taken("a file that is no manifest lies there"),
+        Ok(_) => Ok(()),
     }
 }
 

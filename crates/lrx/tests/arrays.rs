@@ -262,7 +262,7 @@ shift; i=0; while [ $i -le $last ]; do HQ_TASK_ID=$i \"$@\" > /dev/null || exit 
     assert_eq!(lab.read("asked"), "create -f -\n");
     let job = lab.read("given");
     for line in
-        ["completions: 2", "completionMode: Indexed", "image: \"lrx:x\"", "backoffLimitPerIndex: 3", "values: [75]"]
+        ["completions: 2", "completionMode: Indexed", "image: 'lrx:x'", "backoffLimitPerIndex: 3", "values: [75]"]
     {
         assert!(job.contains(line), "{line}: {job}");
     }
@@ -293,8 +293,11 @@ fn names_are_no_commands_and_no_hosts() {
         let refused = lab.expect(2, &format!("submit tiny.toml --engine ssh --hosts={hosts} --dry-run"));
         assert!(refused.stderr.contains("--hosts: "), "{hosts}: {}", refused.stderr);
     }
-    let refused = lab.expect(2, "submit tiny.toml --engine kubernetes --value image=a\"b --dry-run");
-    assert!(refused.stderr.contains("--value image=a\"b: expected a name without quotes"), "{}", refused.stderr);
+    let dry =
+        lab.expect(0, "submit tiny.toml --engine kubernetes --value image=a'b --value folder=/x,y --dry-run").stdout;
+    for line in ["image: 'a''b'\n", "workingDir: '/x,y'\n", "mountPath: '/x,y'\n", "claimName: 'lrx'"] {
+        assert!(dry.contains(line), "{line}: {dry}");
+    }
 }
 
 /// What is no manifest is not lost to one.

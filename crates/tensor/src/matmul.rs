@@ -296,6 +296,8 @@ pub fn matmul(c: MatMut<'_>, add: bool, a: MatRef<'_>, b: MatRef<'_>, precision:
     }
 }
 
+/// [`matmul`] of f32 operands, by `gemm`.
+///
 /// With several threads each computes a part of the rows or of the columns of c, whichever are more, by itself: it packs
 /// what it needs into its own cache, and nobody waits for anybody else's packing, as they do in `gemm`'s own division.
 ///

@@ -60,8 +60,8 @@ fn multiply_tile_by(instructions: Instructions, c: MatMut<'_>, add: bool, a: &[P
     }
 }
 
-/// So many rounds of a tile's multiply-adds, its panels in the nearest cache.
-pub(super) fn multiply_adds(rounds: usize) -> f32 {
+/// So many rounds of a tile's multiply-adds, of [`FLOPS_OF_ROUND`] each, its panels in the nearest cache.
+pub(crate) fn multiply_adds(rounds: usize) -> f32 {
     const DEPTH: usize = 64;
     let pair = black_box(pair_of(0.5, 0.25));
     let (a, b) = ([pair; DEPTH * ROWS], [pair; DEPTH * COLUMNS]);
@@ -102,6 +102,7 @@ fn pairs_of_rows_by(instructions: Instructions, pairs: &mut [MaybeUninit<Pair>],
 /// Pairs of lines (rows) that lie side by side: the first number of each, then the second of each.
 pub(super) fn pairs_of_columns(pairs: &mut [MaybeUninit<Pair>], lines: MatRef<'_>, width: usize) {
     let (inner, columns, count) = (lines.columns(), lines.t(), lines.rows());
+    assert!(pairs.len() == inner.div_ceil(2) * width && count <= width, "all pairs of a panel");
     let zeros = [0.0; COLUMNS];
     vectorised(
         #[inline(always)]

@@ -21,8 +21,8 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-pub(crate) use kernel::FLOPS_OF_ROUND;
 use kernel::{COLUMNS, Instructions, ROWS, instructions, multiply_tile};
+pub(crate) use kernel::{FLOPS_OF_ROUND, multiply_adds};
 pub(crate) use pack::Packed;
 
 use crate::matmul::{MatMut, MatRef, Threads};
@@ -37,11 +37,6 @@ const TASKS_OF_A_THREAD: usize = 8;
 /// Whether this processor has instructions for it; if not, it gives the same numbers, more slowly than f32 ones.
 pub fn is_native() -> bool {
     instructions() != Instructions::Widened
-}
-
-/// So many rounds of multiply-adds in registers, of [`FLOPS_OF_ROUND`] each.
-pub(crate) fn multiply_adds(rounds: usize) -> f32 {
-    kernel::multiply_adds(rounds)
 }
 
 /// `c = a · b`, or `c += a · b` when `add` is true; the shapes fit.

@@ -5,7 +5,7 @@ use lrx_tensor::ops::{self, Blocks, Order};
 use proptest::prelude::*;
 
 use crate::common::{
-    Exact, TOLERANCE, assert_outcome, branch, check, computed, constant, expected, input, repeated, transposed,
+    Exact, TOLERANCE, assert_close, branch, check, computed, constant, expected, input, repeated, transposed,
 };
 
 const ORDERS: [Order; 2] = [Order::Together, Order::Apart];
@@ -114,7 +114,11 @@ proptest! {
             let p = spread(p, n * outer, m * outer, |o, i| (o % outer == i % outer).then_some((o / outer, i / outer)));
             x.matmul(transposed(q)).matmul(transposed(p)) + repeated(b, tokens)
         });
-        // The gradient of a small Q is a sum over tokens and m, thousands of numbers that cancel: 6e-6 was seen.
-        assert_outcome(&is, &should, 5.0 * TOLERANCE);
+        assert_close("value", &is.value, &should.value, TOLERANCE);
+        for (i, (is, should)) in is.gradients.iter().zip(&should.gradients).enumerate() {
+            // That of a small Q is a sum over tokens and m, thousands of numbers that cancel: 6e-6 was seen in 4,000 cases.
+            let tolerance = if i == 1 { 5.0 * TOLERANCE } else { TOLERANCE };
+            assert_close(&format!("gradient of input {i}"), is, should, tolerance);
+        }
     }
 }

@@ -92,7 +92,6 @@ fn experiments(args: &PlanArgs, registry: &Registry) -> Result<Vec<Experiment>, 
         Some(path) => {
             let experiments = common.experiments(registry).map_err(usage)?;
             missing_files(&experiments).map_err(usage)?;
-            Manifest::check_place(path).map_err(Failure::Usage)?;
             let manifest = Manifest::of(path, &common.configs, &common.set, &experiments).map_err(Failure::Usage)?;
             manifest.write(path).map_err(Failure::Failed)?;
             tell!("{}: {}", path.display(), counted(manifest.len(), "run"));

@@ -40,7 +40,8 @@ the last. Tasks get twice the time that `lrx plan` estimates and ten minutes, ha
   lrx submit sweep.toml --engine slurm --template site.sh --value partition=long
 
 A template is a text with placeholders {{like_this}}: name, object (the name as Kubernetes allows it), runs, tasks, last (tasks - 1),
-cores, memory (MB), minutes, folder (this one), folder_yaml (as YAML takes it), manifest, out, logs, hosts, image, claim, run and report (the command lines).
+cores, memory (MB), minutes, folder (this one), manifest, out, logs, hosts, image, claim, run and report (the command lines);
+folder_yaml, image_yaml and claim_yaml, as YAML takes them.
 --value gives any of them another value, or a new one to a template of your own; what a template names and nobody gives is
 an error.")]
 pub(crate) struct SubmitArgs {
@@ -122,15 +123,6 @@ pub(crate) fn submit(args: &SubmitArgs, registry: &Registry) -> Result<ExitCode,
             "--hosts: {wrong:?} is no machine; expected names with commas between them"
         )));
     }
-    if args.engine == Engine::Kubernetes {
-        for name in ["image", "claim"] {
-            let given =
-                args.value.iter().filter_map(|value| value.split_once('=')).rfind(|(known, _)| known.trim() == name);
-            if let Some((_, value)) = given.filter(|(_, value)| value.contains(['"', '\\'])) {
-                return Err(Failure::Usage(format!("--value {name}={value}: expected a name without quotes")));
-            }
-        }
-    }
     let needs = needs(&experiments, &args.common.out, tasks)?;
     let manifest =
         args.manifest.clone().unwrap_or_else(|| args.common.out.join(format!("{}.manifest.json", experiments[0].name)));
@@ -187,7 +179,6 @@ fn values(
         ("cores", cores.to_string()),
         ("memory", megabytes(needs.bytes).to_string()),
         ("folder", quoted(&folder)),
-        ("folder_yaml", format!("'{}'", folder.replace('\'', "''"))),
         ("manifest", quoted(&manifest)),
         ("out", quoted(&out_text)),
         ("logs", quoted(&out.join(".logs").display().to_string())),
@@ -205,6 +196,13 @@ fn values(
             return Err(Failure::Usage(format!("--value {argument}: expected NAME=TEXT, such as minutes=240")));
         };
         values.insert(name.trim().to_string(), value.to_string());
+    }
+    // As YAML takes them: the folder's own value is a shell's word.
+    let is_given =
+        |name: &str| args.value.iter().any(|value| value.split_once('=').is_some_and(|(n, _)| n.trim() == name));
+    for name in ["folder", "image", "claim"] {
+        let value = if name == "folder" && !is_given(name) { &folder } else { &values[name] };
+        values.insert(format!("{name}_yaml"), format!("'{}'", value.replace('\'', "''")));
     }
     match values.iter().find(|(_, value)| value.contains(['\n', '\r'])) {
         None => Ok(values),
