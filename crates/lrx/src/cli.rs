@@ -9,6 +9,7 @@ use crate::commands::bench::{BenchArgs, bench};
 use crate::commands::completions::{CompletionsArgs, completions};
 use crate::commands::generate::{GenerateArgs, generate};
 use crate::commands::layers::{LayersArgs, layers};
+use crate::commands::man::{ManArgs, man};
 use crate::commands::optimizers::{OptimizersArgs, optimizers};
 use crate::commands::plan::{PlanArgs, plan};
 use crate::commands::prepare::{PrepareArgs, prepare};
@@ -69,6 +70,8 @@ and name that in the first line of a config, for editors that know Taplo:  #:sch
     Schema,
     /// Completions for a shell: bash, zsh, fish, …
     Completions(CompletionsArgs),
+    /// Manual pages, one for each command
+    Man(ManArgs),
     /// This help, or that of COMMAND
     Help {
         /// A command
@@ -92,6 +95,7 @@ pub(crate) fn main(registry: &Registry) -> ExitCode {
         Command::Bench(args) => bench(&args, registry),
         Command::Schema => schema_of_configs(registry),
         Command::Completions(args) => completions(&args, Cli::command()),
+        Command::Man(args) => man(&args, Cli::command()),
         Command::Help { command } => help(command.as_deref()),
     };
     result.unwrap_or_else(|failure| failure.told())

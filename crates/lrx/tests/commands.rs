@@ -26,6 +26,26 @@ fn help_has_help_and_names_what_it_does_not_know() {
     assert!(error.starts_with("error: there is no command `layer`; did you mean `layers`?"), "{error}");
 }
 
+#[test]
+fn every_command_has_a_manual_page() {
+    let lab = Lab::new();
+    lab.expect(0, "man pages/man1");
+    let help = lab.expect(0, "help").stdout;
+    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let names: Vec<&str> = commands
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
+        .filter(|name| !name.is_empty())
+        .collect();
+    assert!(names.contains(&"run") && names.contains(&"man") && names.len() > 10, "{names:?}");
+    for name in names {
+        let page = std::fs::read_to_string(lab.path(&format!("pages/man1/lrx-{name}.1"))).unwrap();
+        assert!(page.contains(&format!(".TH lrx-{name} 1")) && page.contains(".SH SYNOPSIS"), "{name}: {page}");
+    }
+    assert!(std::fs::read_to_string(lab.path("pages/man1/lrx.1")).unwrap().contains(".TH lrx 1"));
+    // Where no folder can be made.
+    assert!(lab.expect(1, "man pages/man1/lrx.1").stderr.starts_with("error: pages/man1/lrx.1: "));
+}
+
 /// A reader that goes away ends nothing with a panic or an error: 0, or the shell's 141 for SIGPIPE.
 #[test]
 fn a_reader_that_goes_away_is_no_error_of_any_command() {

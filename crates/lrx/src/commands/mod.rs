@@ -6,6 +6,7 @@ pub(crate) mod common;
 pub(crate) mod completions;
 pub(crate) mod generate;
 pub(crate) mod layers;
+pub(crate) mod man;
 pub(crate) mod optimizers;
 pub(crate) mod plan;
 pub(crate) mod prepare;
