@@ -49,6 +49,23 @@ impl Turn {
     }
 }
 
+impl Turn {
+    /// The turn, unless somebody else has it now; `watch` has seen it before.
+    pub(crate) fn at_once(file: &Path, watch: &mut Watch) -> Option<Self> {
+        let path = beside(file);
+        match take(&path, watch) {
+            Ok(Taken::By(_)) => None,
+            Ok(Taken::Mine(lease)) => Some(Self { path, lease: Some(lease) }),
+            Err(_) => Some(Self { path, lease: None }),
+        }
+    }
+
+    /// Whether nobody else builds the file meanwhile.
+    pub(crate) fn is_held(&self) -> bool {
+        self.lease.as_ref().is_some_and(|lease| !lease.is_lost())
+    }
+}
+
 impl Drop for Turn {
     fn drop(&mut self) {
         if let Some(lease) = self.lease.take()

@@ -334,3 +334,26 @@ fn a_template_of_ones_own_is_filled_in_and_its_mistakes_are_told() {
     );
     assert!(!lab.path("results/tiny.manifest.json").exists());
 }
+
+/// Of tasks that end together one reads all runs for the others; none leaves before its own are in the tables.
+#[test]
+fn tasks_that_end_together_leave_whole_tables() {
+    let lab = Lab::tiny("seeds = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]");
+    lab.expect(0, "run tiny.toml --out alone");
+    lab.expect(0, "prepare tiny.toml --out out");
+    let mut tasks: Vec<_> = (1..=6)
+        .map(|i| start(&lab, &format!("task{i}"), &format!("run tiny.toml --out out --threads 1 --task {i}/6")))
+        .collect();
+    for (i, task) in tasks.iter_mut().enumerate() {
+        assert_eq!(task.wait().unwrap().code(), Some(0), "{}", lab.read(&format!("said-task{}", i + 1)));
+        // What this task has finished is there as soon as it ends.
+        let rows = common::rows(&lab.read("out/tiny/runs.csv"));
+        let ids = lab.expect(0, "plan tiny.toml --ids").stdout;
+        for id in ids.lines().skip(i).step_by(6) {
+            let row = rows.iter().find(|row| row["run_id"] == id).unwrap_or_else(|| panic!("{id} of task {}", i + 1));
+            assert_eq!(row["status"], "finished");
+        }
+    }
+    assert!(numbers(&lab, "out") == numbers(&lab, "alone"));
+    assert!(!lab.path("out/tiny/runs.csv.turn").exists());
+}

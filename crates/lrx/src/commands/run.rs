@@ -140,10 +140,18 @@ pub(crate) fn run(args: &RunArgs, registry: &Registry) -> Result<ExitCode, Failu
     let totals = work(&tasks, &policy, &signals, &lines, &assembler);
     // A signal that came when all was done has stopped nothing.
     let stopped = signals.stop().filter(|_| totals.left > 0);
+    let finished: HashSet<&str> = totals.finished.iter().map(String::as_str).collect();
     let (mut left_out, mut listed) = (Vec::new(), Vec::new());
     for experiment in &experiments {
         let folder = folder(args, experiment);
-        let not_there = assembler.assemble_thoroughly(&folder, &order(experiment)).map_err(Failure::Failed)?;
+        let order = order(experiment);
+        let assembled = if stopped.is_some() || args.task.is_some() && totals.failed.is_empty() {
+            let own = order.iter().map(String::as_str).filter(|run_id| finished.contains(run_id));
+            assembler.assemble_for(&folder, &order, &own.collect(), stopped.is_some())
+        } else {
+            assembler.assemble_thoroughly(&folder, &order)
+        };
+        let not_there = assembled.map_err(Failure::Failed)?;
         left_out.extend(not_there.into_iter().map(|run| (folder.clone(), run)));
         if stopped.is_none() {
             listed.extend(summary(&folder)?);

@@ -1,4 +1,5 @@
-//! The CSVs of an experiment, assembled from its runs' folders.
+//! The CSVs of an experiment, assembled from its runs' folders: by one process at a time, for all whose runs have ended
+//! meanwhile.
 
 mod pace;
 
@@ -14,8 +15,13 @@ use lrx_records::{CurveRow, RankRow, Row, RunRecord, Status, csv_header, csv_lin
 use rayon::prelude::*;
 
 use self::pace::Pace;
+use crate::lease::Watch;
 use crate::results::{RANKS_FILE, TUNE_FOLDER, about};
 use crate::runs::{Checked, Run, State, glance, look, read_run};
+use crate::turn::Turn;
+
+/// The table of an experiment's runs.
+const RUNS_FILE: &str = "runs.csv";
 
 /// Runs that are read side by side: as many curves are in memory twice.
 const AT_ONCE: usize = 256;
@@ -35,6 +41,8 @@ pub(crate) struct Assembler {
     assembling: Mutex<()>,
     /// When the tables of each experiment are due.
     paces: Mutex<HashMap<PathBuf, Pace>>,
+    /// Processes that were seen to assemble tables.
+    others: Mutex<Watch>,
 }
 
 impl Assembler {
@@ -42,23 +50,49 @@ impl Assembler {
     /// first, in that order, then others that are there, by name. Gives the runs that had to be left out: those that have
     /// changed since they were finished, or cannot be read. Every file is checked anew.
     ///
-    /// Several processes may do this at once: each looks again after it has written, so that the last to write has seen
-    /// all that was there.
+    /// One process does this at a time, so that the last to write has read last.
     ///
     /// # Errors
     /// When a table cannot be written; what stood there before is untouched then.
     pub(crate) fn assemble_thoroughly(&self, experiment: &Path, order: &[String]) -> Result<Vec<LeftOut>, String> {
-        self.write(experiment, order, &Checked::default())
+        let turn = Turn::wait(&experiment.join(RUNS_FILE), |_| {}, || false);
+        self.write(experiment, order, &Checked::default(), &turn)
     }
 
-    /// As [`assemble_thoroughly`](Self::assemble_thoroughly) when a run has ended, if the tables are due; large files that
-    /// look as they did when they were last checked are taken for the same.
+    /// As [`assemble_thoroughly`](Self::assemble_thoroughly), unless another process has done it since the runs `finished`
+    /// were, or another is at it and `at_once` says not to wait: a task of an array ends with work that grows with its own
+    /// share, and of many that end together, one reads all runs.
+    ///
+    /// # Errors
+    /// As of `assemble_thoroughly`.
+    pub(crate) fn assemble_for(
+        &self,
+        experiment: &Path,
+        order: &[String],
+        finished: &HashSet<&str>,
+        at_once: bool,
+    ) -> Result<Vec<LeftOut>, String> {
+        let table = experiment.join(RUNS_FILE);
+        let turn = if at_once { self.turn(&table) } else { Some(Turn::wait(&table, |_| {}, || false)) };
+        let Some(turn) = turn else { return Ok(Vec::new()) };
+        let has_them = |records: Vec<RunRecord>| {
+            let own = records.iter().filter(|record| finished.contains(record.run_id.as_str()));
+            own.filter(|record| record.status == Status::Finished).count() == finished.len()
+        };
+        if !at_once && read_runs(&table).is_ok_and(has_them) {
+            return Ok(Vec::new());
+        }
+        self.write(experiment, order, &self.checked, &turn)
+    }
+
+    /// As [`assemble_thoroughly`](Self::assemble_thoroughly) when a run has ended, if the tables are due and nobody else is
+    /// at it; large files that look as they did when they were last checked are taken for the same.
     ///
     /// # Errors
     /// As of `assemble_thoroughly`.
     pub(crate) fn after_run(&self, experiment: &Path, order: &[String]) -> Result<(), String> {
         let due = self.paces().entry(experiment.to_path_buf()).or_default().is_due_after_run(Instant::now());
-        if due { self.write(experiment, order, &self.checked).map(drop) } else { Ok(()) }
+        if due { self.write_if_free(experiment, order) } else { Ok(()) }
     }
 
     /// As [`after_run`](Self::after_run), while a run goes on.
@@ -66,7 +100,7 @@ impl Assembler {
         let due = self.paces().entry(experiment.to_path_buf()).or_default().is_due(Instant::now());
         if due {
             // The tables of a run that goes on are a convenience; at its end an error is told.
-            let _ = self.write(experiment, order, &self.checked);
+            let _ = self.write_if_free(experiment, order);
         }
     }
 
@@ -74,14 +108,36 @@ impl Assembler {
         self.paces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self, experiment: &Path, order: &[String], checked: &Checked) -> Result<Vec<LeftOut>, String> {
+    /// The turn to assemble `table`, unless another process has it.
+    fn turn(&self, table: &Path) -> Option<Turn> {
+        Turn::at_once(table, &mut self.others.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write_if_free(&self, experiment: &Path, order: &[String]) -> Result<(), String> {
+        match self.turn(&experiment.join(RUNS_FILE)) {
+            Some(turn) => self.write(experiment, order, &self.checked, &turn).map(drop),
+            // Asked again no sooner than if it had been done here.
+            None => {
+                self.paces().entry(experiment.to_path_buf()).or_default().begin(Instant::now());
+                Ok(())
+            }
+        }
+    }
+
+    fn write(
+        &self,
+        experiment: &Path,
+        order: &[String],
+        checked: &Checked,
+        turn: &Turn,
+    ) -> Result<Vec<LeftOut>, String> {
         let _one = self.assembling.lock().unwrap_or_else(PoisonError::into_inner);
         self.paces().entry(experiment.to_path_buf()).or_default().begin(Instant::now());
         clear_leftovers(experiment);
-        let mut before = standing(experiment, order)?;
+        let mut standing_now = standing(experiment, order)?;
         loop {
-            let tables = Tables::read(experiment, &before, checked)?;
-            let files = [("runs.csv", &tables.runs), ("curves.csv", &tables.curves), (RANKS_FILE, &tables.ranks)];
+            let tables = Tables::read(experiment, &standing_now, checked)?;
+            let files = [(RUNS_FILE, &tables.runs), ("curves.csv", &tables.curves), (RANKS_FILE, &tables.ranks)];
             let mut list = Checksums::default();
             files.iter().for_each(|(file, text)| list.add(file, hash(text.as_bytes())));
             for (file, text) in files.into_iter().chain([(CHECKSUMS_FILE, &list.text())]) {
@@ -91,12 +147,16 @@ impl Assembler {
                     write_whole(&path, text.as_bytes()).map_err(about(&path))?;
                 }
             }
-            let now = standing(experiment, order)?;
-            if now == before {
-                self.paces().entry(experiment.to_path_buf()).or_default().done(now.len(), Instant::now());
+            // Whose run has ended meanwhile waits for the turn, or is asked again. Where there was none to have, the last to
+            // write has to have seen all that is there.
+            let is_last = turn.is_held() || {
+                let before = std::mem::replace(&mut standing_now, standing(experiment, order)?);
+                before == standing_now
+            };
+            if is_last {
+                self.paces().entry(experiment.to_path_buf()).or_default().done(standing_now.len(), Instant::now());
                 return Ok(tables.left_out);
             }
-            before = now;
         }
     }
 }
@@ -184,9 +244,9 @@ fn rows<R: Row>(content: &[u8]) -> Result<String, String> {
 /// The runs of an experiment's `runs.csv` that do not count, although their rows say `finished`: their folders are gone, or
 /// hold something else than what was written. None where no run has a folder: results of other origin are a table alone.
 pub(crate) fn not_to_count(experiment: &Path) -> Vec<LeftOut> {
-    let Ok(content) = lrx_files::read(&experiment.join("runs.csv")) else { return Vec::new() };
+    let Ok(content) = lrx_files::read(&experiment.join(RUNS_FILE)) else { return Vec::new() };
     // What is wrong with the table itself is told by who reads it for its figures.
-    let Ok(records) = parse_rows::<RunRecord>(&content, Path::new("runs.csv")) else { return Vec::new() };
+    let Ok(records) = parse_rows::<RunRecord>(&content, Path::new(RUNS_FILE)) else { return Vec::new() };
     let folder = |record: &RunRecord| experiment.join(&record.run_id);
     let named = records.iter().filter(|record| !record.run_id.is_empty()).collect::<Vec<_>>();
     if !named.iter().any(|record| folder(record).is_dir()) {
@@ -208,7 +268,7 @@ pub(crate) fn not_to_count(experiment: &Path) -> Vec<LeftOut> {
 /// How many finished runs of an experiment its `runs.csv` does not have: those that ended last while others go on, or before
 /// a process was killed.
 pub(crate) fn not_in_the_table(experiment: &Path) -> usize {
-    let Ok(records) = read_runs(&experiment.join("runs.csv")) else { return 0 };
+    let Ok(records) = read_runs(&experiment.join(RUNS_FILE)) else { return 0 };
     let known: HashSet<&str> = records.iter().map(|record| record.run_id.as_str()).collect();
     let names = fs::read_dir(experiment).into_iter().flatten().flatten().map(|entry| entry.file_name());
     let missing = names.filter(|name| name.to_str().is_some_and(|name| !known.contains(name)));
