@@ -4,7 +4,7 @@
 //! the curve is cut back, and holds no step twice and none that is not there. Its times are those of the curve, counted from when
 //! the run began.
 
-use lrx_records::{CurveRow, SampleRow, Split};
+use lrx_records::{CurveRow, SampleRow, Split, visible};
 use lrx_tensorboard::{Ended, Event, Hyperparameter, record};
 use toml::{Table, Value};
 
@@ -63,7 +63,9 @@ impl Head {
 
     /// A sample text: the one of the prompt at this place.
     pub(crate) fn sample(&self, row: &SampleRow, place: usize, elapsed: f64) -> Vec<u8> {
-        encoded([Event::text(self.began + elapsed, row.step, &format!("samples/{place}"), &row.text)])
+        // As it reads back from its cell, with line breaks in the place of their pictures.
+        let text = visible(row.text.trim()).replace('␊', "\n");
+        encoded([Event::text(self.began + elapsed, row.step, &format!("samples/{place}"), &text)])
     }
 
     pub(crate) fn end(&self, ended: Ended, elapsed: f64) -> Vec<u8> {

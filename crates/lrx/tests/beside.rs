@@ -94,9 +94,11 @@ fn scalars_of(curve: &[Row]) -> Scalars {
     let mut scalars = Scalars::new();
     for row in curve {
         let step = row["step"].parse().unwrap();
-        scalars.insert((format!("{}/loss", row["split"]), step), vec![row["loss"].parse().unwrap()]);
+        // The curve has double precision, events have single.
+        let single = |column: &str| row[column].parse::<f64>().unwrap() as f32;
+        scalars.insert((format!("{}/loss", row["split"]), step), vec![single("loss")]);
         for tag in ["learning_rate", "grad_norm", "tokens", "elapsed_seconds"] {
-            scalars.entry((tag.to_string(), step)).or_insert_with(|| vec![row[tag].parse().unwrap()]);
+            scalars.entry((tag.to_string(), step)).or_insert_with(|| vec![single(tag)]);
         }
     }
     scalars

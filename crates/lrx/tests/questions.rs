@@ -76,7 +76,7 @@ fn stories_have_losses_of_their_own_that_come_to_that_of_the_file() {
     lab.expect(0, "run tiny.toml --out out");
     let id = run_id(&lab.only_run("out/tiny"));
     lab.write("more/a.txt", format!("x<|endoftext|>{}", stories(50, 53).join("<|endoftext|>")));
-    lab.write("more/b.csv", "story,text\n1,\"Ann had a ball.\"\n2,\n3,\"Tim had, too.\"\n");
+    lab.write("more/b.csv", "number,text\n1,\"Ann had a ball.\"\n2,\n3,\"Tim had, too.\"\n");
     let files = lab.expect(0, &format!("eval {id} more --out out --format csv"));
     assert!(files.stderr.contains("more/a.txt: 1 story of fewer than two tokens is left out"), "{}", files.stderr);
     assert!(
@@ -227,7 +227,8 @@ fn states_are_those_of_the_processes() {
     assert_eq!(process.wait().unwrap().code(), Some(143));
     assert!(list().contains("1 run: 1 paused"), "{}", list());
     let mut process = lab.start(long);
-    wait_until(&mut process, "going on", || list().contains("1 running"));
+    let by = format!("process {}", process.id());
+    wait_until(&mut process, "going on", || list().contains(&by));
     process.kill().unwrap();
     process.wait().unwrap();
     assert!(list().contains("1 run: 1 interrupted"), "{}", list());

@@ -63,6 +63,9 @@ enum EvalFormat {
     Csv,
 }
 
+/// A name of so many characters stands in the line of its file.
+const FILE: usize = 40;
+
 /// How a run evaluates.
 struct Evaluator<'t> {
     trained: &'t Trained,
@@ -225,7 +228,7 @@ fn print(rows: &[EvalRow]) {
         Column("perplexity", Room::Always),
         Column("bits/byte", Room::Always),
     ];
-    say!("{}", table_of("file", columns(), &headings, &lines).0);
+    say!("{}", table_of("file", FILE, columns(), &headings, &lines).0);
 }
 
 /// All files as one: each target counts alike.

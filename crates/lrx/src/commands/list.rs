@@ -10,7 +10,8 @@ use clap::{Args, ValueEnum};
 use lrx_records::csv_text;
 use lrx_spec::hint;
 
-use self::query::{Condition as Filter, Order, best, columns_known};
+pub(super) use self::query::best;
+use self::query::{Condition as Filter, Order, columns_known};
 use super::plan::table::{Column, Line, Room, columns, table_of};
 use crate::failure::Failure;
 use crate::listed::{Listed, listed};
@@ -109,6 +110,9 @@ pub(crate) fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// An id of so many characters stands in the line of its run, whatever columns go for it.
+const ID: usize = 60;
+
 /// Columns that the table has anyway.
 const SHOWN: [&str; 10] = [
     "run_id",
@@ -173,7 +177,7 @@ fn print(runs: &[Listed], asked: &[&'static str]) {
         Column("time", Room::IfAny(7)),
     ];
     headings.extend(more.iter().map(|&column| Column(column, Room::Always)));
-    let (text, left_out) = table_of("run_id", columns(), &headings, &lines);
+    let (text, left_out) = table_of("run_id", ID, columns(), &headings, &lines);
     say!("{text}");
     let mut states: BTreeMap<usize, (&str, usize)> = BTreeMap::new();
     for run in runs {

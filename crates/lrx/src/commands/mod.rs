@@ -2,6 +2,7 @@
 
 mod about;
 pub(crate) mod bench;
+mod best;
 pub(crate) mod common;
 pub(crate) mod completions;
 pub(crate) mod eval;

@@ -100,7 +100,8 @@ impl<'a, 'p> Recorder<'a, 'p> {
         }
         // The curve has been cut back before.
         let curve: Vec<CurveRow> = read_rows(&self.attempt.join(CURVE_FILE)).map_err(io::Error::other)?;
-        let before = lrx_files::read(&path).ok().and_then(|file| began(&file));
+        // A run that begins anew begins now.
+        let before = if step == 0 { None } else { lrx_files::read(&path).ok().and_then(|file| began(&file)) };
         let head = Head {
             began: before.unwrap_or_else(|| now() - seconds),
             group: self.task.planned.configuration.clone(),

@@ -151,7 +151,7 @@ impl Key {
 
 /// Of each configuration of an experiment, or of each experiment, the finished run of the lowest evaluation loss, in the order in
 /// which they come first. Runs whose losses cannot be compared are held against each other nowhere.
-pub(super) fn best(runs: Vec<Listed>, of: BestOf) -> Vec<Listed> {
+pub(in crate::commands) fn best(runs: Vec<Listed>, of: BestOf) -> Vec<Listed> {
     let mut places: HashMap<[String; 4], usize> = HashMap::new();
     let mut kept: Vec<Listed> = Vec::new();
     for run in runs.into_iter().filter(|run| run.record.status == Status::Finished) {

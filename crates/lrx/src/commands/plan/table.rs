@@ -35,12 +35,13 @@ pub(in crate::commands) fn columns() -> usize {
 /// The table, its lines at most `room` wide as far as labels and a number each let it: columns that there is no room for are
 /// left out, and labels that are too long stand above their line. Also the headings of what was left out.
 pub(in crate::commands) fn table(room: usize, columns: &[Column], lines: &[Line]) -> (String, Vec<&'static str>) {
-    table_of("configuration", room, columns, lines)
+    table_of("configuration", LABEL, room, columns, lines)
 }
 
-/// As [`table`], of something else than configurations.
+/// As [`table`], of something else than configurations; columns go until labels of so many characters have room.
 pub(in crate::commands) fn table_of(
     what: &str,
+    label: usize,
     room: usize,
     columns: &[Column],
     lines: &[Line],
@@ -54,7 +55,7 @@ pub(in crate::commands) fn table_of(
     let mut kept: Vec<usize> = (0..columns.len()).filter(|&i| columns[i].1 != Room::Never).collect();
     let width = |kept: &[usize]| kept.iter().map(|&i| GAP + widths[i]).sum::<usize>();
     let mut left_out = Vec::new();
-    while width(&kept) + longest.min(LABEL) > room {
+    while width(&kept) + longest.min(label) > room {
         let Some((at, &column)) =
             kept.iter().enumerate().filter(|(_, i)| columns[**i].1 > Room::Always).max_by_key(|(_, i)| columns[**i].1)
         else {
