@@ -117,6 +117,6 @@ fn write_cell(html: &mut String, tag: &str, attributes: &str, content: &str) {
     write!(html, "<{tag}{attributes}>{content}</{tag}>").expect("memory takes the text");
 }
 
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

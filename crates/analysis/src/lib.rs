@@ -22,6 +22,7 @@ mod prose;
 mod ranks;
 mod references;
 mod report;
+mod runs_section;
 mod settings;
 mod shown;
 pub mod stats;

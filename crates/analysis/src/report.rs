@@ -7,6 +7,7 @@ use crate::experiment::{folders, read_experiment_without};
 use crate::file::write_whole;
 use crate::html::{Section, page};
 use crate::plot::{frontier_plots, plots};
+use crate::runs_section::with_runs;
 use crate::{Error, Experiment, Summary, merged, text_table, twins_csv, write_summary_csv};
 
 /// What a report consists of.
@@ -125,7 +126,7 @@ fn write_files(
         names.push(experiment.name.clone());
         sections.push(Section { plots: plots(experiment, &summary), summary });
     }
-    write_whole(&files[0], &page(&sections))?;
+    write_whole(&files[0], &with_runs(page(&sections), experiments))?;
     for (index, (name, section)) in names.iter().zip(&sections).enumerate() {
         // Folders of the same name in different places.
         let twin = names[..index].iter().filter(|other| *other == name).count();

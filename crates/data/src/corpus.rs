@@ -9,12 +9,13 @@ use crate::config::{LongKind, VocabularyKind};
 use crate::ends::{Ends, Measured};
 use crate::error::DataError;
 use crate::fingerprint::Fingerprint;
+use crate::notes::{left_out, of_part};
 use crate::progress::Progress;
 use crate::source::{DIVIDE, Source, SourceIdentity};
 use crate::spec::{DataSpec, TokenizerSpec, TrainSpec, ValidSpec};
 use crate::split::{HeldOut, Split};
 use crate::store::{TOO_MANY, Tokenized, tokenize};
-use crate::stories::{Cut, Stories};
+use crate::stories::Stories;
 use crate::tokenizer::{self, TRAINER, Tokenizer};
 use crate::vocabulary::Vocabulary;
 
@@ -85,79 +86,11 @@ impl Corpus {
     pub fn notes(&self, context: usize) -> Vec<String> {
         let mut notes = Vec::new();
         for (part, name) in [(&self.train, "to train on"), (&self.valid, "to evaluate on")] {
-            let cut = part.cut(context);
-            if cut.stories_cut > 0 {
-                notes.push(cut_note(cut, name, context));
-            }
-            notes.extend(arranged_note(self.long, part, name, context));
+            notes.extend(of_part(self.long, part, name, context));
         }
-        if self.skipped > 0 {
-            let (stories, are) = plural(self.skipped as u64, "story", "stories");
-            notes.push(format!("{stories} of fewer than two tokens {are} left out: there is nothing to predict"));
-        }
-        if self.empty_rows > 0 {
-            let (rows, are) = plural(self.empty_rows, "row", "rows");
-            notes.push(format!("{rows} without a story (null, or empty) {are} passed over"));
-        }
+        notes.extend(left_out(self.skipped, self.empty_rows));
         notes
     }
-}
-
-/// What is said of stories that were split or packed; nothing where that changed none.
-fn arranged_note(long: LongKind, part: &Stories, name: &str, context: usize) -> Option<String> {
-    let stories = plural(part.texts() as u64, "story", "stories").0;
-    match (long, part.longer_than(context) as u64) {
-        (LongKind::Cut, _) | (LongKind::Split, 0) => None,
-        (LongKind::Split, longer) => {
-            let (sequences, are) = plural((part.len() - part.texts()) as u64, "further sequence", "further sequences");
-            let is = if longer == 1 { "is" } else { "are" };
-            let longer = thousands(longer);
-            Some(format!(
-                "{longer} of {stories} {name} {is} longer than the context of {context}: {sequences} {are} made of the rest"
-            ))
-        }
-        (LongKind::Pack, _) => {
-            let blocks = plural(part.len() as u64, "block", "blocks").0;
-            Some(format!(
-                "{stories} {name} {} packed into {blocks} of {context} tokens",
-                if part.texts() == 1 { "is" } else { "are" }
-            ))
-        }
-    }
-}
-
-fn cut_note(cut: Cut, name: &str, context: usize) -> String {
-    let percent = 100.0 * cut.share();
-    let percent = if percent < 1.0 { "less than 1".to_owned() } else { format!("{percent:.0}") };
-    let (tokens, are) = plural(cut.tokens_cut, "target", "targets");
-    // That much is lost where a file is not divided into stories at all.
-    let hint = if cut.share() > 0.5 { format!("; {DIVIDE}, or long = \"split\" keeps all") } else { String::new() };
-    format!(
-        "{} of {} {name} {} longer than the context of {context}: {tokens} of {} {are} cut off ({percent} %){hint}",
-        thousands(cut.stories_cut),
-        plural(cut.stories, "story", "stories").0,
-        if cut.stories_cut == 1 { "is" } else { "are" },
-        thousands(cut.targets),
-    )
-}
-
-/// `1 story` and `is`, `1,234 stories` and `are`.
-fn plural(count: u64, one: &str, many: &str) -> (String, &'static str) {
-    let (name, are) = if count == 1 { (one, "is") } else { (many, "are") };
-    (format!("{} {name}", thousands(count)), are)
-}
-
-/// `1,234`
-fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// Tokenises the data of `spec`, or takes it from the cache.

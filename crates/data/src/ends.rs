@@ -86,6 +86,16 @@ impl Ends {
         )
     }
 
+    /// Of stories whose tokens end at these places.
+    pub(crate) fn of_each<I: AsRef<[u32]>>(stories: impl IntoIterator<Item = I>) -> Self {
+        let (mut ends, mut starts) = (Vec::new(), vec![0]);
+        for story in stories {
+            ends.extend_from_slice(story.as_ref());
+            starts.push(ends.len());
+        }
+        Self { ends: ends.into(), starts: starts.into() }
+    }
+
     fn parse(entry: &Entry, starts: &Arc<[usize]>) -> Option<Self> {
         let [ends] = entry.sections()?;
         let (ends, rest) = entry.bytes()[ends].as_chunks();

@@ -11,6 +11,8 @@
 //!    [`Corpus::in_context`] then arranges stories for a model.
 //! 3. A [`Sampler`] gives the [`Batch`] of every training step, [`evaluation_batches`] those of an evaluation.
 //!
+//! [`find_texts`] and [`TextFile::read`] read other text for a model that is trained.
+//!
 //! Everything is a function of the spec: the split, the order of the stories, a trained tokenizer and the synthetic
 //! stories are the same on every machine, with every number of threads.
 //!
@@ -45,6 +47,7 @@ mod corpus;
 mod encoding;
 mod ends;
 mod error;
+mod evaluation;
 mod files;
 mod fingerprint;
 #[doc(hidden)]
@@ -53,6 +56,7 @@ mod guard;
 #[cfg(feature = "hub")]
 mod hub;
 mod identity;
+mod notes;
 mod paths;
 mod progress;
 mod random;
@@ -72,6 +76,7 @@ pub use cache::Cache;
 pub use config::{DataConfig, LongKind, SplitKind, TokenizerConfig, VocabularyKind};
 pub use corpus::{Corpus, prepare};
 pub use error::DataError;
+pub use evaluation::{EvalText, Reading, TextFile, find_texts};
 pub use files::missing;
 pub use identity::DataIdentity;
 pub use paths::Paths;

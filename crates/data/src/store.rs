@@ -17,7 +17,7 @@ use crate::tokenizer::{Facts, Tokenizer};
 /// To be raised whenever what is stored for the same key changes.
 const FORMAT: u32 = 2;
 /// Text that each thread has to tokenise between two reports of progress.
-const CHUNK_PER_THREAD: usize = 1 << 17;
+pub(crate) const CHUNK_PER_THREAD: usize = 1 << 17;
 /// Bytes of the digest of a story's text: the first of its BLAKE3.
 const DIGEST: usize = 16;
 /// Ids that a thread checks at once.
@@ -278,7 +278,7 @@ fn build(
 }
 
 /// The next stories, about `size` bytes of them; none at the end.
-fn read_chunk(reader: &mut StoryReader, size: usize) -> Result<Vec<String>, DataError> {
+pub(crate) fn read_chunk(reader: &mut StoryReader, size: usize) -> Result<Vec<String>, DataError> {
     let (mut chunk, mut length) = (Vec::new(), 0);
     while length < size {
         let Some(story) = reader.next().transpose()? else { break };

@@ -51,6 +51,16 @@ impl Stories {
         Self { arrangement: Arrangement::new(lengths, long, context, separator), ..self.clone() }
     }
 
+    /// Text `i` alone, as it was before texts were split or packed.
+    pub(crate) fn text(&self, i: usize) -> Self {
+        Self {
+            positions: Arc::new([self.positions[i]]),
+            ends: self.ends.as_ref().map(|ends| ends.only(std::iter::once(i))),
+            arrangement: None,
+            ..self.clone()
+        }
+    }
+
     /// The number of texts, whatever they were split or packed into.
     pub(crate) fn texts(&self) -> usize {
         self.positions.len()

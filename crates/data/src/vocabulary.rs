@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::error::DataError;
 use crate::fingerprint::Fingerprint;
-use crate::tokenizer::{Facts, MOST_TOKENS, Tokenizer};
+use crate::tokenizer::{Encoder, Facts, MOST_TOKENS, Tokenizer};
 
 /// What a saved vocabulary calls its format.
 const FORMAT: &str = "lrx-vocabulary-1";
@@ -134,6 +134,29 @@ impl Vocabulary {
             }
         }
         Ok(numbers)
+    }
+
+    /// As [`encode`](Self::encode), with an encoder of its tokenizer, and where the text of each token ends, in bytes. What a
+    /// token that is not in a compact vocabulary stands for counts with the first of those that it is written with.
+    pub(crate) fn measured(&self, encoder: &Encoder<'_>, text: &str) -> Result<(Vec<u32>, Vec<u32>), DataError> {
+        let (ids, mut ends) = (encoder.encode(text)?, encoder.ends(text)?);
+        ends.last_mut().into_iter().for_each(|last| *last = text.len());
+        if ids.len() != ends.len() {
+            let message = format!("a text has {} tokens, {} of which have a place in it", ids.len(), ends.len());
+            return Err(DataError::at("tokenizer", message));
+        }
+        // No story is so long that its end would not fit.
+        let ends = ends.into_iter().map(|end| end as u32);
+        let Some(compact) = &self.compact else { return Ok((ids, ends.collect())) };
+        let (mut numbers, mut places) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
+        for (id, end) in ids.into_iter().zip(ends) {
+            match compact.number(id) {
+                Some(number) => numbers.push(number),
+                None => numbers.extend(self.tokenizer.pieces(id, |id| compact.number(id))?),
+            }
+            places.resize(numbers.len(), end);
+        }
+        Ok((numbers, places))
     }
 
     /// The text of some ids. Bytes that are no UTF-8, as where a character is cut, become U+FFFD.

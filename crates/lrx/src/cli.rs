@@ -7,16 +7,21 @@ use lrx_layers::Registry;
 
 use crate::commands::bench::{BenchArgs, bench};
 use crate::commands::completions::{CompletionsArgs, completions};
+use crate::commands::eval::{EvalArgs, eval};
+use crate::commands::export_tensorboard::{ExportArgs, export};
 use crate::commands::generate::{GenerateArgs, generate};
 use crate::commands::layers::{LayersArgs, layers};
+use crate::commands::list::{ListArgs, list};
 use crate::commands::man::{ManArgs, man};
 use crate::commands::optimizers::{OptimizersArgs, optimizers};
 use crate::commands::plan::{PlanArgs, plan};
 use crate::commands::prepare::{PrepareArgs, prepare};
 use crate::commands::report::{ReportArgs, report};
+use crate::commands::rm::{RmArgs, rm};
 use crate::commands::rules::{RulesArgs, rules};
 use crate::commands::run::{RunArgs, run};
 use crate::commands::schema::schema_of_configs;
+use crate::commands::show::{ShowArgs, show};
 use crate::commands::submit::{SubmitArgs, submit};
 use crate::commands::tune::{TuneArgs, tune};
 use crate::failure::Failure;
@@ -53,6 +58,16 @@ enum Command {
     Tune(TuneArgs),
     /// Tables, plots and one HTML page from results folders
     Report(ReportArgs),
+    /// The runs there are: sorted, filtered, the best, their ids alone
+    List(ListArgs),
+    /// All that there is of one run: state, figures, model, config, files, curve, sample texts
+    Show(ShowArgs),
+    /// A trained run's loss, perplexity and bits per byte on other text
+    Eval(EvalArgs),
+    /// Runs as files of other programs: TensorBoard's events
+    Export(ExportArgs),
+    /// Delete runs, or their weights
+    Rm(RmArgs),
     /// The layer kinds that a config can name; with NAME, its mathematics and options
     Layers(LayersArgs),
     /// The rules for how parameters start, learn and decay; with a name, its mathematics and options
@@ -88,6 +103,11 @@ pub(crate) fn main(registry: &Registry) -> ExitCode {
         Command::Submit(args) => submit(&args, registry),
         Command::Tune(args) => tune(&args, registry),
         Command::Report(args) => report(&args),
+        Command::List(args) => list(&args),
+        Command::Show(args) => show(&args),
+        Command::Eval(args) => eval(&args, registry),
+        Command::Export(args) => export(&args),
+        Command::Rm(args) => rm(&args),
         Command::Layers(args) => layers(&args, registry),
         Command::Rules(args) => rules(&args, registry),
         Command::Optimizers(args) => optimizers(&args, registry),

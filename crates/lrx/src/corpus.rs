@@ -167,6 +167,7 @@ pub(crate) fn vocabulary(run: &RunSpec, corpus: &Corpus) -> Result<usize, Config
     let steps = run.train.length().steps(&sampler);
     run.train.check_warmup(steps).map_err(|error| run.error_at("train.warmup_steps", error.message))?;
     check_groups(run)?;
+    check_prompts(run, corpus)?;
     let size = corpus.vocabulary.size();
     match run.model.vocabulary {
         Some(given) if given != size => {
@@ -195,6 +196,29 @@ impl Starts {
         self.0.push((run.model.clone(), size));
         Ok(())
     }
+}
+
+/// Whether the prompts of sample texts leave the model something to add.
+///
+/// # Errors
+/// When the vocabulary cannot write one, or it fills the context.
+fn check_prompts(run: &RunSpec, corpus: &Corpus) -> Result<(), ConfigError> {
+    let prompts = run.train.samples.iter().flat_map(|samples| &samples.prompts);
+    for (place, prompt) in prompts.enumerate() {
+        let wrong = |message: String| Err(run.error_at(&format!("train.prompts.{place}"), message));
+        match corpus.vocabulary.encode(prompt) {
+            Err(error) => return wrong(format!("the prompt {prompt:?}: {error}")),
+            Ok(tokens) if tokens.is_empty() => return wrong(format!("the prompt {prompt:?} has no token")),
+            Ok(tokens) if tokens.len() >= run.model.context => {
+                let (tokens, context) = (tokens.len(), run.model.context);
+                return wrong(format!(
+                    "the prompt {prompt:?} has {tokens} tokens; the context of the model is {context}"
+                ));
+            }
+            Ok(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Whether each group of the optimizer has parameters in the model.

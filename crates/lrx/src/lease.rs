@@ -84,10 +84,15 @@ impl Owner {
         who(self) == who(other)
     }
 
+    /// Whether its lock on the file is one that this process sees.
+    fn is_seen_by_its_lock(&self, file: &File) -> bool {
+        let same_kernel = self.machine.is_some() && self.machine.as_deref() == machine();
+        same_kernel && self.locked.is_some() && self.locked == identity(file)
+    }
+
     /// Whether it has released its lease or certainly does not live any more, and nobody else is taking over.
     fn has_gone(&self, file: &File) -> bool {
-        let same_kernel = self.machine.is_some() && self.machine.as_deref() == machine();
-        let seen_locks = same_kernel && self.locked.is_some() && self.locked == identity(file);
+        let seen_locks = self.is_seen_by_its_lock(file);
         match file.try_lock() {
             Ok(()) => self.released || seen_locks,
             Err(TryLockError::WouldBlock) => false,
@@ -176,6 +181,44 @@ impl Watch {
     pub(crate) fn was_renewed(&self, folder: &Path) -> bool {
         self.0.iter().any(|(path, seen)| seen.was_renewed && path.starts_with(folder))
     }
+}
+
+/// A lease that was not renewed for so long, by this machine's clock, is shown as nobody's. Clocks of machines may be minutes apart;
+/// nothing is taken over for what is shown.
+const SILENT: Duration = Duration::from_secs(600);
+
+/// What a lease says at a glance, for people: not enough to take anything over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Glance {
+    /// There is none, or nobody could read it.
+    Nothing,
+    /// Its owner has given it back.
+    Released,
+    /// Its owner is gone, or has been silent for long.
+    Left,
+    /// Its owner lives, as its lock tells: who.
+    Held(String),
+    /// Its owner has renewed it not long ago, where no lock tells more: who.
+    Signed(String),
+}
+
+/// A glance at the lease at `path`.
+pub(crate) fn glance_at(path: &Path) -> Glance {
+    let Ok(mut file) = open_regular(path) else { return Glance::Nothing };
+    let mut content = Vec::new();
+    if file.read_to_end(&mut content).is_err() {
+        return Glance::Nothing;
+    }
+    let Ok(owner) = serde_json::from_slice::<Owner>(&content) else { return Glance::Nothing };
+    if owner.has_gone(&file) {
+        return if owner.released { Glance::Released } else { Glance::Left };
+    }
+    if owner.is_seen_by_its_lock(&file) {
+        return Glance::Held(owner.name());
+    }
+    let written = file.metadata().and_then(|file| file.modified()).ok();
+    let is_silent = written.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > SILENT.max(expires()));
+    if is_silent { Glance::Left } else { Glance::Signed(owner.name()) }
 }
 
 /// A signed file that has no name yet, or is not renewed yet.

@@ -12,9 +12,11 @@
 mod cli;
 mod commands;
 mod corpus;
+mod events;
 mod failure;
 mod find;
 mod lease;
+mod listed;
 mod manifest;
 mod memory;
 mod planned;
@@ -27,6 +29,7 @@ mod signals;
 mod tables;
 mod terminal;
 mod threads;
+mod trained;
 mod tuned;
 mod turn;
 

@@ -14,6 +14,12 @@ pub(crate) const RESOLVED_FILE: &str = "resolved.toml";
 /// A run's vocabulary: what generating text needs beside the weights.
 pub(crate) const VOCABULARY_FILE: &str = "vocabulary.json";
 
+/// Texts from a run's model while it was trained.
+pub(crate) const SAMPLES_FILE: &str = "samples.csv";
+/// A run's curve as TensorBoard has it. Who reads such files knows them by what stands between the points, and some by a number
+/// behind it; theirs is the time at which a file was begun, of which there is one here.
+pub(crate) const EVENTS_FILE: &str = "events.out.tfevents.0000000000.lrx";
+
 /// The effective ranks of a run's matrices; of all runs in an experiment's folder.
 pub(crate) const RANKS_FILE: &str = "ranks.csv";
 

@@ -59,6 +59,7 @@ fn what_a_config_may_say_is_valid() {
         "[compare]\nat = 'body'\nto = 'dense'\nsolve = 'hidden'\n[train]\nflops = 1e14",
         "[compare]\nat = 'parameters'\ntarget = 1e6",
         "compare.to = 0",
+        "[log]\ntensorboard = true\n[train]\nsample_every = 100\nprompts = ['Once', '- Hello']\nsample_tokens = 8",
         "data.tokenizer = 'a.json'\n[train]\nlearning_rate = 1\nschedule = 'cosine'\nbatch_tokens = 100",
     ] {
         assert!(validator.is_valid(&json(config)), "{config}: {:?}", validator.validate(&json(config)));
@@ -79,6 +80,9 @@ fn misspelt_keys_and_wrong_values_are_not() {
         "data.tokenizer = { train_bep = 300 }",
         "train.warm_up = 8",
         "train.flops = 'all'",
+        "train.prompts = 'Once'",
+        "log.tensorbord = true",
+        "[[sweep.case]]\nlog.tensorboard = true",
         "compare.at = 'seconds'",
         "compare.traget = 3",
         "compare.solve = 'rank'",

@@ -1,5 +1,6 @@
 //! Text from a model, token by token.
 
+use lrx_layers::Progress;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -27,11 +28,27 @@ pub fn generate(
     count: usize,
     end_of_text: Option<u32>,
     sampling: &Sampling,
+    emit: impl FnMut(u32),
+) {
+    generate_at(Progress::DONE, model, prompt, count, end_of_text, sampling, emit);
+}
+
+/// As [`generate`], of a model that is so far in its training: layers that change with it are as they are then.
+///
+/// # Panics
+/// When the prompt is empty.
+pub fn generate_at(
+    progress: Progress,
+    model: &Model,
+    prompt: &[u32],
+    count: usize,
+    end_of_text: Option<u32>,
+    sampling: &Sampling,
     mut emit: impl FnMut(u32),
 ) {
     assert!(!prompt.is_empty(), "a prompt of at least one token");
     let mut random = ChaCha8Rng::seed_from_u64(sampling.seed);
-    let mut continuation = Continuation::default();
+    let mut continuation = Continuation::at(progress);
     let mut new = prompt.to_vec();
     for _ in 0..count.min(model.context().saturating_sub(prompt.len())) {
         let next = draw(&model.continue_logits(&new, &mut continuation), sampling, &mut random);

@@ -11,7 +11,7 @@ mod weights;
 mod words;
 
 pub use config::{InitFrom, LayerSpec, ModelConfig, ModelSpec, Norm, Positions};
-pub use generate::{Sampling, generate};
+pub use generate::{Sampling, generate, generate_at};
 pub use known::Known;
 pub use model::{Continuation, Model, Part, When};
 pub use spectrum::{EffectiveRank, effective_ranks};

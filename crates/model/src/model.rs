@@ -39,9 +39,18 @@ struct Layer {
 /// A text on its way: its tokens so far, and what the blocks keep of them.
 #[derive(Clone, Debug, Default)]
 pub struct Continuation {
+    /// How far training is; done where that is not said.
+    progress: Option<Progress>,
     tokens: Vec<u32>,
     /// Of each layer's attention and MLP.
     pasts: Vec<RefCell<Past>>,
+}
+
+impl Continuation {
+    /// Of a model that is so far in its training.
+    pub fn at(progress: Progress) -> Self {
+        Self { progress: Some(progress), ..Self::default() }
+    }
 }
 
 /// When a forward pass takes place.
@@ -207,21 +216,25 @@ impl Model {
 
     /// The logits of the token that follows `tokens`, one for each token of the vocabulary.
     pub fn next_logits(&self, tokens: &[u32]) -> Vec<f32> {
+        self.logits_at(Progress::DONE, tokens)
+    }
+
+    fn logits_at(&self, progress: Progress, tokens: &[u32]) -> Vec<f32> {
         let offsets: Offsets = [0, tokens.len()].into();
-        self.last_logits(&self.hidden_states(tokens, &offsets, Progress::DONE, &Tape::silent(), None, None))
+        self.last_logits(&self.hidden_states(tokens, &offsets, progress, &Tape::silent(), None, None))
     }
 
     /// The logits of the token that follows `tokens`, which follow those of earlier calls with the same `continuation`.
     pub fn continue_logits(&self, tokens: &[u32], continuation: &mut Continuation) -> Vec<f32> {
-        let before = continuation.tokens.len();
+        let (before, progress) = (continuation.tokens.len(), continuation.progress.unwrap_or(Progress::DONE));
         continuation.tokens.extend_from_slice(tokens);
         if !self.continues() {
-            return self.next_logits(&continuation.tokens);
+            return self.logits_at(progress, &continuation.tokens);
         }
         continuation.pasts.resize_with(2 * self.layers.len(), RefCell::default);
         let offsets: Offsets = [0, tokens.len()].into();
         let past = Some((before, continuation.pasts.as_slice()));
-        self.last_logits(&self.hidden_states(tokens, &offsets, Progress::DONE, &Tape::silent(), None, past))
+        self.last_logits(&self.hidden_states(tokens, &offsets, progress, &Tape::silent(), None, past))
     }
 
     /// Whether every block can go on from what it keeps of earlier tokens.

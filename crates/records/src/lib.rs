@@ -1,6 +1,7 @@
 //! The rows of the CSV files, each declared once: [`RunRecord`] of `runs.csv`, [`CurveRow`] of `curves.csv`, [`RankRow`]
 //! of `ranks.csv`, [`SummaryRecord`] of `summary.csv`, [`TwinRecord`] of `twins.csv`, [`TuneRecord`] of `tune.csv`,
-//! [`BenchRow`] of what `lrx bench` prints.
+//! [`SampleRow`] of a run's `samples.csv`, [`BenchRow`] of what `lrx bench` prints, [`EvalRow`] and [`StoryRow`] of what `lrx eval`
+//! does.
 //!
 //! A struct's fields are its file's columns, in their order ([`Row::COLUMNS`]). [`csv_text`] writes rows under their
 //! header; [`read_rows`] reads them back by the names of the columns, whatever their order: unknown columns are skipped,
@@ -11,9 +12,11 @@ mod bench;
 mod cell;
 mod curve;
 mod error;
+mod evaluation;
 mod rank;
 mod row;
 mod run;
+mod sample;
 mod sheet;
 mod summary;
 mod text;
@@ -25,9 +28,11 @@ pub use bench::BenchRow;
 pub use cell::{Cell, Ranks};
 pub use curve::{CurveRow, Split};
 pub use error::Error;
+pub use evaluation::{EvalRow, StoryRow};
 pub use rank::{Moment, RankRow};
 pub use row::Row;
 pub use run::{RunRecord, Status, read_runs};
+pub use sample::SampleRow;
 pub use sheet::{Cells, parse_rows, read_rows};
 pub use summary::SummaryRecord;
 pub use text::visible;

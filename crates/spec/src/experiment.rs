@@ -17,6 +17,7 @@ use crate::corpora::{CorpusSource, NoCorpora};
 use crate::error::{ConfigError, ConfigErrors, ErrorKind};
 use crate::identity::{Identity, slug};
 use crate::label::{Described, keys_to_compare, labels};
+use crate::log::LogConfig;
 use crate::names::{check_label, check_name};
 use crate::point::Point;
 use crate::recover::resolve_all;
@@ -55,6 +56,8 @@ pub struct RunSpec {
     pub model: Arc<ModelSpec>,
     /// `[train]`.
     pub train: Arc<TrainSpec>,
+    /// What is written of it for other programs.
+    pub log: LogConfig,
     /// Which key `lrx tune` chose the value of, and among which; empty where all values were written.
     pub tuned: String,
     /// What of it was solved for, so that a figure comes to a target; nothing where all sizes and the length were written.
@@ -84,6 +87,9 @@ pub(crate) struct Top {
     #[serde(default)]
     #[schemars(skip)]
     train: Table,
+    /// What is written of a run beside its curve. It changes nothing of the run.
+    #[serde(default)]
+    log: LogConfig,
     #[serde(default)]
     #[schemars(skip)]
     #[allow(dead_code)] // Taken out of the tree before; named here so that the list of known keys is whole.
@@ -185,6 +191,7 @@ pub(crate) struct Configuration {
     pub(crate) data: DataState,
     pub(crate) model: Arc<ModelSpec>,
     pub(crate) train: Arc<TrainSpec>,
+    log: LogConfig,
     pub(crate) identity: Identity,
     training: Identity,
     /// As of a [`RunSpec`].
@@ -312,9 +319,9 @@ pub(crate) fn resolve_point(
     let training = Identity::of_training(data_identity, train.identity);
     let (model, train) = (model.spec.clone(), train.spec.clone());
     let notation = model.notation();
-    let (given, seeds) = (top.label, top.seeds);
+    let (given, seeds, log) = (top.label, top.seeds, top.log);
     let (tuned, solved, point) = (String::new(), Vec::from_iter(length), Rc::new(point));
-    Some(Configuration { given, notation, seeds, data, model, train, identity, training, tuned, solved, point })
+    Some(Configuration { given, notation, seeds, data, model, train, log, identity, training, tuned, solved, point })
 }
 
 /// The key that stands in the place of the steps.
@@ -443,6 +450,7 @@ impl Configuration {
             data: self.data.clone(),
             model: self.model.clone(),
             train: self.train.clone(),
+            log: self.log,
             tuned: self.tuned.clone(),
             solved: self.solved.clone(),
             point: self.point.clone(),

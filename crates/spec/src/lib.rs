@@ -20,6 +20,7 @@ mod experiment;
 mod files;
 mod identity;
 mod label;
+mod log;
 mod names;
 mod point;
 mod read;
@@ -42,6 +43,7 @@ pub use experiment::{
 };
 pub use files::hint;
 pub use identity::NUMERICS;
+pub use log::LogConfig;
 pub use schema::schema;
 pub use sections::DataState;
 pub use sources::sources;

@@ -55,7 +55,10 @@ pub fn schema(registry: &Registry) -> Value {
         "patternProperties": {DOTTED: {}},
         "additionalProperties": false,
     });
-    case["properties"].as_object_mut().expect("properties").remove("name");
+    // What an experiment has one of.
+    for key in ["name", "log"] {
+        case["properties"].as_object_mut().expect("properties").remove(key);
+    }
     config["properties"]["compare"] = compare;
     config["properties"]["extends"] =
         json!({"type": "string", "description": "A config that this one overrides, key by key."});

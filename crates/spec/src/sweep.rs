@@ -245,7 +245,7 @@ fn check_key(key: &str) -> Result<(), String> {
         return Err(format!("`{key}` of the sweep has more than {DEEPEST_KEY} parts, which no key has"));
     }
     match parts.next() {
-        Some(whole @ ("name" | "sweep" | "compare" | "extends")) => {
+        Some(whole @ ("name" | "sweep" | "compare" | "extends" | "log")) => {
             Err(format!("`{whole}` cannot be swept: an experiment has only one"))
         }
         _ => Ok(()),

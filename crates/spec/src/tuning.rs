@@ -70,7 +70,7 @@ pub fn load_tuning<'r>(
 fn check_key(key: &str) -> Result<(), ConfigError> {
     let why = match key.split_once('.') {
         Some(("train", "steps" | "epochs" | "flops")) => "says how long is trained: longer is better, and costs more",
-        Some(("train", "eval_every" | "log_every")) => "changes no weight",
+        Some(("train", "eval_every" | "log_every" | "sample_every" | "sample_tokens")) => "changes no weight",
         Some(("train" | "model", rest)) if rest.split('.').all(|part| !part.is_empty()) => return Ok(()),
         _ => "is no key of [train] or [model], such as train.learning_rate",
     };

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::{OptimizerSpec, Optimizers, PrecisionName, Schedule, Update};
+use crate::{OptimizerSpec, Optimizers, PrecisionName, Samples, Schedule, Update};
 
 /// `[train]` as written. Defaults are the seed experiment's.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -42,6 +42,13 @@ pub struct TrainConfig {
     pub eval_every: usize,
     /// Steps between rows of the training curve.
     pub log_every: usize,
+    /// Steps between sample texts, which go to the run's `samples.csv`; there are some at the end, too. They change nothing of
+    /// the run.
+    pub sample_every: Option<usize>,
+    /// What the model goes on with in them. Default `["Once upon a time"]`.
+    pub prompts: Option<Vec<String>>,
+    /// Tokens that it adds to each, at most. Default 64.
+    pub sample_tokens: Option<usize>,
     /// `kind`, the optimizer's options beside it, and groups: see [`Optimizers`].
     #[schemars(skip)] // `Optimizers::schema` describes it.
     pub optimizer: Table,
@@ -64,6 +71,9 @@ impl Default for TrainConfig {
             precision: PrecisionName::F32,
             eval_every: 1000,
             log_every: 50,
+            sample_every: None,
+            prompts: None,
+            sample_tokens: None,
             optimizer: Table::new(),
         }
     }
@@ -125,6 +135,9 @@ pub struct TrainSpec {
     pub eval_every: usize,
     /// Steps between rows of the training curve.
     pub log_every: usize,
+    /// Sample texts, which are no part of what the numbers depend on.
+    #[serde(skip)]
+    pub samples: Option<Samples>,
     /// How gradients become updates.
     pub optimizer: OptimizerSpec,
 }
@@ -163,6 +176,8 @@ impl TrainConfig {
             ("steps", steps),
             ("eval_every", Some(self.eval_every)),
             ("log_every", Some(self.log_every)),
+            ("sample_every", self.sample_every),
+            ("sample_tokens", self.sample_tokens),
         ];
         for (key, value) in counts {
             let expected = match value {
@@ -181,6 +196,7 @@ impl TrainConfig {
                 return Err(OptionError::new(key, format!("`{key}` is {value}; expected a number of at least 0")));
             }
         }
+        let samples = Samples::resolve(self.sample_every, self.prompts, self.sample_tokens)?;
         let optimizer = optimizers.resolve(self.optimizer).map_err(|error| error.inside("optimizer"))?;
         let spec = TrainSpec {
             batch_stories,
@@ -197,6 +213,7 @@ impl TrainConfig {
             precision: self.precision,
             eval_every: self.eval_every,
             log_every: self.log_every,
+            samples,
             optimizer,
         };
         match steps {
@@ -222,7 +239,7 @@ impl TrainSpec {
 
     /// What a run is known by: what is not at its default, and of the optimizer its version.
     ///
-    /// Everything is in it. `eval_every` and `log_every` change no weight, but they change which rows a curve has and the mean
+    /// Everything is in it but sample texts, which change nothing. `eval_every` and `log_every` change no weight, but they change which rows a curve has and the mean
     /// that `train_loss` is; `micro_batches` changes roundings.
     pub fn identity(&self) -> Table {
         let resolve = |table: Table| {

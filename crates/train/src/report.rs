@@ -3,7 +3,7 @@
 use std::io;
 
 use lrx_layers::OptionError;
-use lrx_model::TensorFileError;
+use lrx_model::{Model, TensorFileError};
 use lrx_records::CurveRow;
 
 use crate::checkpoint::Position;
@@ -96,7 +96,14 @@ impl Report {
 pub trait Observer {
     /// A checkpoint was found: the run goes on after `report.step`.
     fn resumed(&mut self, report: &Report);
-    /// An update was done.
+    /// An update was done, and `model` is what it has become; before anything is measured, and before a checkpoint.
+    ///
+    /// # Errors
+    /// When what is kept of that cannot be written.
+    fn updated(&mut self, _model: &Model, _report: &Report) -> io::Result<()> {
+        Ok(())
+    }
+    /// An update was done, with all that follows from it but a checkpoint.
     fn stepped(&mut self, report: &Report);
     /// A row of the curve, of either split, was written.
     fn logged(&mut self, row: &CurveRow, report: &Report);
@@ -115,6 +122,9 @@ pub enum TrainError {
         /// Why.
         source: io::Error,
     },
+    /// What is kept of the run beside its curve could not be written.
+    #[error("{0}")]
+    Kept(io::Error),
     /// A checkpoint or the weights could not be written.
     #[error(transparent)]
     Tensors(#[from] TensorFileError),

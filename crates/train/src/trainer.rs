@@ -81,6 +81,7 @@ pub fn train(job: &Job<'_>, model: &mut Model, observer: &mut dyn Observer) -> R
                 position.add_to_window(stepped.loss);
                 position.train_seconds += step_began.elapsed().as_secs_f64();
                 clock.read(&mut position);
+                observer.updated(model, &Report::of(&position, steps)).map_err(TrainError::Kept)?;
                 stepped.grad_norm
             }
         };

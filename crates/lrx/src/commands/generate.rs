@@ -4,23 +4,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use lrx_data::Vocabulary;
-use lrx_layers::{OptionError, Registry, deserialize};
-use lrx_model::{Model, ModelConfig, ModelSpec, Sampling, load_weights};
-use lrx_train::WEIGHTS_FILE;
-use toml::{Table, Value};
+use lrx_layers::Registry;
+use lrx_model::Sampling;
 
 use crate::failure::Failure;
-use crate::find::find_run;
-use crate::results::{RESOLVED_FILE, VOCABULARY_FILE, about};
-use crate::runs::check_files;
 use crate::terminal::{say, tell, write_data};
 use crate::threads::use_threads;
+use crate::trained::Trained;
 
 /// `lrx generate`
 #[derive(Args)]
 pub(crate) struct GenerateArgs {
-    /// The folder of a run, or its run_id (or the beginning of it) in --out
+    /// The folder of a run, or its run_id in --out, or the beginning of it or of its hash
     pub(crate) run: String,
     /// Text to continue
     #[arg(long, allow_hyphen_values = true)]
@@ -50,25 +45,7 @@ pub(crate) fn generate(args: &GenerateArgs, registry: &Registry) -> Result<ExitC
         return Err(Failure::Usage(format!("--temperature {}: expected a number of at least 0", args.temperature)));
     }
     use_threads(args.threads)?;
-    let folder = find_run(&args.run, &args.out).map_err(Failure::Usage)?;
-    let weights = folder.join(WEIGHTS_FILE);
-    if !weights.exists() {
-        let message = format!("{} has no {WEIGHTS_FILE}: the run is not finished", folder.display());
-        return Err(Failure::Usage(message));
-    }
-    // Text from what is not the run's would be worse than none.
-    check_files(&folder, &[RESOLVED_FILE, VOCABULARY_FILE, WEIGHTS_FILE])
-        .map_err(|damage| Failure::Usage(format!("{}: {damage}", folder.display())))?;
-    let vocabulary =
-        Vocabulary::load(&folder.join(VOCABULARY_FILE)).map_err(|error| Failure::Usage(error.to_string()))?;
-
-    let resolved = folder.join(RESOLVED_FILE);
-    let text = lrx_files::read_to_string(&resolved).map_err(|error| Failure::Usage(about(&resolved)(error)))?;
-    let spec =
-        model_spec(&text, registry).map_err(|error| Failure::Usage(format!("{}: {error}", resolved.display())))?;
-    let mut model = Model::new(&spec, vocabulary.size(), 0);
-    load_weights(&mut model, &weights).map_err(|error| Failure::Usage(error.to_string()))?;
-
+    let Trained { model, vocabulary, .. } = Trained::load(&args.run, &args.out, registry)?;
     let prompt = vocabulary.encode(&args.prompt).map_err(|error| Failure::Usage(error.to_string()))?;
     if prompt.is_empty() {
         return Err(Failure::Usage("--prompt is empty: expected some text to continue".into()));
@@ -110,15 +87,4 @@ pub(crate) fn generate(args: &GenerateArgs, registry: &Registry) -> Result<ExitC
         );
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The model of a resolved config.
-fn model_spec(resolved: &str, registry: &Registry) -> Result<ModelSpec, OptionError> {
-    let error = |message: String| OptionError::new("model", message);
-    let mut config: Table = resolved.parse().map_err(|e: toml::de::Error| error(e.message().to_string()))?;
-    let Some(Value::Table(mut model)) = config.remove("model") else {
-        return Err(error("the section is missing".into()));
-    };
-    model.remove("init_from"); // The weights that follow replace it.
-    deserialize::<ModelConfig>(model)?.resolve(registry, &|_, written| written.into())
 }

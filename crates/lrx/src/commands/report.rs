@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use lrx_analysis::{Format, ReportOptions};
 use lrx_spec::hint;
 
+use super::best::say_best;
 use crate::failure::Failure;
 use crate::tables::{LeftOut, not_in_the_table, not_to_count};
 use crate::terminal::{say, tell, write_out};
@@ -63,12 +64,15 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
         ReportFormat::Html => Format::Html,
         ReportFormat::Text => Format::Text,
     };
-    let options = ReportOptions { out: args.out.clone(), baseline: args.baseline.clone(), format, left_out };
+    let left_out: Vec<(PathBuf, Vec<String>)> = left_out;
+    let (out, baseline) = (args.out.clone(), args.baseline.clone());
+    let options = ReportOptions { out, baseline, format, left_out: left_out.clone() };
     let report = lrx_analysis::report(&args.dirs, &options).map_err(|error| match error {
         lrx_analysis::Error::Write { .. } => Failure::Failed(error.to_string()),
         _ => Failure::Usage(error.to_string()),
     })?;
     write_out(format_args!("{}", report.text));
+    say_best(&left_out);
     if let [page, others @ ..] = report.files.as_slice() {
         say!("\nwrote {} and {} files beside it", page.display(), others.len());
     }

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use lrx_files::{TEMPORARY_PREFIX, temporary_folder_in};
 
-use crate::lease::{Lease, Signed, Standing, Watch};
+use crate::lease::{Glance, Lease, Signed, Standing, Watch, glance_at};
 
 const PREFIX: &str = "attempt.";
 const OWNER: &str = "owner";
@@ -25,7 +25,7 @@ const OWNER: &str = "owner";
 ///
 /// # Errors
 /// When the folder cannot be read or written.
-pub(super) fn claim(watch: &mut Watch, folder: &Path) -> io::Result<Claimed> {
+pub(crate) fn claim(watch: &mut Watch, folder: &Path) -> io::Result<Claimed> {
     let Some(number) = attempts(folder)?.pop() else {
         return unless_taken(Claim::first(folder));
     };
@@ -38,7 +38,7 @@ pub(super) fn claim(watch: &mut Watch, folder: &Path) -> io::Result<Claimed> {
 }
 
 /// What came of trying to claim a run.
-pub(super) enum Claimed {
+pub(crate) enum Claimed {
     /// It is this process's now.
     Mine(Claim),
     /// Another has it: who.
@@ -60,7 +60,7 @@ fn unless_taken(claim: io::Result<Claim>) -> io::Result<Claimed> {
 }
 
 /// A run that is this process's.
-pub(super) struct Claim {
+pub(crate) struct Claim {
     folder: PathBuf,
     lease: Lease,
 }
@@ -121,12 +121,12 @@ impl Claim {
     }
 
     /// Gives the run back, to be continued by whoever wants to.
-    pub(super) fn release(self) {
+    pub(crate) fn release(self) {
         drop(self.lease);
     }
 
     /// Deletes the attempt: the run is finished, and all that is to be kept lies in its folder.
-    pub(super) fn clear(mut self) {
+    pub(crate) fn clear(mut self) {
         // A folder of this name that is not this process's may be there, where somebody has begun the run anew.
         let is_lost = self.is_lost();
         let _file = self.lease.end();
@@ -190,6 +190,11 @@ fn attempts(folder: &Path) -> io::Result<Vec<u64>> {
 /// The folder in which work on a run goes on, or went on last; `None` where there is none.
 pub(crate) fn current_attempt(folder: &Path) -> io::Result<Option<PathBuf>> {
     Ok(attempts(folder)?.pop().map(|number| attempt(folder, number)))
+}
+
+/// Whose an attempt is, at a glance.
+pub(super) fn owner_of(attempt: &Path) -> Glance {
+    glance_at(&attempt.join(OWNER))
 }
 
 #[cfg(all(test, unix))]

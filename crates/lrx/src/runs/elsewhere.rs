@@ -8,7 +8,7 @@ use lrx_records::RunRecord;
 use lrx_train::{CURVE_FILE, WEIGHTS_FILE};
 
 use super::Task;
-use super::folder::{State, Unpublished, publish, read_state, seal};
+use super::folder::{ON_REQUEST, State, Unpublished, publish, read_state, seal};
 use crate::results::{RANKS_FILE, RESOLVED_FILE, VOCABULARY_FILE, about, write_text};
 
 /// The folder of the finished run of `task` in another experiment beside its own, and its row there.
@@ -37,7 +37,12 @@ const FILES: [&str; 4] = [CURVE_FILE, RANKS_FILE, WEIGHTS_FILE, VOCABULARY_FILE]
 /// # Errors
 /// When a file cannot be read or written, or changes meanwhile.
 pub(super) fn take_over(task: &Task, attempt: &Path, other: &Path, record: RunRecord) -> Result<RunRecord, String> {
-    for file in FILES {
+    let on_request = ON_REQUEST.into_iter().filter(|file| other.join(file).exists());
+    for file in ON_REQUEST.iter().map(|file| attempt.join(file)).filter(|path| path.exists()) {
+        // Of a training of its own that did not come to its end.
+        fs::remove_file(&file).map_err(about(&file))?;
+    }
+    for file in FILES.into_iter().chain(on_request) {
         let (from, to) = (other.join(file), attempt.join(file));
         if to.exists() {
             fs::remove_file(&to).map_err(about(&to))?;

@@ -18,7 +18,8 @@ use lrx_train::{CURVE_FILE, WEIGHTS_FILE};
 
 use super::claim::current_attempt;
 use crate::results::{
-    RANKS_FILE, RECORD_FILE, RESOLVED_FILE, VOCABULARY_FILE, about, write_text, write_text_unflushed,
+    EVENTS_FILE, RANKS_FILE, RECORD_FILE, RESOLVED_FILE, SAMPLES_FILE, VOCABULARY_FILE, about, write_text,
+    write_text_unflushed,
 };
 
 /// How a run's folder stands.
@@ -52,7 +53,9 @@ impl Run {
 }
 
 /// Files that may be deleted to save room once a run is finished.
-const DISPENSABLE: [&str; 2] = [WEIGHTS_FILE, VOCABULARY_FILE];
+const DISPENSABLE: [&str; 3] = [WEIGHTS_FILE, VOCABULARY_FILE, EVENTS_FILE];
+/// Files that a run has where its config asks for them.
+pub(super) const ON_REQUEST: [&str; 2] = [SAMPLES_FILE, EVENTS_FILE];
 
 /// Finished runs whose large files were checked, and how they looked then: tables are assembled often while others go on.
 /// Several threads read runs at once.
@@ -262,13 +265,16 @@ pub(crate) fn seal(attempt: &Path, record: &RunRecord) -> Result<(), String> {
     let row = csv_text(std::slice::from_ref(record));
     let mut list = Checksums::default();
     list.add(RECORD_FILE, hash(row.as_bytes()));
-    for file in [RESOLVED_FILE, CURVE_FILE, RANKS_FILE, WEIGHTS_FILE, VOCABULARY_FILE] {
+    let on_request: Vec<&str> = ON_REQUEST.into_iter().filter(|file| attempt.join(file).exists()).collect();
+    let always = [RESOLVED_FILE, CURVE_FILE, RANKS_FILE, WEIGHTS_FILE, VOCABULARY_FILE];
+    for file in always.into_iter().chain(on_request.iter().copied()) {
         let path = attempt.join(file);
         list.add(file, hash_file(&path).map_err(about(&path))?);
     }
     write_text_unflushed(&attempt.join(CHECKSUMS_FILE), &list.text())?;
     // What was not flushed when it was written; then the row, which says that all of it is there.
-    flush(attempt, &[RESOLVED_FILE, RANKS_FILE, CHECKSUMS_FILE]).map_err(about(attempt))?;
+    flush(attempt, &[&[RESOLVED_FILE, RANKS_FILE, CHECKSUMS_FILE], &on_request[..]].concat())
+        .map_err(about(attempt))?;
     write_text(&attempt.join(RECORD_FILE), &row)
 }
 

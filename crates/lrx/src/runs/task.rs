@@ -6,8 +6,8 @@ use std::sync::Arc;
 use lrx_data::{Corpus, Sampler};
 use lrx_model::{Model, ModelSpec, load_initial};
 use lrx_records::RunRecord;
-use lrx_spec::RunSpec;
-use lrx_train::TrainSpec;
+use lrx_spec::{LogConfig, RunSpec};
+use lrx_train::{Samples, TrainSpec};
 
 use crate::memory::{Needed, needed};
 use crate::planned::{record, sampler};
@@ -33,6 +33,10 @@ pub(crate) struct Task {
     pub(crate) planned: RunRecord,
     /// The memory that it takes.
     pub(crate) needed: Needed,
+    /// What is written of it for other programs.
+    pub(crate) log: LogConfig,
+    /// Texts that are sampled on the way.
+    pub(crate) samples: Option<Samples>,
     /// After how many steps it pauses; none where it is to be finished.
     pub(crate) pause_after: Option<usize>,
     /// Whether this process is to see to its end; else it is another's, whose it stays while that lives.
@@ -65,6 +69,8 @@ impl Task {
             needed: needed(run, &planned),
             planned,
             corpus,
+            log: run.log,
+            samples: run.train.samples.clone(),
             pause_after: None,
             is_own: true,
         }

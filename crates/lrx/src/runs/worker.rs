@@ -6,11 +6,13 @@ use lrx_files::clear_leftovers;
 use lrx_layers::Progress;
 use lrx_model::effective_ranks;
 use lrx_records::{Moment, RunRecord, Status, csv_text};
+use lrx_tensorboard::Ended;
 use lrx_train::{Job, Observer, Order, Outcome, Report, TrainError, remove_checkpoints, train};
 
 use super::agreement::agree_on_config;
 use super::claim::Claim;
 use super::folder::{Unpublished, is_sealed, publish, seal, write_row, write_row_of_begun};
+use super::recorder::Recorder;
 use super::{Policy, Task};
 use crate::progress::{RunProgress, thousands};
 use crate::results::{RANKS_FILE, VOCABULARY_FILE, about, rank_row, write_text_unflushed};
@@ -84,7 +86,8 @@ pub(super) fn train_claimed(
         pause_after: task.pause_after,
         order,
     };
-    let end = match train(&job, &mut model, progress) {
+    let mut recorder = Recorder::new(task, attempt, progress)?;
+    let end = match train(&job, &mut model, &mut recorder) {
         Ok((Outcome::Abandoned, _)) => return Ok(End::Abandoned),
         Ok((Outcome::Stopped, report)) => {
             fill(&mut row, &report, task);
@@ -97,6 +100,8 @@ pub(super) fn train_claimed(
         }
         Ok((Outcome::Diverged { step, what }, report)) => {
             fill(&mut row, &report, task);
+            // That it diverged is told whether or not this can be written.
+            let _ = recorder.end(Ended::Failure, report.wall_seconds);
             row.status = Status::Diverged;
             let before = row.note.clone();
             row.note = format!("diverged at step {step}: {what}");
@@ -106,7 +111,7 @@ pub(super) fn train_claimed(
             End::failed(row.note.clone())
         }
         // The disk is full, say, or is gone: nothing that the run itself did wrong. Whoever comes next continues it.
-        Err(error @ (TrainError::Curve { .. } | TrainError::Tensors(_))) => {
+        Err(error @ (TrainError::Curve { .. } | TrainError::Tensors(_) | TrainError::Kept(_))) => {
             row.note = error.to_string();
             End::Failed { message: format!("failed: {error}"), note: row.note.clone() }
         }
@@ -118,6 +123,7 @@ pub(super) fn train_claimed(
         Ok((Outcome::Finished, report)) => {
             fill(&mut row, &report, task);
             row.status = Status::Finished;
+            recorder.end(Ended::Success, report.wall_seconds)?;
             write_ranks(task, attempt, &model, progress)?;
             seal(attempt, &row)?;
             if let Err(unpublished) = publish(&task.folder(), attempt) {

@@ -2,7 +2,7 @@
 
 use console::{Term, measure_text_width};
 
-/// One configuration: its label, and a cell for each column.
+/// One configuration, or whatever the table is of: its label, and a cell for each column.
 pub(in crate::commands) struct Line {
     pub(in crate::commands) label: String,
     pub(in crate::commands) cells: Vec<String>,
@@ -35,17 +35,27 @@ pub(in crate::commands) fn columns() -> usize {
 /// The table, its lines at most `room` wide as far as labels and a number each let it: columns that there is no room for are
 /// left out, and labels that are too long stand above their line. Also the headings of what was left out.
 pub(in crate::commands) fn table(room: usize, columns: &[Column], lines: &[Line]) -> (String, Vec<&'static str>) {
+    table_of("configuration", LABEL, room, columns, lines)
+}
+
+/// As [`table`], of something else than configurations; columns go until labels of so many characters have room.
+pub(in crate::commands) fn table_of(
+    what: &str,
+    label: usize,
+    room: usize,
+    columns: &[Column],
+    lines: &[Line],
+) -> (String, Vec<&'static str>) {
     let widths: Vec<usize> = (0..columns.len())
         .map(|i| {
             lines.iter().map(|line| measure_text_width(&line.cells[i])).chain([columns[i].0.len()]).max().unwrap_or(0)
         })
         .collect();
-    let longest =
-        lines.iter().map(|line| measure_text_width(&line.label)).max().unwrap_or(0).max("configuration".len());
+    let longest = lines.iter().map(|line| measure_text_width(&line.label)).max().unwrap_or(0).max(what.len());
     let mut kept: Vec<usize> = (0..columns.len()).filter(|&i| columns[i].1 != Room::Never).collect();
     let width = |kept: &[usize]| kept.iter().map(|&i| GAP + widths[i]).sum::<usize>();
     let mut left_out = Vec::new();
-    while width(&kept) + longest.min(LABEL) > room {
+    while width(&kept) + longest.min(label) > room {
         let Some((at, &column)) =
             kept.iter().enumerate().filter(|(_, i)| columns[**i].1 > Room::Always).max_by_key(|(_, i)| columns[**i].1)
         else {
@@ -54,7 +64,7 @@ pub(in crate::commands) fn table(room: usize, columns: &[Column], lines: &[Line]
         left_out.push(columns[column].0);
         kept.remove(at);
     }
-    let label_width = longest.min(room.saturating_sub(width(&kept)).max("configuration".len()));
+    let label_width = longest.min(room.saturating_sub(width(&kept)).max(what.len()));
     let mut text = String::new();
     let mut put = |label: &str, cell: &dyn Fn(usize) -> String| {
         let own = measure_text_width(label);
@@ -70,7 +80,7 @@ pub(in crate::commands) fn table(room: usize, columns: &[Column], lines: &[Line]
         }
         text += "\n";
     };
-    put("configuration", &|i| columns[i].0.to_string());
+    put(what, &|i| columns[i].0.to_string());
     lines.iter().for_each(|line| put(&line.label, &|i| line.cells[i].clone()));
     (text, left_out)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lrx_analysis::stats::Interval;
 use lrx_records::{CurveRow, Split, Status, TuneRecord, parse_rows};
-use lrx_spec::{RunSpec, Tuning, Untuned};
+use lrx_spec::{LogConfig, RunSpec, Tuning, Untuned};
 use lrx_train::CURVE_FILE;
 
 use super::search::{Edge, Entry, Losses, Origin, Search, Verdict};
@@ -132,7 +132,9 @@ impl<'t, 'r> Subject<'t, 'r> {
                 let place = Place { name: self.tuning.name.clone(), folder: self.folder(), order: order.clone() };
                 let title = format!("{} seed {} to step {step}", run.label, run.seed);
                 let task = Task::new(run, corpus, size, &place, title);
-                tasks.push(Task { pause_after: Some(step).filter(|step| *step < runs.steps), ..task });
+                let pause_after = Some(step).filter(|step| *step < runs.steps);
+                // Nobody reads what they write, nor sees their curves.
+                tasks.push(Task { pause_after, log: LogConfig::default(), samples: None, ..task });
             }
         }
         Ok(tasks)
