@@ -7,6 +7,7 @@ use lrx_layers::Registry;
 
 use crate::commands::bench::{BenchArgs, bench};
 use crate::commands::completions::{CompletionsArgs, completions};
+use crate::commands::export::{ExportArgs, export};
 use crate::commands::generate::{GenerateArgs, generate};
 use crate::commands::layers::{LayersArgs, layers};
 use crate::commands::optimizers::{OptimizersArgs, optimizers};
@@ -60,6 +61,8 @@ enum Command {
     Optimizers(OptimizersArgs),
     /// Text from a trained run
     Generate(GenerateArgs),
+    /// A trained run as a folder that Hugging Face's transformers loads: config, weights, tokenizer, model card
+    Export(ExportArgs),
     /// How fast a training step is on this machine, where its time goes, and what the machine could do at best
     Bench(BenchArgs),
     /// The JSON schema of configs, for completion and checks in an editor
@@ -89,6 +92,7 @@ pub(crate) fn main(registry: &Registry) -> ExitCode {
         Command::Rules(args) => rules(&args, registry),
         Command::Optimizers(args) => optimizers(&args, registry),
         Command::Generate(args) => generate(&args, registry),
+        Command::Export(args) => export(&args, registry),
         Command::Bench(args) => bench(&args, registry),
         Command::Schema => schema_of_configs(registry),
         Command::Completions(args) => completions(&args, Cli::command()),

@@ -27,6 +27,7 @@ mod signals;
 mod tables;
 mod terminal;
 mod threads;
+mod trained;
 mod tuned;
 mod turn;
 

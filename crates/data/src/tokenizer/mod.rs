@@ -1,6 +1,7 @@
 //! A Hugging Face tokenizer, parsed when it is first needed: with the data in the cache, training never does.
 
 mod bpe;
+mod cut;
 mod encoder;
 mod facts;
 mod outline;
@@ -13,6 +14,7 @@ use lrx_files::read_regular;
 use tokenizers::{ModelWrapper, PostProcessorWrapper};
 
 pub(crate) use self::bpe::{TRAINER, train};
+pub use self::cut::TokenizerFile;
 pub(crate) use self::encoder::Encoder;
 pub(crate) use self::facts::{Facts, MOST_TOKENS};
 use self::outline::Outline;
@@ -112,6 +114,21 @@ impl Tokenizer {
     pub(crate) fn pieces(&self, id: u32, number: impl Fn(u32) -> Option<u32>) -> Result<Vec<u32>, DataError> {
         let pieces = pieces::split(&self.parsed()?.library, id, number);
         pieces.ok_or_else(|| self.error(&format!("token {id} is not in the vocabulary, nor are its pieces")))
+    }
+
+    /// As a file for other programs: whole, or cut down to the tokens `full`, which ascend.
+    pub(crate) fn file(&self, full: Option<&[u32]>) -> Result<TokenizerFile, DataError> {
+        let Parsed { library, facts, .. } = self.parsed()?;
+        let file = match full {
+            None => cut::whole(&self.json, facts.size),
+            Some(full) => guarded("tokenizers", || Ok(cut::cut(library, &self.json, full))).and_then(|file| file),
+        };
+        file.map_err(|why| self.error(&format!("cannot be written for other programs: {why}")))
+    }
+
+    /// What a token is called.
+    pub(crate) fn token_name(&self, id: u32) -> Result<Option<String>, DataError> {
+        Ok(self.parsed()?.library.id_to_token(id))
     }
 
     fn parsed(&self) -> Result<&Parsed, DataError> {

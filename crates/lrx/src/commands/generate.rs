@@ -120,5 +120,5 @@ fn model_spec(resolved: &str, registry: &Registry) -> Result<ModelSpec, OptionEr
         return Err(error("the section is missing".into()));
     };
     model.remove("init_from"); // The weights that follow replace it.
-    deserialize::<ModelConfig>(model)?.resolve(registry, &|_, written| written.into())
+    deserialize::<ModelConfig>(model)?.resolve(registry, &|_, written| Ok(written.into()))
 }

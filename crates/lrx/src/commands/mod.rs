@@ -4,6 +4,7 @@ mod about;
 pub(crate) mod bench;
 pub(crate) mod common;
 pub(crate) mod completions;
+pub(crate) mod export;
 pub(crate) mod generate;
 pub(crate) mod layers;
 pub(crate) mod optimizers;
