@@ -133,6 +133,27 @@ impl Vocabulary {
         }
     }
 
+    /// The ids that the tokens of this vocabulary have in a tokenizer file, by their names, in their order; none where the file
+    /// lacks one of them.
+    ///
+    /// # Errors
+    /// If the file is no tokenizer.
+    pub fn numbers_in_file(&self, path: &Path) -> Result<Option<Vec<u32>>, DataError> {
+        let other = Tokenizer::open(path)?;
+        let same = self.tokenizer.hash() == other.hash();
+        let mut numbers = Vec::with_capacity(self.size());
+        for id in 0..self.size() as u32 {
+            let full = self.compact.as_ref().map_or(id, |compact| compact.full[id as usize]);
+            let name = if same { None } else { self.tokenizer.token_name(full)? };
+            // An id that no token has is its own.
+            match name.map_or(Ok(Some(full)), |name| other.token_id(&name))? {
+                Some(number) => numbers.push(number),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(numbers))
+    }
+
     /// The vocabulary as a tokenizer file that other programs read: a text of its tokens has the same ids as
     /// [`encode`](Self::encode) gives it. What a compact vocabulary lacks is written with other pieces there than here.
     ///

@@ -8,6 +8,7 @@ mod outline;
 mod pieces;
 mod words;
 
+use std::path::Path;
 use std::sync::OnceLock;
 
 use lrx_files::read_regular;
@@ -124,6 +125,19 @@ impl Tokenizer {
             Some(full) => guarded("tokenizers", || Ok(cut::cut(library, &self.json, full))).and_then(|file| file),
         };
         file.map_err(|why| self.error(&format!("cannot be written for other programs: {why}")))
+    }
+
+    /// The tokenizer in a file that no spec names.
+    pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
+        let error = |why: &dyn std::fmt::Display| DataError::new(format!("{}: {why}", path.display()));
+        let bytes = read_regular(path, MOST_BYTES).map_err(|why| error(&why))?;
+        let json = String::from_utf8(bytes).map_err(|_| error(&"it is not UTF-8"))?;
+        Ok(Self::new(path.display().to_string(), json))
+    }
+
+    /// The token of a name.
+    pub(crate) fn token_id(&self, name: &str) -> Result<Option<u32>, DataError> {
+        Ok(self.parsed()?.library.token_to_id(name))
     }
 
     /// What a token is called.

@@ -15,7 +15,8 @@ const STEP: f32 = 0.01;
 pub(super) fn is_the_nearest(name: &str, spec: &LinearSpec) {
     let Made { mut parameters, layer } = make(1, |builder| spec.build("slot", builder));
     let (rows, columns) = (spec.shape.outputs, spec.shape.inputs);
-    let dense = matrix((0..rows * columns).map(|i| (i as f32 * 1.7 + 0.3).sin()).collect(), rows, columns);
+    let dense = (0..rows * columns).map(|i| (0.37 * (i * i) as f32 + 0.3).sin()).collect();
+    let dense = matrix(dense, rows, columns);
     match approximations(&[(&layer, dense.clone())], &parameters) {
         Err(NoApproximation { why, .. }) => {
             assert_eq!(why, NoApproximationWhy::Kind(spec.kind), "{name}: the numbers are finite");

@@ -17,7 +17,7 @@ use crate::threads::use_threads;
 /// `lrx export`
 #[derive(Args)]
 #[command(after_help = "\
-  lrx export fullsa-fullmlp-4l-s0 exported
+  lrx export fullsa exported
 and in Python, with nothing of lrx:
   model = AutoModelForCausalLM.from_pretrained(\"exported\")
   tokenizer = AutoTokenizer.from_pretrained(\"exported\")
