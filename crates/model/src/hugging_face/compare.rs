@@ -67,8 +67,12 @@ fn said(config: &Value, spec: &ModelSpec, taken: &Taken) -> Vec<Said> {
             add("attention.scaled", Some("false".into()), attention("scaled"));
         }
         Some("gpt2") => {
-            let scaled = config.get("scale_attn_weights").and_then(Value::as_bool).unwrap_or(true);
-            add("attention.scaled", Some(scaled.to_string()), attention("scaled"));
+            let is = |key: &str| config.get(key).and_then(Value::as_bool);
+            let scaled = match is("scale_attn_by_inverse_layer_idx") {
+                Some(true) => "true, and by the layer's number".to_owned(),
+                _ => is("scale_attn_weights").unwrap_or(true).to_string(),
+            };
+            add("attention.scaled", Some(scaled), attention("scaled"));
             add("attention.window", Some("0".into()), attention("window"));
         }
         _ => {

@@ -66,8 +66,7 @@ pub fn export(model: &Model, tokens: &Tokens) -> Result<Exported, OptionError> {
     for layer in 0..spec.layers.len() {
         work.layer(layer)?;
     }
-    let Work { tensors, mut remarks, .. } = work;
-    remarks.dedup();
+    let Work { tensors, remarks, .. } = work;
     Ok(Exported {
         family: expressed.family,
         config: config(spec, &expressed, tokens),
@@ -99,6 +98,13 @@ impl Work<'_> {
         self.tensors.push(Tensor { name, shape, values });
     }
 
+    /// Says what was done, once.
+    fn remark(&mut self, remark: &str) {
+        if !self.remarks.iter().any(|said| said == remark) {
+            self.remarks.push(remark.to_owned());
+        }
+    }
+
     fn values_of(&self, name: &str) -> Option<Vec<f32>> {
         self.parameters().find(name).map(|id| self.parameters()[id].values().to_vec())
     }
@@ -120,7 +126,7 @@ impl Work<'_> {
             self.put(positions.to_owned(), vec![context, hidden], values);
         } else if self.spec().positions == Positions::None {
             self.put(positions.to_owned(), vec![context, hidden], vec![0.0; context * hidden]);
-            self.remarks.push("the model has no positions: the architecture's are zeros".to_owned());
+            self.remark("the model has no positions: the architecture's are zeros");
         }
         let names: Vec<String> = self.parameters().iter().map(|entry| entry.name.clone()).collect();
         for name in names.into_iter().filter(|name| name.contains(".ln_")) {
@@ -168,7 +174,7 @@ impl Work<'_> {
         self.put(format!("{name}.weight"), vec![rows, columns], values(whole).to_vec());
         if let Some(outputs) = has_bias {
             if bias.is_none() {
-                self.remarks.push("biases that the architecture has and the model has not are zeros".to_owned());
+                self.remark("biases that the architecture has and the model has not are zeros");
             }
             self.put(format!("{name}.bias"), vec![outputs], bias.unwrap_or_else(|| vec![0.0; outputs]));
         }
@@ -204,8 +210,7 @@ impl Work<'_> {
             (false, true) => head_size.sqrt(),
             _ => return (q, bias),
         };
-        self.remarks
-            .push("queries are scaled, as the architecture scales its scores otherwise than the model".to_owned());
+        self.remark("queries are scaled, as the architecture scales its scores otherwise than the model");
         let times = |numbers: &[f32]| numbers.iter().map(|x| x * scale).collect::<Vec<_>>();
         let (rows, columns) = dims(&q);
         (matrix(times(values(&q)), rows, columns), bias.map(|bias| times(&bias)))
@@ -222,7 +227,7 @@ impl Work<'_> {
         if times == 1 {
             return (whole, bias);
         }
-        self.remarks.push("heads of keys and values are repeated for the heads of queries that share them".to_owned());
+        self.remark("heads of keys and values are repeated for the heads of queries that share them");
         let head_size = self.spec().hidden / self.spec().heads;
         let repeated = |numbers: &[f32], width: usize| -> Vec<f32> {
             numbers
