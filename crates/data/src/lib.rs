@@ -84,4 +84,5 @@ pub use progress::{NoProgress, Progress, Unit};
 pub use sampler::{BatchSize, Sampler, SamplerConfig};
 pub use spec::DataSpec;
 pub use stories::{Cut, Stories};
+pub use tokenizer::TokenizerFile;
 pub use vocabulary::Vocabulary;

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::error::DataError;
 use crate::fingerprint::Fingerprint;
-use crate::tokenizer::{Encoder, Facts, MOST_TOKENS, Tokenizer};
+use crate::tokenizer::{Encoder, Facts, MOST_TOKENS, Tokenizer, TokenizerFile};
 
 /// What a saved vocabulary calls its format.
 const FORMAT: &str = "lrx-vocabulary-1";
@@ -101,6 +101,66 @@ impl Vocabulary {
             Some(compact) => self.end_of_text.and_then(|id| compact.number(id)),
             None => self.end_of_text,
         }
+    }
+
+    /// What the token that ends a text is called, if the tokenizer has one.
+    ///
+    /// # Errors
+    /// If the tokenizer is broken.
+    pub fn end_of_text_name(&self) -> Result<Option<String>, DataError> {
+        let id = self.end_of_text.filter(|_| self.end_of_text().is_some());
+        id.map_or(Ok(None), |id| self.tokenizer.token_name(id))
+    }
+
+    /// The tokenizer's ids of a compact vocabulary's tokens, in the order of its own; none of a full one's.
+    pub fn full_ids(&self) -> Option<&[u32]> {
+        self.compact.as_ref().map(|compact| &*compact.full)
+    }
+
+    /// The ids that the tokens of this vocabulary have in `other`, in their order; none where `other` has another tokenizer, or
+    /// lacks one of them.
+    pub fn numbers_in(&self, other: &Self) -> Option<Vec<u32>> {
+        if self.tokenizer.hash() != other.tokenizer.hash() {
+            return None;
+        }
+        let number = |id: u32| match &other.compact {
+            Some(compact) => compact.number(id),
+            None => Some(id).filter(|id| (*id as usize) < other.size),
+        };
+        match &self.compact {
+            Some(compact) => compact.full.iter().map(|id| number(*id)).collect(),
+            None => (0..self.size as u32).map(number).collect(),
+        }
+    }
+
+    /// The ids that the tokens of this vocabulary have in a tokenizer file, by their names, in their order; none where the file
+    /// lacks one of them.
+    ///
+    /// # Errors
+    /// If the file is no tokenizer.
+    pub fn numbers_in_file(&self, path: &Path) -> Result<Option<Vec<u32>>, DataError> {
+        let other = Tokenizer::open(path)?;
+        let same = self.tokenizer.hash() == other.hash();
+        let mut numbers = Vec::with_capacity(self.size());
+        for id in 0..self.size() as u32 {
+            let full = self.compact.as_ref().map_or(id, |compact| compact.full[id as usize]);
+            let name = if same { None } else { self.tokenizer.token_name(full)? };
+            // An id that no token has is its own.
+            match name.map_or(Ok(Some(full)), |name| other.token_id(&name))? {
+                Some(number) => numbers.push(number),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(numbers))
+    }
+
+    /// The vocabulary as a tokenizer file that other programs read: a text of its tokens has the same ids as
+    /// [`encode`](Self::encode) gives it. What a compact vocabulary lacks is written with other pieces there than here.
+    ///
+    /// # Errors
+    /// If the tokenizer is broken, or its tokens cannot have other ids.
+    pub fn tokenizer_file(&self) -> Result<TokenizerFile, DataError> {
+        self.tokenizer.file(self.full_ids())
     }
 
     /// What tells this vocabulary from others, in short: `v` and ten hexadecimal digits.

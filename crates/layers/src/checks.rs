@@ -1,6 +1,7 @@
 //! Checks that hold every registered kind and rule to what it says of itself. Call [`every_kind`] in a test, with a registry
 //! that has your kinds.
 
+mod approximation;
 mod gradients;
 mod rules;
 mod subject;
@@ -15,7 +16,8 @@ use subject::{BEFORE, Made, Subject, TOKENS, disturb, input, loss, make, offsets
 /// Runs all checks over all kinds and rules of `registry`.
 ///
 /// For a linear kind, over shapes square and oblong, with and without bias (a kind may refuse some, not all): the
-/// identity's forward equals the dense equivalent, if there is one, and the chain's product, if it says that it is one;
+/// identity's forward equals the dense equivalent, if there is one, and the chain's product, if it says that it is one; no small
+/// change brings its approximation of a dense matrix nearer, if it has one, and it approximates what it stands for by itself;
 /// gradients equal finite differences; the stated parameters are those that are made; parameters copied by name give the same
 /// outputs; a seed gives the same layer again, another seed another; one thread and three give the same bits; the options
 /// survive being written out, and are the ones that the help describes; in all slots of every block, the block adds to a
@@ -59,6 +61,7 @@ fn linear_kind(registry: &Registry, kind: &str, options: &Table) {
         assert_eq!(again.identity, spec.identity, "{kind}: the same options are known by the same");
         let name = format!("{kind}, {shape}, bias {bias}");
         dense_equivalent(&name, &spec);
+        approximation::is_the_nearest(&name, &spec);
         subject::layer(&Subject::of_linear(&name, &spec));
         time::over_a_training(&name, &spec);
     }

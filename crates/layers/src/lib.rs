@@ -19,6 +19,7 @@ pub mod kinds;
 pub mod rules;
 
 mod about;
+mod approximate;
 mod block;
 mod block_table;
 mod budget;
@@ -36,6 +37,7 @@ mod svd;
 mod written;
 
 pub use about::About;
+pub use approximate::{NoApproximation, NoApproximationWhy, SharedFactor, Values, approximations};
 pub use block::{
     Attends, Block, BlockKind, BlockPlan, BlockShape, BlockSpec, Place, PlacedBlock, Slot, SlotSpec, onto,
 };

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::rules::{RuleSet, Rules, Target};
 use crate::{
     About, Builder, Change, Cost, Declared, OptionError, ParameterId, Parameters, Pass, Place, Plan, Product, Progress,
-    Role, Size, Start,
+    Role, SharedFactor, Size, Start, Values,
 };
 
 /// The slot that a linear layer fills.
@@ -84,6 +84,19 @@ pub trait Linear {
     /// The matrices that the layer is a chain of, if it is nothing else. Blocks then compute it together with what stands
     /// beside it, in fewer passes over memory.
     fn chain(&self) -> Option<Chain> {
+        None
+    }
+
+    /// Numbers for the layer's matrices with which it stands, at the beginning of training, for the matrix `dense`, outputs ×
+    /// inputs, as nearly as it can: with the least Σ (W − dense)² that it can have, or where that has no closed form, one from
+    /// which an iteration gets no further. All numbers of `dense` are finite. `None` where no way to find them is known.
+    fn approximation(&self, _dense: &Matrix, _parameters: &Parameters) -> Option<Values> {
+        None
+    }
+
+    /// The layer's two matrices if it is their product, and one of them is shared with other layers, so that all can only be
+    /// approximated together; [`approximation`](Self::approximation) is not asked then.
+    fn shared_factor(&self) -> Option<SharedFactor> {
         None
     }
 

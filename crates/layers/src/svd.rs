@@ -20,10 +20,12 @@ impl Svd {
         self.0.S().column_vector().iter().copied().collect()
     }
 
-    /// √Σ_r V_rᵀ (rank × columns) and U_r √Σ_r (rows × rank), row-major.
+    /// √Σ_r V_rᵀ (rank × columns) and U_r √Σ_r (rows × rank), row-major; zeros behind the smaller side of the matrix.
     pub(crate) fn factors(&self, rank: usize) -> (Vec<f32>, Vec<f32>) {
         let sigma = self.values();
-        let scaled = |vectors: MatRef<'_, f64>, i: usize, r: usize| (vectors[(i, r)] * sigma[r].sqrt()) as f32;
+        let scaled = |vectors: MatRef<'_, f64>, i: usize, r: usize| {
+            sigma.get(r).map_or(0.0, |sigma| (vectors[(i, r)] * sigma.sqrt()) as f32)
+        };
         let (u, v) = (self.0.U(), self.0.V());
         let down = (0..rank).flat_map(|r| (0..v.nrows()).map(move |j| (r, j))).map(|(r, j)| scaled(v, j, r)).collect();
         let up = (0..u.nrows()).flat_map(|i| (0..rank).map(move |r| (i, r))).map(|(i, r)| scaled(u, i, r)).collect();

@@ -8,7 +8,7 @@ use lrx_layers::Registry;
 use crate::commands::bench::{BenchArgs, bench};
 use crate::commands::completions::{CompletionsArgs, completions};
 use crate::commands::eval::{EvalArgs, eval};
-use crate::commands::export_tensorboard::{ExportArgs, export};
+use crate::commands::export::{ExportArgs, export};
 use crate::commands::generate::{GenerateArgs, generate};
 use crate::commands::layers::{LayersArgs, layers};
 use crate::commands::list::{ListArgs, list};
@@ -64,8 +64,6 @@ enum Command {
     Show(ShowArgs),
     /// A trained run's loss, perplexity and bits per byte on other text
     Eval(EvalArgs),
-    /// Runs as files of other programs: TensorBoard's events
-    Export(ExportArgs),
     /// Delete runs, or their weights
     Rm(RmArgs),
     /// The layer kinds that a config can name; with NAME, its mathematics and options
@@ -76,6 +74,8 @@ enum Command {
     Optimizers(OptimizersArgs),
     /// Text from a trained run
     Generate(GenerateArgs),
+    /// A trained run as a folder that Hugging Face's transformers loads; curves as TensorBoard's event files
+    Export(ExportArgs),
     /// How fast a training step is on this machine, where its time goes, and what the machine could do at best
     Bench(BenchArgs),
     /// The JSON schema of configs, for completion and checks in an editor
@@ -106,12 +106,12 @@ pub(crate) fn main(registry: &Registry) -> ExitCode {
         Command::List(args) => list(&args),
         Command::Show(args) => show(&args),
         Command::Eval(args) => eval(&args, registry),
-        Command::Export(args) => export(&args),
         Command::Rm(args) => rm(&args),
         Command::Layers(args) => layers(&args, registry),
         Command::Rules(args) => rules(&args, registry),
         Command::Optimizers(args) => optimizers(&args, registry),
         Command::Generate(args) => generate(&args, registry),
+        Command::Export(args) => export(&args, registry),
         Command::Bench(args) => bench(&args, registry),
         Command::Schema => schema_of_configs(registry),
         Command::Completions(args) => completions(&args, Cli::command()),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use lrx_data::{Cache, Corpus, DataError, DataSpec, LongKind, prepare};
+use lrx_data::{Cache, Corpus, DataError, DataSpec, LongKind, Vocabulary, prepare};
 use lrx_files::TempDir;
 use lrx_model::{Model, ModelSpec};
 use lrx_spec::{ConfigError, CorpusSource, DataState, NoCorpus, RunSpec};
@@ -183,16 +183,22 @@ pub(crate) fn vocabulary(run: &RunSpec, corpus: &Corpus) -> Result<usize, Config
 pub(crate) struct Starts(Vec<(Arc<ModelSpec>, usize)>);
 
 impl Starts {
-    /// Whether the model of a run can start, with a vocabulary of `size` tokens.
+    /// Whether the model of a run can start, with `size` tokens: those of `vocabulary`, where that is known.
     ///
     /// # Errors
     /// When its weights are not for it.
-    pub(crate) fn check(&mut self, run: &RunSpec, size: usize) -> Result<(), ConfigError> {
+    pub(crate) fn check(
+        &mut self,
+        run: &RunSpec,
+        size: usize,
+        vocabulary: Option<&Vocabulary>,
+    ) -> Result<(), ConfigError> {
         let is_known = self.0.iter().any(|(model, known)| Arc::ptr_eq(model, &run.model) && *known == size);
         if run.model.init_from.is_none() || is_known {
             return Ok(());
         }
-        initial_model(&run.model, size, run.seed).map_err(|error| run.error_at("model.init_from", error))?;
+        initial_model(&run.model, size, vocabulary, run.seed)
+            .map_err(|error| run.error_at("model.init_from", error))?;
         self.0.push((run.model.clone(), size));
         Ok(())
     }

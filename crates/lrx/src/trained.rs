@@ -66,5 +66,5 @@ fn model_spec(resolved: &Table, registry: &Registry) -> Result<ModelSpec, Option
     };
     let mut model = model.clone();
     model.remove("init_from"); // The weights that follow replace it.
-    deserialize::<ModelConfig>(model)?.resolve(registry, &|_, written| written.into())
+    deserialize::<ModelConfig>(model)?.resolve(registry, &|_, written| Ok(written.into()))
 }

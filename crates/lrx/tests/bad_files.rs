@@ -154,20 +154,46 @@ fn weights_that_do_not_fit_are_refused_before_anything_is_trained() {
 }
 
 #[test]
-fn a_run_in_the_place_of_its_weights_is_named_with_them() {
+fn a_run_is_named_as_one_and_by_its_folder() {
     let lab = Lab::tiny("");
     lab.expect(0, "run tiny.toml --out out --set train.steps=1");
     let run = lab.only_run("out/tiny");
     let id = run.file_name().unwrap().to_string_lossy().into_owned();
-    let folder = format!("out/tiny/{id}");
-    for written in [&folder, &id] {
+    let plan = |written: &str| {
         let set = format!("model.init_from=\"{written}\"");
-        let done = lab.lrx(["plan", "tiny.toml", "--out", "out", "--set", &set]);
-        let meant = format!("of the run {written}, name the weights: \"{folder}/model.safetensors\"");
-        assert!(done.code == Some(2) && done.stderr.contains(&meant), "{}", done.stderr);
-        let named = format!("model.init_from=\"{folder}/model.safetensors\"");
-        assert_eq!(lab.lrx(["plan", "tiny.toml", "--out", "out", "--set", &named]).code, Some(0));
-    }
+        lab.lrx(["plan", "tiny.toml", "--out", "out", "--ids", "--set", &set])
+    };
+    // The folder, its weights, the id and its beginning: the same run, whichever way it is named.
+    let named = [
+        format!("out/tiny/{id}"),
+        format!("out/tiny/{id}/model.safetensors"),
+        format!("run:{id}"),
+        "run:fullsa".into(),
+    ];
+    let ids: Vec<String> = named
+        .iter()
+        .map(|written| plan(written))
+        .map(|done| {
+            assert_eq!(done.code, Some(0), "{}", done.stderr);
+            done.stdout
+        })
+        .collect();
+    assert!(ids.iter().all(|one| *one == ids[0]) && ids[0].trim() != id, "{ids:?}");
+    let refused = |written: &str, said: &str| {
+        let done = plan(written);
+        assert!(done.code == Some(2) && done.stderr.contains(said), "{}", done.stderr);
+    };
+    refused(&id, &format!("of the run {id}, write \"run:{id}\""));
+    refused(
+        "run:fulsa",
+        &format!("no run of an experiment in out has the id \"fulsa\", or begins with it; the nearest is {id}"),
+    );
+    lab.expect(0, "run tiny.toml --out out --set train.steps=1 --set seeds=[1]");
+    refused("run:fullsa", "\"fullsa\" is the beginning of several runs: fullsa-");
+    fs::remove_file(run.join("model.safetensors")).unwrap();
+    refused(&format!("run:{id}"), &format!("the run {id} has no model.safetensors: it is not finished"));
+    // Of the two that begin so, one has weights.
+    assert_eq!(plan("run:fullsa").code, Some(0));
 }
 
 #[test]

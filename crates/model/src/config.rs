@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::Known;
+use crate::init_from::{InitFrom, InitFromConfig};
 
 /// `[model]` as written. Defaults are the seed experiment's.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -41,9 +42,10 @@ pub struct ModelConfig {
     pub tied: bool,
     /// The part of the embedding's and each block's output that is dropped in training, at random, the rest scaled up.
     pub dropout: f64,
-    /// Weights to start from.
+    /// Weights to start from: a safetensors file, a checkpoint's folder, `"run:ID"` of a finished run, or a table with `path` and what
+    /// of a larger model is taken.
     #[serde(skip_serializing)]
-    pub init_from: Option<String>,
+    pub init_from: Option<InitFromConfig>,
     /// The attention of every layer: a layer kind and its options.
     #[schemars(skip)] // What it may hold depends on the registered kinds.
     #[serde(skip_serializing)]
@@ -97,29 +99,6 @@ impl Default for ModelConfig {
     }
 }
 
-/// Weights to start from.
-#[derive(Clone, Debug)]
-pub struct InitFrom {
-    /// The path as the config has it.
-    pub written: String,
-    /// Where the file is.
-    pub path: PathBuf,
-    /// The hash of its content, hexadecimal.
-    pub blake3: String,
-}
-
-impl InitFrom {
-    /// Its name and the beginning of its hash, as the tables show it: `model.safetensors 1a2b3c4d5e6f`.
-    pub fn cell(&self) -> String {
-        format!("{} {}", self.name(), &self.blake3[..12])
-    }
-
-    /// The file's name.
-    pub fn name(&self) -> String {
-        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-    }
-}
-
 /// `[model]` with every default filled in and every layer resolved.
 #[derive(Clone)]
 pub struct ModelSpec {
@@ -159,14 +138,14 @@ pub struct LayerSpec {
 }
 
 impl ModelConfig {
-    /// Validates the section; `locate` tells where the file of a key is (`init_from`, as written).
+    /// Validates the section; `locate` tells where the file or folder of a key is (`init_from`, as written), or why it cannot.
     ///
     /// # Errors
     /// What is wrong, at a key relative to `[model]`.
     pub fn resolve(
         self,
         registry: &Registry,
-        locate: &dyn Fn(&str, &str) -> PathBuf,
+        locate: &dyn Fn(&str, &str) -> Result<PathBuf, String>,
     ) -> Result<ModelSpec, OptionError> {
         self.resolve_beside(registry, locate, &Known::default())
     }
@@ -179,7 +158,7 @@ impl ModelConfig {
     pub fn resolve_beside(
         self,
         registry: &Registry,
-        locate: &dyn Fn(&str, &str) -> PathBuf,
+        locate: &dyn Fn(&str, &str) -> Result<PathBuf, String>,
         known: &Known,
     ) -> Result<ModelSpec, OptionError> {
         let scalars = to_table(&self);
@@ -205,17 +184,9 @@ impl ModelConfig {
             known.blocks(registry, place, table, &shapes).map_err(|error| error.inside(place.key()))
         };
         let (attention, mlp) = (blocks(Place::Attention, &attention)?, blocks(Place::Mlp, &mlp)?);
-        let layers = attention.iter().cloned().zip(mlp.iter().cloned());
-        let layers = layers.map(|(attention, mlp)| LayerSpec { attention, mlp }).collect();
-        let init_from = init_from
-            .map(|written| {
-                let path = locate("init_from", &written);
-                let blake3 = known
-                    .hash(&path)
-                    .map_err(|error| OptionError::new("init_from", format!("cannot read {written:?}: {error}")))?;
-                Ok(InitFrom { blake3, written, path })
-            })
-            .transpose()?;
+        let blocks = attention.iter().cloned().zip(mlp.iter().cloned());
+        let blocks = blocks.map(|(attention, mlp)| LayerSpec { attention, mlp }).collect();
+        let init_from = init_from.map(|from| InitFrom::resolve(from, layers, locate, known, registry)).transpose()?;
         Ok(ModelSpec {
             hidden,
             heads,
@@ -227,7 +198,7 @@ impl ModelConfig {
             tied,
             dropout,
             init_from,
-            layers,
+            layers: blocks,
             scalars,
         })
     }
@@ -379,10 +350,8 @@ impl ModelSpec {
     /// The section with every default filled in: `init_from` by the path as written and its content's hash.
     pub fn resolved(&self) -> Table {
         let mut table = self.scalars.clone();
-        if let Some(InitFrom { written, blake3, .. }) = &self.init_from {
-            let file = [("file", written), ("blake3", blake3)];
-            let file = file.into_iter().map(|(key, value)| (key.to_string(), Value::String(value.clone()))).collect();
-            table.insert("init_from".into(), Value::Table(file));
+        if let Some(from) = &self.init_from {
+            table.insert("init_from".into(), Value::Table(from.resolved()));
         }
         for place in [Place::Attention, Place::Mlp] {
             let blocks: Vec<BlockSpec> = self.blocks(place).cloned().collect();
@@ -406,8 +375,8 @@ impl ModelSpec {
     pub fn frame(&self) -> Table {
         let fill = |table: Table| Some(to_table(&deserialize::<ModelConfig>(table).ok()?));
         let mut table = without_defaults(&self.scalars, fill);
-        if let Some(InitFrom { blake3, .. }) = &self.init_from {
-            table.insert("init_from".into(), blake3.clone().into());
+        if let Some(from) = &self.init_from {
+            table.insert("init_from".into(), from.identity());
         }
         table
     }

@@ -1,6 +1,6 @@
 //! What models of a sweep share: resolved once, and kept once.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,7 @@ use toml::Table;
 pub struct Known {
     blocks: RefCell<HashMap<String, Arc<[Arc<BlockSpec>]>>>,
     hashes: RefCell<HashMap<PathBuf, String>>,
+    approximating: OnceCell<Arc<[&'static str]>>,
 }
 
 impl Known {
@@ -47,5 +48,10 @@ impl Known {
         let hash = hasher.finalize().to_hex().to_string();
         self.hashes.borrow_mut().insert(path.to_path_buf(), hash.clone());
         Ok(hash)
+    }
+
+    /// The linear kinds that can stand for a dense matrix.
+    pub(crate) fn approximating(&self, registry: &Registry) -> Arc<[&'static str]> {
+        self.approximating.get_or_init(|| registry.approximating().into()).clone()
     }
 }

@@ -132,6 +132,11 @@ impl Model {
         &self.spec
     }
 
+    /// Tokens in the embedding.
+    pub fn vocabulary(&self) -> usize {
+        self.vocabulary
+    }
+
     /// The longest story.
     pub fn context(&self) -> usize {
         self.spec.context
@@ -379,7 +384,7 @@ mod tests {
     fn model(config: &str) -> Model {
         let registry = lrx_layers::Registry::builtin();
         let config: crate::ModelConfig = toml::from_str(config).expect("a config");
-        let spec = config.resolve(&registry, &|_, path| path.into()).expect("a model");
+        let spec = config.resolve(&registry, &|_, path| Ok(path.into())).expect("a model");
         Model::new(&spec, 30, 5)
     }
 

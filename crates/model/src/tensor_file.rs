@@ -9,6 +9,8 @@ use safetensors::tensor::{Metadata, TensorInfo};
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use serde::{Deserialize, Serialize};
 
+use crate::floats::reals;
+
 /// Why a tensor file could not be read or written.
 #[derive(Debug, thiserror::Error)]
 #[error("{file}: {message}")]
@@ -162,8 +164,8 @@ impl TensorFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// When it cannot be read, is not a whole safetensors file, holds something else than f32, or does not have the
-    /// checksum that lrx wrote into it. A file of another program has none, and is taken as it is.
+    /// When it cannot be read, is not a whole safetensors file, or does not have the checksum that lrx wrote into it. A file of
+    /// another program has none, and is taken as it is: numbers of 16 bits (f16, bf16) become the same in f32.
     pub fn read(path: &Path) -> Result<Self, TensorFileError> {
         let bytes = lrx_files::read(path).map_err(|e| TensorFileError::new(path, format!("cannot read: {e}")))?;
         Self::parse(&bytes, path)
@@ -193,10 +195,10 @@ impl TensorFile {
         let mut tensors = HashMap::new();
         for (name, view) in content.iter() {
             let words = || view.data().as_chunks::<4>().0.iter();
-            let values = match view.dtype() {
-                Dtype::F32 => Read::Real(words().map(|&bytes| f32::from_le_bytes(bytes)).collect()),
-                Dtype::I32 => Read::Whole(words().map(|&bytes| u32::from_le_bytes(bytes)).collect()),
-                other => Read::Other(other),
+            let values = match (view.dtype(), reals(view.dtype(), view.data())) {
+                (_, Some(reals)) => Read::Real(reals),
+                (Dtype::I32, None) => Read::Whole(words().map(|&bytes| u32::from_le_bytes(bytes)).collect()),
+                (other, None) => Read::Other(other),
             };
             tensors.insert(name.to_string(), (view.shape().to_vec(), values));
         }
@@ -255,6 +257,67 @@ impl TensorFile {
         }
     }
 
+    /// The dimensions of the tensor `name`, if it is there.
+    pub(crate) fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.get(name).map(|(shape, _)| shape.as_slice())
+    }
+
+    /// Puts a tensor of real numbers in, in the place of one of its name.
+    pub(crate) fn put(&mut self, name: &str, shape: Vec<usize>, values: Vec<f32>) {
+        self.tensors.insert(name.to_string(), (shape, Read::Real(values)));
+    }
+
+    /// Puts a tensor of whole numbers in, in the place of one of its name.
+    pub(crate) fn put_whole(&mut self, name: &str, values: Vec<u32>) {
+        self.tensors.insert(name.to_string(), (vec![values.len()], Read::Whole(values)));
+    }
+
+    /// Takes a tensor of real numbers out, whatever its shape; `None` where there is none.
+    pub(crate) fn take_real(&mut self, name: &str) -> Option<(Vec<usize>, Vec<f32>)> {
+        match self.tensors.remove(name)? {
+            (shape, Read::Real(values)) => Some((shape, values)),
+            other => {
+                self.tensors.insert(name.to_string(), other);
+                None
+            }
+        }
+    }
+
+    /// Leaves out tensors, by name.
+    pub(crate) fn keep(&mut self, is_kept: impl Fn(&str) -> bool) {
+        self.tensors.retain(|name, _| is_kept(name));
+    }
+
+    /// Gives every tensor another name, or its own again.
+    ///
+    /// # Errors
+    /// When two would have one name.
+    pub(crate) fn rename(&mut self, new: impl Fn(&str) -> String) -> Result<(), TensorFileError> {
+        let mut renamed = HashMap::with_capacity(self.tensors.len());
+        for (name, tensor) in std::mem::take(&mut self.tensors) {
+            let new = new(&name);
+            if renamed.insert(new.clone(), tensor).is_some() {
+                return Err(self.error(format!("two tensors are `{new}`, one of them under the name `{name}`")));
+            }
+        }
+        self.tensors = renamed;
+        Ok(())
+    }
+
+    /// Adds the tensors of another part of the same checkpoint.
+    ///
+    /// # Errors
+    /// When both have a tensor of one name.
+    pub(crate) fn join(&mut self, other: Self) -> Result<(), TensorFileError> {
+        for (name, tensor) in other.tensors {
+            if self.tensors.contains_key(&name) {
+                return Err(TensorFileError { file: other.file, message: format!("another part has `{name}`, too") });
+            }
+            self.tensors.insert(name, tensor);
+        }
+        Ok(())
+    }
+
     fn take_any(&mut self, name: &str, shape: &[usize]) -> Result<Read, TensorFileError> {
         let error = |message| self.error(message);
         match self.tensors.get(name) {
@@ -270,8 +333,8 @@ impl TensorFile {
         }
     }
 
-    pub(crate) fn error(&self, message: String) -> TensorFileError {
-        TensorFileError { file: self.file.clone(), message }
+    pub(crate) fn error(&self, message: impl Into<String>) -> TensorFileError {
+        TensorFileError { file: self.file.clone(), message: message.into() }
     }
 
     fn wrong_type(&self, name: &str, is: Dtype, expected: Dtype) -> TensorFileError {

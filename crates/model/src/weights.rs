@@ -8,7 +8,6 @@ use lrx_layers::{Fixed, ParameterEntry, Parameters};
 use lrx_tensor::{dims, matrix, values};
 use serde::{Deserialize, Serialize};
 
-use crate::InitFrom;
 use crate::Model;
 use crate::tensor_file::{NamedTensor, Numbers, TensorFile, TensorFileError, write_tensors};
 
@@ -53,31 +52,28 @@ pub fn model_tensors(model: &Model) -> Vec<NamedTensor<'_>> {
 /// place for. GPT-Neo's constant buffers and a stored copy of a tied head are passed over; a head that differs from the
 /// embedding is not. On an error the model is as it was.
 pub fn load_weights(model: &mut Model, path: &Path) -> Result<(), TensorFileError> {
-    load_from(model, TensorFile::read(path)?, path)
+    let file = TensorFile::read(path)?;
+    let structures = note_of(&file);
+    load_from(model, file, &structures, path)
 }
 
-/// Sets every parameter to what the file that the model starts from holds: the very bytes that its config was resolved
-/// with, by which its runs are known.
-///
-/// # Errors
-/// As of [`load_weights`]; and when the file has been changed since.
-pub fn load_initial(model: &mut Model, from: &InitFrom) -> Result<(), TensorFileError> {
-    let path = &from.path;
-    let bytes = lrx_files::read(path).map_err(|e| TensorFileError::new(path, format!("cannot read: {e}")))?;
-    if blake3::hash(&bytes).to_hex().as_str() != from.blake3 {
-        let message =
-            "was changed after the config had been read, and its runs are known by what was in it: start again";
-        return Err(TensorFileError::new(path, message));
-    }
-    load_from(model, TensorFile::parse(&bytes, path)?, path)
-}
-
-fn load_from(model: &mut Model, mut file: TensorFile, path: &Path) -> Result<(), TensorFileError> {
-    // Another program's file has no note of ours.
+/// What layers have become during training, as the file says; another program's file has no note of ours.
+pub(crate) fn note_of(file: &TensorFile) -> BTreeMap<String, String> {
     let note: Note = file.note().and_then(|note| serde_json::from_str(note).ok()).unwrap_or_default();
+    note.structures
+}
+
+/// Sets every parameter to what `file`, which was read from `path`, holds for a model of these structures.
+pub(crate) fn load_from(
+    model: &mut Model,
+    mut file: TensorFile,
+    structures: &BTreeMap<String, String>,
+    path: &Path,
+) -> Result<(), TensorFileError> {
     let no_place = |name: &str, more: usize| {
         let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
-        TensorFileError::new(path, format!("the model has no place for `{name}`{more}"))
+        let hint = if is_inner_bias(name) { "; `bias = \"all\"` in [model.attention] is one for it" } else { "" };
+        TensorFileError::new(path, format!("the model has no place for `{name}`{more}{hint}"))
     };
     let tied = model.spec().tied;
     let differs = tied && file.peek(HEAD).is_some_and(|head| file.peek(EMBEDDING) != Some(head));
@@ -88,7 +84,7 @@ fn load_from(model: &mut Model, mut file: TensorFile, path: &Path) -> Result<(),
         );
         return Err(TensorFileError::new(path, message));
     }
-    load_state(model, &mut file, &note.structures, |_, file| {
+    load_state(model, &mut file, structures, |_, file| {
         let mut unknown: Vec<&str> = file.names().filter(|name| !is_redundant(name, tied)).collect();
         unknown.sort_unstable();
         unknown.first().map_or(Ok(()), |name| Err(no_place(name, unknown.len() - 1)))
@@ -147,11 +143,26 @@ fn dims_of(matrix: &lrx_tensor::Matrix) -> Vec<usize> {
     vec![rows, columns]
 }
 
-const HEAD: &str = "lm_head.weight";
-const EMBEDDING: &str = "transformer.wte.weight";
+pub(crate) const HEAD: &str = "lm_head.weight";
+pub(crate) const EMBEDDING: &str = "transformer.wte.weight";
+
+/// The ends of names of constants that other programs store with their weights: masks, and the frequencies of rotary positions.
+const CONSTANTS: [&str; 7] = [
+    ".attn.attention.bias",
+    ".attn.attention.masked_bias",
+    ".attn.bias",
+    ".attn.masked_bias",
+    "rotary_emb.inv_freq",
+    "rotary_emb.cos_cached",
+    "rotary_emb.sin_cached",
+];
 
 fn is_redundant(name: &str, tied: bool) -> bool {
-    (tied && name == HEAD) || name.ends_with(".attn.attention.bias") || name.ends_with(".attn.attention.masked_bias")
+    (tied && name == HEAD) || CONSTANTS.iter().any(|constant| name.ends_with(constant))
+}
+
+fn is_inner_bias(name: &str) -> bool {
+    ["q_proj.bias", "k_proj.bias", "v_proj.bias"].iter().any(|bias| name.ends_with(bias))
 }
 
 #[cfg(test)]
@@ -164,7 +175,7 @@ mod tests {
     fn model(lines: &str) -> Model {
         let config = format!("hidden = 8\nlayers = 1\nheads = 2\ncontext = 4\n{lines}");
         let config: crate::ModelConfig = toml::from_str(&config).expect("a config");
-        let spec = config.resolve(&lrx_layers::Registry::builtin(), &|_, path| path.into()).expect("a model");
+        let spec = config.resolve(&lrx_layers::Registry::builtin(), &|_, path| Ok(path.into())).expect("a model");
         Model::new(&spec, 6, 3)
     }
 
@@ -212,24 +223,6 @@ mod tests {
         head(&other, &mut untied).expect("a head of its own");
         let found = untied.parameters().find(HEAD).expect("the head");
         assert_eq!(untied.parameters()[found].values(), other);
-    }
-
-    /// What a config was read with is what its runs start from, and nothing else.
-    #[test]
-    fn a_file_that_was_replaced_since_the_config_was_read_is_refused() {
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        save_weights(&model(""), file.path()).expect("room");
-        let hash = |path: &Path| blake3::hash(&std::fs::read(path).expect("a file")).to_hex().to_string();
-        let from = InitFrom { written: "w".into(), path: file.path().to_path_buf(), blake3: hash(file.path()) };
-        load_initial(&mut model(""), &from).expect("as it was");
-        let mut other = model("");
-        other.parameters_mut().iter_mut().for_each(|named| named.parameter.values_mut().fill(0.5));
-        save_weights(&other, file.path()).expect("room");
-        let mut loaded = model("");
-        let before = loaded.parameters().iter().next().expect("one").parameter.values().to_vec();
-        let error = load_initial(&mut loaded, &from).expect_err("other weights");
-        assert!(error.message.contains("was changed after the config had been read"), "{error}");
-        assert_eq!(loaded.parameters().iter().next().expect("one").parameter.values(), before);
     }
 
     #[test]

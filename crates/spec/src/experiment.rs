@@ -354,7 +354,7 @@ pub(crate) fn describe(configurations: &[Configuration]) -> Vec<Described> {
         let Configuration { given, notation, model, point, identity, .. } = configuration;
         let written = point.table();
         let values = keys.iter().filter_map(|key| Some((key.clone(), configuration.value(&written, key)?)));
-        let from = model.init_from.as_ref().map(|file| (file.name(), file.blake3.clone()));
+        let from = model.init_from.as_ref().map(|from| (from.name(), from.identity().to_string()));
         Described {
             given: given.clone(),
             notation: notation.clone(),

@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use lrx_data::{Corpus, DataConfig, DataSpec, missing};
 use lrx_layers::{OptionError, Registry, deserialize};
-use lrx_model::{Known as Shared, ModelConfig, ModelSpec};
+use lrx_model::{Known as Shared, ModelConfig, ModelSpec, RUN};
 use lrx_train::{RegisterOptimizer, TrainConfig, TrainSpec};
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 use crate::corpora::{CorpusSource, NoCorpus};
 use crate::error::{ConfigError, ConfigErrors, ErrorKind};
-use crate::files::{hint, weights_hint};
+use crate::files::{hint, run_with_weights, weights_hint};
 use crate::identity::{Identity, of_data};
 use crate::point::Point;
 use crate::recover::resolve_all;
@@ -52,6 +52,9 @@ pub(crate) struct Sections<'r> {
     shared: Shared,
     train: Known<Arc<TrainSpec>>,
 }
+
+/// Where the path of weights stands, where `init_from` is a table; else that key itself is the innermost around it.
+const WEIGHTS: &str = "model.init_from.path";
 
 /// The keys that name files.
 const FILE_KEYS: [&str; 4] = ["train", "valid", "tokenizer", "init_from"];
@@ -104,9 +107,12 @@ impl<'r> Sections<'r> {
 
     /// `[model]` at a point.
     pub(crate) fn model(&mut self, point: &Point, table: &Table) -> Result<Rc<Section<Arc<ModelSpec>>>, ConfigErrors> {
-        let (registry, shared) = (self.registry, &self.shared);
+        let (registry, shared, results) = (self.registry, &self.shared, self.results);
         let resolved = resolve(&mut self.model, point, "model", table, |config: ModelConfig| {
-            let locate = |key: &str, written: &str| point.locate(&format!("model.{key}"), written);
+            let locate = |_: &str, written: &str| match written.strip_prefix(RUN) {
+                Some(run) => run_with_weights(run, results),
+                None => Ok(point.locate(WEIGHTS, written)),
+            };
             let spec = config.resolve_beside(registry, &locate, shared)?;
             Ok(Section { identity: Identity::of_section(&spec.identity()), spec: Arc::new(spec) })
         });
@@ -134,7 +140,7 @@ fn resolve<C: DeserializeOwned, S>(
 ) -> Resolved<S> {
     let mut key = table.to_string();
     for file in FILE_KEYS.into_iter().filter(|file| table.contains_key(*file)) {
-        key += &point.locate(&format!("{name}.{file}"), "").to_string_lossy();
+        key += &point.locate(&path_of(name, file), "").to_string_lossy();
         key.push('\n');
     }
     let resolve = || {
@@ -165,9 +171,9 @@ fn placed(point: &Point, section: &str, table: &Table, wrong: &[OptionError], re
         only_missing &= missing.is_some();
         let kind = if missing.is_some() { ErrorKind::MissingFile } else { ErrorKind::Value };
         let mut error = error.clone();
-        let weights =
-            table.get("init_from").and_then(Value::as_str).filter(|_| (section, &*error.key) == ("model", "init_from"));
-        let run = weights.map(|written| weights_hint(&point.locate("model.init_from", written), written, results));
+        let weights = table.get("init_from").and_then(written_path);
+        let weights = weights.filter(|_| (section, &*error.key) == ("model", "init_from"));
+        let run = weights.map(|written| weights_hint(&point.locate(WEIGHTS, written), written, results));
         let file = || missing.map(|path| hint(&path)).unwrap_or_default();
         error.message += &run.filter(|hint| !hint.is_empty()).unwrap_or_else(file);
         errors.add(at(point, error.inside(section), kind));
@@ -178,9 +184,25 @@ fn placed(point: &Point, section: &str, table: &Table, wrong: &[OptionError], re
 /// The path of the first file that `key` of a section names and that is not there.
 fn missing_file(point: &Point, section: &str, table: &Table, key: &str) -> Option<PathBuf> {
     let value = table.get(key).filter(|_| FILE_KEYS.contains(&key))?;
-    let folder = point.locate(&format!("{section}.{key}"), "");
+    let folder = point.locate(&path_of(section, key), "");
+    if key == "init_from" {
+        return written_path(value).filter(|written| !written.starts_with(RUN)).and_then(|path| missing(&folder, path));
+    }
     let several = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
     several.iter().filter_map(Value::as_str).find_map(|written| missing(&folder, written))
+}
+
+/// Where the path that a key of a section names was written.
+fn path_of(section: &str, key: &str) -> String {
+    if key == "init_from" { WEIGHTS.to_owned() } else { format!("{section}.{key}") }
+}
+
+/// The path in `init_from`, a text or a table.
+fn written_path(value: &Value) -> Option<&str> {
+    match value {
+        Value::Table(table) => table.get("path")?.as_str(),
+        value => value.as_str(),
+    }
 }
 
 /// An error at the place where its key was written.

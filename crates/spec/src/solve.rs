@@ -106,7 +106,7 @@ impl<'r> Problem<'r> {
 
     fn model(&self, table: Table) -> Result<ModelSpec, OptionError> {
         let config: ModelConfig = deserialize(table)?;
-        config.resolve_beside(self.registry, &|_, written| written.into(), &self.known)
+        config.resolve_beside(self.registry, &|_, written| Ok(written.into()), &self.known)
     }
 
     fn figure_of(&self, table: Table) -> Option<usize> {

@@ -1,18 +1,21 @@
 //! A Hugging Face tokenizer, parsed when it is first needed: with the data in the cache, training never does.
 
 mod bpe;
+mod cut;
 mod encoder;
 mod facts;
 mod outline;
 mod pieces;
 mod words;
 
+use std::path::Path;
 use std::sync::OnceLock;
 
 use lrx_files::read_regular;
 use tokenizers::{ModelWrapper, PostProcessorWrapper};
 
 pub(crate) use self::bpe::{TRAINER, train};
+pub use self::cut::TokenizerFile;
 pub(crate) use self::encoder::Encoder;
 pub(crate) use self::facts::{Facts, MOST_TOKENS};
 use self::outline::Outline;
@@ -112,6 +115,34 @@ impl Tokenizer {
     pub(crate) fn pieces(&self, id: u32, number: impl Fn(u32) -> Option<u32>) -> Result<Vec<u32>, DataError> {
         let pieces = pieces::split(&self.parsed()?.library, id, number);
         pieces.ok_or_else(|| self.error(&format!("token {id} is not in the vocabulary, nor are its pieces")))
+    }
+
+    /// As a file for other programs: whole, or cut down to the tokens `full`, which ascend.
+    pub(crate) fn file(&self, full: Option<&[u32]>) -> Result<TokenizerFile, DataError> {
+        let Parsed { library, facts, .. } = self.parsed()?;
+        let file = match full {
+            None => cut::whole(&self.json, facts.size),
+            Some(full) => guarded("tokenizers", || Ok(cut::cut(library, &self.json, full))).and_then(|file| file),
+        };
+        file.map_err(|why| self.error(&format!("cannot be written for other programs: {why}")))
+    }
+
+    /// The tokenizer in a file that no spec names.
+    pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
+        let error = |why: &dyn std::fmt::Display| DataError::new(format!("{}: {why}", path.display()));
+        let bytes = read_regular(path, MOST_BYTES).map_err(|why| error(&why))?;
+        let json = String::from_utf8(bytes).map_err(|_| error(&"it is not UTF-8"))?;
+        Ok(Self::new(path.display().to_string(), json))
+    }
+
+    /// The token of a name.
+    pub(crate) fn token_id(&self, name: &str) -> Result<Option<u32>, DataError> {
+        Ok(self.parsed()?.library.token_to_id(name))
+    }
+
+    /// What a token is called.
+    pub(crate) fn token_name(&self, id: u32) -> Result<Option<String>, DataError> {
+        Ok(self.parsed()?.library.id_to_token(id))
     }
 
     fn parsed(&self) -> Result<&Parsed, DataError> {

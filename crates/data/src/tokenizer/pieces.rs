@@ -56,7 +56,7 @@ pub(super) fn split(tokenizer: &Tokenizer, id: u32, number: impl Fn(u32) -> Opti
     Some(pieces)
 }
 
-fn byte_level(tokenizer: &Tokenizer) -> bool {
+pub(super) fn byte_level(tokenizer: &Tokenizer) -> bool {
     fn within(decoder: &DecoderWrapper) -> bool {
         match decoder {
             DecoderWrapper::ByteLevel(_) => true,
@@ -67,7 +67,7 @@ fn byte_level(tokenizer: &Tokenizer) -> bool {
     tokenizer.get_decoder().is_some_and(within)
 }
 
-fn byte_fallback_name(byte: u8) -> String {
+pub(super) fn byte_fallback_name(byte: u8) -> String {
     format!("<0x{byte:02X}>")
 }
 

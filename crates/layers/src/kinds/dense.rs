@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    About, Chain, Linear, LinearKind, LinearShape, OptionError, ParameterId, Parameters, Pass, Plan, Progress,
+    About, Chain, Linear, LinearKind, LinearShape, OptionError, ParameterId, Parameters, Pass, Plan, Progress, Values,
 };
 
 /// `y = W x + b`
@@ -49,6 +49,10 @@ impl Linear for DenseLayer {
 
     fn dense_equivalent(&self, parameters: &Parameters, _: Progress) -> Option<Matrix> {
         Some(parameters[self.weight].value().clone())
+    }
+
+    fn approximation(&self, dense: &Matrix, _: &Parameters) -> Option<Values> {
+        Some(vec![(self.weight, dense.clone())])
     }
 
     fn chain(&self) -> Option<Chain> {

@@ -12,6 +12,7 @@ use super::low_rank::checked_rank;
 use crate::svd::Svd;
 use crate::{
     About, Chain, Change, Linear, LinearKind, LinearShape, OptionError, ParameterId, Parameters, Pass, Plan, Progress,
+    Values,
 };
 
 /// `y = W x + b`, then `y = B (A x) + b`
@@ -130,6 +131,12 @@ impl Linear for DenseThenSvdLayer {
 
     fn dense_equivalent(&self, parameters: &Parameters, _: Progress) -> Option<Matrix> {
         self.chain().map(|chain| chain.product(parameters))
+    }
+
+    fn approximation(&self, dense: &Matrix, _: &Parameters) -> Option<Values> {
+        // It is asked at the beginning of training, when there is one.
+        let [weight] = self.matrices[..] else { return None };
+        Some(vec![(weight, dense.clone())])
     }
 
     fn chain(&self) -> Option<Chain> {

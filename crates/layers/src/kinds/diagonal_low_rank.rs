@@ -7,7 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::low_rank::checked_rank;
-use crate::{About, Linear, LinearKind, LinearShape, OptionError, ParameterId, Parameters, Pass, Plan, Progress};
+use super::places::low_rank_and_places;
+use crate::{
+    About, Linear, LinearKind, LinearShape, OptionError, ParameterId, Parameters, Pass, Plan, Progress, Values,
+};
 
 /// `y = g ∘ x + B (A x) + b`
 pub struct DiagonalLowRank;
@@ -81,5 +84,12 @@ impl Linear for DiagonalLowRankLayer {
         let n = diagonal.len();
         dense.iter_mut().step_by(n + 1).zip(diagonal).for_each(|(w, g)| *w += g);
         Some(matrix(dense, n, n))
+    }
+
+    fn approximation(&self, dense: &Matrix, parameters: &Parameters) -> Option<Values> {
+        let (rank, n) = parameters[self.down].dims();
+        let diagonal: Vec<usize> = (0..n).map(|i| i * (n + 1)).collect();
+        let (down, up, diagonal) = low_rank_and_places(dense, rank, &diagonal);
+        Some(vec![(self.down, down), (self.up, up), (self.diagonal, diagonal)])
     }
 }

@@ -8,8 +8,11 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use super::divide::{checked_parts, divisors, near_root, sizes};
+use crate::approximate::factors;
 use crate::rules::init::structure_aware;
-use crate::{About, Linear, LinearKind, LinearShape, OptionError, ParameterId, Parameters, Pass, Plan, Progress};
+use crate::{
+    About, Linear, LinearKind, LinearShape, OptionError, ParameterId, Parameters, Pass, Plan, Progress, Values,
+};
 
 /// `y = (P ⊗ Q) x + b`
 pub struct Kronecker;
@@ -100,5 +103,16 @@ impl Linear for KroneckerLayer {
         let rows = (0..n1 * n2).flat_map(|i| (0..m1 * m2).map(move |j| (i, j)));
         let whole = rows.map(|(i, j)| p[[i / n2, j / m2]] * q[[i % n2, j % m2]]).collect();
         Some(matrix(whole, n1 * n2, m1 * m2))
+    }
+
+    fn approximation(&self, dense: &Matrix, parameters: &Parameters) -> Option<Values> {
+        // Number (i₁ n₂ + i₂, j₁ m₂ + j₂) of W goes to row (i₁, j₁) and column (i₂, j₂): there P ⊗ Q is a matrix of rank one
+        // (Van Loan & Pitsianis 1993).
+        let ((n1, m1), (n2, m2)) = (parameters[self.p].dims(), parameters[self.q].dims());
+        let places = (0..n1 * m1).flat_map(|row| (0..n2 * m2).map(move |column| (row, column)));
+        let number = |(row, column): (usize, usize)| dense[[row / m1 * n2 + column / m2, row % m1 * m2 + column % m2]];
+        let regrouped: Vec<f32> = places.map(number).collect();
+        let (q, p) = factors(&regrouped, n1 * m1, n2 * m2, 1);
+        Some(vec![(self.q, matrix(q, n2, m2)), (self.p, matrix(p, n1, m1))])
     }
 }

@@ -2,12 +2,13 @@
 
 use std::num::NonZeroUsize;
 
-use lrx_tensor::{Activation, Matrix, ops};
+use lrx_tensor::{Activation, Matrix, dims, matrix, ops, values};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::approximate::factors;
 use crate::{
-    About, Chain, Linear, LinearKind, LinearShape, OptionError, ParameterId, Parameters, Pass, Plan, Progress,
+    About, Chain, Linear, LinearKind, LinearShape, OptionError, ParameterId, Parameters, Pass, Plan, Progress, Values,
 };
 
 /// `y = B (A x) + b`
@@ -77,6 +78,12 @@ impl Linear for LowRankLayer {
 
     fn dense_equivalent(&self, parameters: &Parameters, _: Progress) -> Option<Matrix> {
         self.chain().map(|chain| chain.product(parameters))
+    }
+
+    fn approximation(&self, dense: &Matrix, parameters: &Parameters) -> Option<Values> {
+        let ((rows, columns), rank) = (dims(dense), parameters[self.down].dims().0);
+        let (down, up) = factors(values(dense), rows, columns, rank);
+        Some(vec![(self.down, matrix(down, rank, columns)), (self.up, matrix(up, rows, rank))])
     }
 
     fn chain(&self) -> Option<Chain> {

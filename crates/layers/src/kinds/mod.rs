@@ -11,6 +11,7 @@ mod diagonal_low_rank;
 mod divide;
 mod kronecker;
 mod low_rank;
+mod places;
 mod self_guided;
 mod shared_basis;
 mod silu_low_rank;

@@ -15,7 +15,7 @@ use super::low_rank::{LowRank, checked_rank};
 use super::stages::{Stage, Stages};
 use crate::{
     About, Change, Linear, LinearKind, LinearShape, OptionError, ParameterId, Parameters, Pass, Plan, Progress, Role,
-    Size, Start,
+    Size, Start, Values,
 };
 
 /// `y = α(t) W x + (1 − α(t)) S x + b`
@@ -175,6 +175,12 @@ impl Linear for SelfGuidedLayer {
         let pairs = guide.values().iter().zip(values(&structured));
         let whole = pairs.map(|(w, s)| alpha * w + (1.0 - alpha) * s).collect();
         Some(matrix(whole, guide.dims().0, guide.dims().1))
+    }
+
+    fn approximation(&self, dense: &Matrix, parameters: &Parameters) -> Option<Values> {
+        // W alone counts at first; S is to take its place.
+        let guide = self.guide.map(|guide| (guide, dense.clone()));
+        Some(self.structured.nearest(dense, parameters)?.into_iter().chain(guide).collect())
     }
 
     fn on_step(&mut self, progress: Progress, change: &mut Change<'_>) {

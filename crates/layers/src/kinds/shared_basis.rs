@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::low_rank::checked_rank;
 use crate::{
     About, Linear, LinearKind, LinearShape, OptionError, ParameterId, Parameters, Pass, Place, Plan, Progress,
+    SharedFactor,
 };
 
 /// `y = B (A x) + b` with A, or B, shared.
@@ -54,6 +55,7 @@ struct SharedBasisLayer {
     down: ParameterId,
     up: ParameterId,
     bias: Option<ParameterId>,
+    shares: Shares,
 }
 
 impl LinearKind for SharedBasis {
@@ -102,7 +104,7 @@ impl LinearKind for SharedBasis {
         plan.product(&[down, up], rank as f64);
         plan.rank(rank);
         plan.flops(2 * rank * (shape.inputs + shape.outputs));
-        Ok(Box::new(SharedBasisLayer { down, up, bias: plan.bias(shape) }))
+        Ok(Box::new(SharedBasisLayer { down, up, bias: plan.bias(shape), shares: options.shares }))
     }
 }
 
@@ -114,5 +116,12 @@ impl Linear for SharedBasisLayer {
 
     fn dense_equivalent(&self, parameters: &Parameters, _: Progress) -> Option<Matrix> {
         Some(parameters[self.up].value().product(parameters[self.down].value()))
+    }
+
+    fn shared_factor(&self) -> Option<SharedFactor> {
+        Some(match self.shares {
+            Shares::Down => SharedFactor { shared: self.down, own: self.up, is_first: true },
+            Shares::Up => SharedFactor { shared: self.up, own: self.down, is_first: false },
+        })
     }
 }

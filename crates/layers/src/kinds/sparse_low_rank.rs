@@ -8,9 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::low_rank::checked_rank;
+use super::places::low_rank_and_places;
 use crate::{
     About, FixedId, Linear, LinearKind, LinearShape, OptionError, ParameterId, Parameters, Pass, Plan, Progress, Role,
-    Size, Start,
+    Size, Start, Values,
 };
 
 /// `y = (α/r) B (A x) + S x + b`
@@ -117,5 +118,18 @@ impl Linear for SparseLowRankLayer {
             dense[place as usize] += value;
         }
         Some(matrix(dense, rows, columns))
+    }
+
+    fn approximation(&self, dense: &Matrix, parameters: &Parameters) -> Option<Values> {
+        let support: Vec<usize> = parameters.integers(self.support).iter().map(|&place| place as usize).collect();
+        if self.scale == 0.0 {
+            // B A counts for nothing: S has what lies at its places.
+            let sparse = support.iter().map(|&place| values(dense)[place]).collect();
+            return Some(vec![(self.sparse, matrix(sparse, 1, support.len()))]);
+        }
+        let (down, up, sparse) = low_rank_and_places(dense, parameters[self.down].dims().0, &support);
+        let (rows, rank) = dims(&up);
+        let up = values(&up).iter().map(|x| x / self.scale).collect();
+        Some(vec![(self.down, down), (self.up, matrix(up, rows, rank)), (self.sparse, sparse)])
     }
 }

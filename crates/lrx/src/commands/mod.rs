@@ -6,7 +6,7 @@ mod best;
 pub(crate) mod common;
 pub(crate) mod completions;
 pub(crate) mod eval;
-pub(crate) mod export_tensorboard;
+pub(crate) mod export;
 pub(crate) mod generate;
 pub(crate) mod layers;
 pub(crate) mod list;

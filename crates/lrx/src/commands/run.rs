@@ -267,7 +267,7 @@ fn tasks(
             if !only.is_empty() && !run.run_id.as_deref().is_some_and(|id| only.contains(id)) {
                 continue;
             }
-            starts.check(run, size).map_err(usage)?;
+            starts.check(run, size, Some(&corpus.vocabulary)).map_err(usage)?;
             let title = format!("[{}/{}] {} seed {}", i + 1, experiment.runs.len(), run.label, run.seed);
             let task = Task::new(run, corpus, size, &place, title);
             if is_own { tasks.push(task) } else { of_others.push((index, Task { is_own, ..task })) }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! task    what one run needs, in one value that a thread can take
+//! start   its model before the first step
 //! queue   which run comes next, on how many workers; waits for runs that other processes have
 //! claim   whose run it is, among processes and machines: who may work in the run's current attempt
 //! worker  trains a claimed run, and moves what is finished from the attempt into the run's folder
@@ -25,6 +26,7 @@ mod paused;
 mod queue;
 mod recorder;
 mod remove;
+mod start;
 mod task;
 mod worker;
 
@@ -34,4 +36,5 @@ pub(crate) use folder::{Checked, Run, State, check_files, glance, look, read_run
 pub(crate) use paused::drop_checkpoints;
 pub(crate) use queue::{Policy, Totals, work};
 pub(crate) use remove::{Refused, is_claimed, remove, remove_weights};
-pub(crate) use task::{Place, Task, initial_model};
+pub(crate) use start::initial_model;
+pub(crate) use task::{Place, Task};

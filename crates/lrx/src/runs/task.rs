@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use lrx_data::{Corpus, Sampler};
-use lrx_model::{Model, ModelSpec, load_initial};
+use lrx_model::{Model, ModelSpec};
 use lrx_records::RunRecord;
 use lrx_spec::{LogConfig, RunSpec};
 use lrx_train::{Samples, TrainSpec};
 
+use super::start::initial_model;
 use crate::memory::{Needed, needed};
 use crate::planned::{record, sampler};
 
@@ -91,18 +92,7 @@ impl Task {
     /// # Errors
     /// When the weights that it starts from cannot be used.
     pub(crate) fn initial_model(&self) -> Result<Model, String> {
-        initial_model(&self.model, self.corpus.vocabulary.size(), self.seed)
+        let vocabulary = &self.corpus.vocabulary;
+        initial_model(&self.model, vocabulary.size(), Some(vocabulary), self.seed)
     }
-}
-
-/// A model before its first step.
-///
-/// # Errors
-/// When the weights that it starts from cannot be used.
-pub(crate) fn initial_model(spec: &ModelSpec, vocabulary: usize, seed: u64) -> Result<Model, String> {
-    let mut model = Model::new(spec, vocabulary, seed);
-    if let Some(file) = &spec.init_from {
-        load_initial(&mut model, file).map_err(|error| error.to_string())?;
-    }
-    Ok(model)
 }

@@ -32,7 +32,7 @@ pub fn registry() -> Registry {
 pub fn model(lines: &str) -> Model {
     let config = format!("hidden = 12\nlayers = 2\nheads = 3\ncontext = 9\n{lines}");
     let config: ModelConfig = deserialize(config.parse().expect("TOML")).expect("a model's config");
-    let spec = config.resolve(&registry(), &|_, path| path.into()).expect("a model");
+    let spec = config.resolve(&registry(), &|_, path| Ok(path.into())).expect("a model");
     Model::new(&spec, VOCABULARY, SEED)
 }
 

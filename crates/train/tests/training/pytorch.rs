@@ -11,7 +11,7 @@ use literals::{MUON_MATCH_RMS_ADAMW, MUON_ORIGINAL_NESTEROV, SGD_WITH_GROUPS, Tr
 
 fn close(optimizer: &str, expected: &Trained) {
     let config: ModelConfig = deserialize("hidden = 4\nlayers = 1\nheads = 2\ncontext = 5".parse().unwrap()).unwrap();
-    let mut model = Model::new(&config.resolve(&Registry::builtin(), &|_, path| path.into()).unwrap(), 7, 0);
+    let mut model = Model::new(&config.resolve(&Registry::builtin(), &|_, path| Ok(path.into())).unwrap(), 7, 0);
     let train =
         format!("steps = 10\nlearning_rate = 0.05\nwarmup_steps = 2\nweight_decay = 0.1\n[optimizer]\n{optimizer}");
     let train: TrainConfig = deserialize(train.parse().unwrap()).unwrap();

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{ArgGroup, Args, ValueEnum};
+use lrx_data::Vocabulary;
 use lrx_layers::Registry;
 use lrx_records::{RunRecord, Status, csv_text};
 use lrx_spec::{DataState, Experiment, RunSpec, Solved, missing_files};
@@ -61,7 +62,9 @@ pub(crate) fn plan(args: &PlanArgs, registry: &Registry) -> Result<ExitCode, Fai
     for experiment in &experiments {
         for run in &experiment.runs {
             let row = row(experiment, run, &mut corpora, args)?;
-            starts.check(run, row.vocabulary).map_err(|error| Failure::Usage(error.to_string()))?;
+            starts
+                .check(run, row.vocabulary, row.tokens.as_ref())
+                .map_err(|error| Failure::Usage(error.to_string()))?;
             rows.push(row);
         }
     }
@@ -106,6 +109,8 @@ struct Row<'r> {
     run: &'r RunSpec,
     /// Tokens in the vocabulary.
     vocabulary: usize,
+    /// These tokens; nothing without the run's data.
+    tokens: Option<Vocabulary>,
     record: RunRecord,
     /// What part of it remains to be done.
     rest: f64,
@@ -131,7 +136,7 @@ fn row<'r>(
     corpora: &mut Corpora,
     args: &PlanArgs,
 ) -> Result<Row<'r>, Failure> {
-    let row = |vocabulary: usize, mut record: RunRecord, evaluations: (usize, u64)| {
+    let row = |vocabulary: usize, tokens: Option<Vocabulary>, mut record: RunRecord, evaluations: (usize, u64)| {
         let standing = standing(&args.common.out, &experiment.name, &record.run_id);
         let done = standing.as_ref().and_then(|now| Some(now.tokens? as f64 / record.tokens? as f64));
         record.status = standing.map_or(Status::Planned, |now| now.status);
@@ -140,16 +145,17 @@ fn row<'r>(
             Status::Running => 1.0 - done.unwrap_or(0.0).clamp(0.0, 1.0),
             _ => 0.0,
         };
-        Row { experiment: &experiment.name, run, vocabulary, record, rest, evaluations }
+        Row { experiment: &experiment.name, run, vocabulary, tokens, record, rest, evaluations }
     };
     // Without its data, a run can be planned as far as its vocabulary is given.
     if let (DataState::Missing(errors), Some(given)) = (&run.data, run.model.vocabulary) {
         errors.iter().for_each(|error| tell!("warning: planned without data: {}", error.message()));
-        return Ok(row(given, record(run, given, None), (0, 0)));
+        return Ok(row(given, None, record(run, given, None), (0, 0)));
     }
     let corpus = corpora.of(run, &args.common.out)?;
     let size = vocabulary(run, &corpus).map_err(|error| Failure::Usage(error.to_string()))?;
-    Ok(row(size, record(run, size, Some(&corpus)), evaluations(run, &corpus)))
+    let tokens = Some(corpus.vocabulary.clone());
+    Ok(row(size, tokens, record(run, size, Some(&corpus)), evaluations(run, &corpus)))
 }
 
 /// The row of a run that has begun, in its experiment, or finished in another one, from which `lrx run` takes it.

@@ -32,7 +32,7 @@ pub(crate) fn needs(experiments: &[Experiment], out: &Path, tasks: usize) -> Res
     for (index, run) in experiments.iter().flat_map(|experiment| &experiment.runs).enumerate() {
         let corpus = corpora.of(run, out)?;
         let size = vocabulary(run, &corpus).map_err(usage)?;
-        starts.check(run, size).map_err(usage)?;
+        starts.check(run, size, Some(&corpus.vocabulary)).map_err(usage)?;
         let row = record(run, size, Some(&corpus));
         let (count, targets) = evaluations(run, &corpus);
         let planned = Planned {

@@ -87,7 +87,7 @@ impl<'t, 'r> Subject<'t, 'r> {
         let usage = |error: lrx_spec::ConfigError| Failure::Usage(error.to_string());
         let size = vocabulary(&first, &corpus).map_err(usage)?;
         if first.model.init_from.is_some() {
-            initial_model(&first.model, size, first.seed)
+            initial_model(&first.model, size, Some(&corpus.vocabulary), first.seed)
                 .map_err(|error| usage(first.error_at("model.init_from", error)))?;
         }
         let steps = first.train.length().steps(&sampler(&first, &corpus));

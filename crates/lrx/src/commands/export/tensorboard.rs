@@ -1,10 +1,9 @@
 //! `lrx export --tensorboard`
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::UNIX_EPOCH;
 
-use clap::Args;
 use lrx_files::write_unflushed;
 use lrx_records::{CurveRow, SampleRow, Status, parse_rows};
 use lrx_tensorboard::Ended;
@@ -18,39 +17,12 @@ use crate::listed::{Listed, file_of, listed, listed_run};
 use crate::results::{EVENTS_FILE, RESOLVED_FILE, SAMPLES_FILE, about};
 use crate::runs::{Run, State, read_run};
 use crate::terminal::{say, tell};
-use crate::threads::use_threads;
-
-/// `lrx export`
-#[derive(Args)]
-#[command(after_help = "\
-  lrx export --tensorboard events                    every run in results, as far as it is
-  lrx export --tensorboard events RUN RUN            these
-  tensorboard --logdir events
-Runs lie in DIR/<experiment>/<run_id>/. Scalars have the names of the columns of curves.csv (train/loss, eval/loss, learning_rate, …), sample
-texts are texts, the config is the run's hyperparameters, and seeds of one configuration are repetitions of each other. With
-[log] tensorboard = true in the config, a run writes the same file into its own folder while it is trained.")]
-pub(crate) struct ExportArgs {
-    /// Write event files, as TensorBoard reads them, into DIR
-    #[arg(long, value_name = "DIR", required = true)]
-    tensorboard: PathBuf,
-    /// Folders of runs, or run_ids in --out, or beginnings of them or of their hashes [default: all]
-    #[arg(value_name = "RUN")]
-    runs: Vec<String>,
-    /// Where runs are looked for
-    #[arg(long, value_name = "DIR", default_value = "results")]
-    out: PathBuf,
-}
-
-pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode, Failure> {
-    use_threads(None)?;
-    export_tensorboard(&args.tensorboard, &args.runs, &args.out)
-}
 
 /// Writes the event files of `runs` in `out`, or of all that are there, into the folder `dir`.
 ///
 /// # Errors
 /// When a run is not there, or a file cannot be written.
-pub(crate) fn export_tensorboard(dir: &Path, runs: &[String], out: &Path) -> Result<ExitCode, Failure> {
+pub(super) fn export_tensorboard(dir: &Path, runs: &[String], out: &Path) -> Result<ExitCode, Failure> {
     let mut chosen: Vec<Listed> = Vec::new();
     if runs.is_empty() {
         if !out.is_dir() {
