@@ -78,7 +78,18 @@ fn beside_baseline(summary: &Summary, baseline: &Configuration) -> Vec<String> {
     } else {
         ["better than the baseline", "worse than the baseline", "not distinguishable from the baseline"]
     };
-    for (verdict, what) in [(Verdict::Better, better), (Verdict::Worse, worse), (Verdict::NotDistinguishable, same)] {
+    let margin = summary.margin.unwrap_or_default();
+    let than = if several { "the dense one beside it" } else { "the baseline" };
+    let (equivalent, no_worse) =
+        (format!("equivalent to {than} within {margin}"), format!("no worse than {than} by {margin} or more"));
+    let verdicts = [
+        (Verdict::Better, better),
+        (Verdict::Worse, worse),
+        (Verdict::Equivalent, &equivalent),
+        (Verdict::NoWorse, &no_worse),
+        (Verdict::NotDistinguishable, same),
+    ];
+    for (verdict, what) in verdicts {
         let alike = |row: &&SummaryRow| row.verdict == Some(verdict) && row.otherwise.is_empty();
         let rows: Vec<_> = summary.rows.iter().filter(alike).collect();
         sentences.extend(differing(&rows, what, summary.rows.len() - 1));
@@ -167,8 +178,10 @@ fn beside_dense(frontier: &Frontier) -> Vec<String> {
         let clauses: Vec<String> = [
             (Some(Verdict::Better), "better"),
             (Some(Verdict::Worse), "worse"),
+            (Some(Verdict::Equivalent), "equivalent within the margin"),
+            (Some(Verdict::NoWorse), "no worse than by the margin"),
             (Some(Verdict::NotDistinguishable), "not distinguishable"),
-            (None, "different, with no spread to judge it by"),
+            (None, "different, without a verdict"),
         ]
         .into_iter()
         .filter_map(clause)

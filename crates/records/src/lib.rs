@@ -1,5 +1,5 @@
 //! The rows of the CSV files, each declared once: [`RunRecord`] of `runs.csv`, [`CurveRow`] of `curves.csv`, [`RankRow`]
-//! of `ranks.csv`, [`SummaryRecord`] of `summary.csv`, [`TwinRecord`] of `twins.csv`, [`TuneRecord`] of `tune.csv`,
+//! of `ranks.csv`, [`SummaryRecord`] of `summary.csv`, [`TwinRecord`] of `twins.csv`, [`TuneRecord`] of `tune.csv`, [`ClaimRecord`] of `claims.csv`,
 //! [`BenchRow`] of what `lrx bench` prints.
 //!
 //! A struct's fields are its file's columns, in their order ([`Row::COLUMNS`]). [`csv_text`] writes rows under their
@@ -9,6 +9,7 @@
 
 mod bench;
 mod cell;
+pub mod claim;
 mod curve;
 mod error;
 mod rank;
@@ -23,6 +24,7 @@ mod write;
 
 pub use bench::BenchRow;
 pub use cell::{Cell, Ranks};
+pub use claim::ClaimRecord;
 pub use curve::{CurveRow, Split};
 pub use error::Error;
 pub use rank::{Moment, RankRow};
