@@ -124,7 +124,7 @@ fn with_whole_names(paragraph: &str) -> String {
 const SHORT_NAME: usize = 32;
 
 /// Widths of the window, in rem, below which a table that needs more becomes a card a row.
-const BREAKS: [u32; 6] = [36, 48, 60, 72, 84, 96];
+const BREAKS: [u32; 8] = [36, 44, 52, 60, 68, 76, 84, 96];
 
 /// The rules for that; on paper a table stays one.
 fn card_style() -> String {
@@ -154,8 +154,14 @@ fn width(table: &Table) -> usize {
         let head = column.header.iter().map(|line| cell(line) + 2).max().unwrap_or(0);
         let cells = column.cells.iter().map(|text| cell(text)).max().unwrap_or(0);
         // Names break, and so does what is long.
-        let cells = if index == 0 { cells.min(22) } else { cells.min(LONG) };
-        head.max(cells) * 15 / 2 + 12
+        let cells = if index == 0 {
+            cells.min(22)
+        } else if cells > LONG {
+            24
+        } else {
+            cells
+        };
+        head.max(cells) * 36 / 5 + 12
     };
     table.columns.iter().enumerate().map(column).sum()
 }
@@ -165,7 +171,7 @@ const LONG: usize = 30;
 
 /// A table that can be sorted, and becomes cards where the window is too narrow for it.
 fn push_table(html: &mut String, title: &str, table: &Table) {
-    let needed = width(table) / 16 + 3;
+    let needed = width(table) / 16 + 2;
     let cards = BREAKS.iter().find(|rem| **rem as usize >= needed).unwrap_or(&BREAKS[BREAKS.len() - 1]);
     // Roles, since cards are no table to a reader of the screen otherwise.
     *html += &format!("<table role=\"table\" aria-label=\"{}\" class=\"cards-{cards}\">\n", escape(title));

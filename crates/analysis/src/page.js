@@ -125,5 +125,11 @@
       drawing.addEventListener("blur", hide);
     }
   }
-  window.addEventListener("scroll", hide, { passive: true });
+  // What a pointer told of has moved away; what the keyboard did is followed.
+  const follow = () => {
+    const point = document.querySelector(".pointed");
+    if (point && document.activeElement && document.activeElement.closest(".drawing")) tell(point);
+    else hide();
+  };
+  window.addEventListener("scroll", follow, { passive: true });
 })();

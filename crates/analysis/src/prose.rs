@@ -12,6 +12,8 @@ pub(crate) const NAME_END: char = '\u{2069}';
 
 /// More groups than these are not read in a sentence.
 const MOST_GROUPS: usize = 4;
+/// Nor more names in all of them.
+const MOST_NAMES: usize = 14;
 
 /// What was compared, what can be told apart and what cannot; how low rank stands beside smaller dense models; what is
 /// missing: a paragraph each, of plain sentences, without markup but for [`NAME_BEGIN`] and [`NAME_END`] around names,
@@ -150,8 +152,9 @@ fn tied_groups(summary: &Summary) -> Option<String> {
         let names = others.iter().filter(|row| row.ties.contains(letter)).map(|row| name(row.configuration));
         names.collect::<Vec<_>>()
     };
-    let groups: Vec<_> =
-        letters.into_iter().map(members).filter(|names| names.len() > 1).map(|one| list(&one, "and")).collect();
+    let groups: Vec<Vec<String>> = letters.into_iter().map(members).filter(|names| names.len() > 1).collect();
+    let names = groups.iter().map(Vec::len).sum::<usize>();
+    let groups: Vec<String> = groups.iter().map(|one| list(one, "and")).collect();
     match groups.as_slice() {
         [] if others.len() > 1 && others.iter().all(|row| !row.ties.is_empty()) => {
             let tied = summary.rows.iter().any(|row| row.verdict == Some(Verdict::NotDistinguishable));
@@ -159,7 +162,7 @@ fn tied_groups(summary: &Summary) -> Option<String> {
             Some(format!("{all} can all be told apart from each other."))
         }
         [] => None,
-        groups if groups.len() > MOST_GROUPS => {
+        groups if groups.len() > MOST_GROUPS || names > MOST_NAMES => {
             Some("Many of them cannot be told apart from each other: the table shows which, under ties.".to_owned())
         }
         groups => Some(format!("These cannot be told apart from each other: {}.", groups.join("; "))),

@@ -66,8 +66,8 @@ struct Described<'a> {
     texts: HashMap<String, String>,
 }
 
-/// Words that labels have for keys that have a column.
-const COLUMNS: [&str; 9] = ["hidden", "layers", "rate", "steps", "stories", "tokens", "context", "rank", "epochs"];
+/// Words that labels have for what follows from a column of another name.
+const COLUMNS: [&str; 7] = ["steps", "stories", "tokens", "context", "rank", "epochs", "seed"];
 
 impl<'a> Described<'a> {
     fn new(one: &'a Configuration) -> Self {
@@ -103,8 +103,10 @@ impl<'a> Described<'a> {
         for (key, (text, value)) in options {
             number(&key, text, value);
         }
-        for (key, value) in of_label(&run.label) {
-            number(&key, value.to_string(), Some(value));
+        let known: HashSet<String> = numbers.iter().map(|(key, _)| key.clone()).collect();
+        for (key, value) in of_label(&run.label).into_iter().filter(|(key, _)| !known.contains(key)) {
+            texts.insert(key.clone(), value.to_string());
+            numbers.push((key, value));
         }
         Self { one, numbers, texts }
     }
@@ -365,7 +367,11 @@ mod tests {
         let all = [0.0, 0.1].map(|decay| configuration(&format!("A, weight decay {decay}"), |_| {}));
         assert_eq!(told(&all), [("weight decay".to_owned(), vec![("A".to_owned(), vec![0.0, 0.1])])]);
         assert_eq!(of_label("MLP block-diagonal blocks 4"), [("blocks".to_owned(), 4.0)]);
-        assert_eq!(of_label("MLP silu-low-rank 61, learning rate 0.001, steps 8"), []);
+        let rate = ("learning rate".to_owned(), 0.001);
+        assert_eq!(of_label("MLP silu-low-rank 61, learning rate 0.001, steps 8"), [rate]);
+        // As rows of an earlier lrx, which have no columns for them.
+        let all = [0.001, 0.002].map(|rate| configuration(&format!("Full learning rate {rate}"), |_| {}));
+        assert_eq!(told(&all), [("learning rate".to_owned(), vec![("Full".to_owned(), vec![0.001, 0.002])])]);
     }
 
     #[test]

@@ -24,11 +24,25 @@ impl Scale {
         Self { low, high, logarithmic, at: Vec::new() }
     }
 
+    /// Those of the given ticks, from the lowest on, that are such a share of the axis apart: numbers take room.
+    fn apart(&self, share: f64) -> Vec<f64> {
+        let place = |value: f64| match self.logarithmic {
+            true => (value / self.low).ln() / (self.high / self.low).ln(),
+            false => (value - self.low) / (self.high - self.low),
+        };
+        let mut kept: Vec<f64> = Vec::new();
+        for &value in &self.at {
+            if kept.last().is_none_or(|last| place(value) - place(*last) >= share) {
+                kept.push(value);
+            }
+        }
+        kept
+    }
+
     /// Values that people read, `most` at most.
     pub(super) fn ticks(&self, most: usize) -> Vec<f64> {
         if !self.at.is_empty() {
-            // Of many every second one, or third, or …; the first always.
-            return self.at.iter().copied().step_by(self.at.len().div_ceil(most.max(1))).collect();
+            return self.apart(0.7 / most.max(1) as f64);
         }
         if !self.logarithmic {
             return linear_ticks(self.low, self.high, most);
@@ -83,6 +97,14 @@ impl Ranged for Scale {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn given_ticks_keep_apart() {
+        let at = vec![3.0, 6.0, 55.0, 61.0, 116.0, 122.0];
+        let ranks = Scale { at, ..Scale::new(2.5, 150.0, true) };
+        // ln(61 / 55) is 2.5 % of ln 60, ln(116 / 55) 18 %.
+        assert_eq!(ranks.ticks(9), [3.0, 6.0, 55.0, 116.0]);
+    }
 
     #[test]
     fn equal_ratios_are_equal_distances() {

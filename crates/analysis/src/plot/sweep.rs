@@ -10,7 +10,6 @@ use super::groups::{Group, close, open};
 use super::names::{MOST, shortened};
 use super::palette::{INKS, ON_LINES};
 use super::told;
-use super::tuning::top;
 use crate::format::plural;
 use crate::sweep::{Sweep, SweepLine, sweeps};
 use crate::{Configuration, Experiment, Summary};
@@ -32,7 +31,7 @@ fn plot(sweep: &Sweep, summary: &Summary) -> Option<Plot> {
     let values: Vec<f64> = points().map(|(value, _)| *value).collect();
     let dense = reference(lines, summary);
     let drawable = || points().map(|(_, one)| one.mean_loss()).filter(|loss| canvas::drawable(*loss));
-    let top = top(drawable().collect())?;
+    let top = ceiling(drawable().collect())?;
     let x = if sweep.is_geometric {
         Axis::of_ratios(sweep.key.clone(), values.clone(), 0.06)?
     } else {
@@ -43,7 +42,11 @@ fn plot(sweep: &Sweep, summary: &Summary) -> Option<Plot> {
         let (mean, half) = (one.mean_loss(), summary.errors.of_mean(one).unwrap_or(0.0));
         [mean - half, mean + half]
     };
-    let shown = points().map(|(_, one)| *one).chain(dense).flat_map(ends).map(|loss| loss.min(top));
+    let in_sight = |one: &&Configuration| one.mean_loss() <= top;
+    let shown =
+        points().map(|(_, one)| *one).chain(dense).filter(in_sight).flat_map(ends).filter(|end| canvas::drawable(*end));
+    let shown: Vec<f64> = shown.collect();
+    let highest = shown.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let y = Axis::around("evaluation loss, nats per target token".to_owned(), shown, 0.06)?;
     let mut names = shortened(&lines.iter().map(|line| line.name.clone()).collect::<Vec<_>>(), MOST);
     names.extend(dense.map(|one| format!("{}, for comparison", one.name)));
@@ -64,7 +67,7 @@ fn plot(sweep: &Sweep, summary: &Summary) -> Option<Plot> {
             for (number, (line, key)) in lines.iter().zip(&keys).enumerate() {
                 let apart = APART.min(ALL_APART / lines.len() as i32);
                 let shift = (2 * number as i32 - (lines.len() as i32 - 1)) * apart / 2;
-                draw_line(root, chart, line, (key, number, shift), summary, (y.scale.low, top));
+                draw_line(root, chart, line, (key, number, shift), summary, (y.scale.low, highest));
             }
         })
     };
@@ -77,6 +80,18 @@ fn plot(sweep: &Sweep, summary: &Summary) -> Option<Plot> {
     let caption = caption(sweep, summary, dense, drawable().any(|loss| loss > top));
     let plot = Plot::new(format!("loss-against-{file}"), (title, caption), &keys, draw);
     Some(Plot { is_sweep: true, ..plot })
+}
+
+/// Losses so many times as far above the lowest as the median is have no place of their own: those of runs that nearly diverged
+/// would leave no room for the rest.
+const CUT: f64 = 12.0;
+
+/// The highest loss that has a place of its own.
+fn ceiling(mut losses: Vec<f64>) -> Option<f64> {
+    losses.sort_by(f64::total_cmp);
+    let (lowest, median, highest) = (*losses.first()?, losses[losses.len() / 2], *losses.last()?);
+    let top = lowest + CUT * (median - lowest);
+    Some(if median > lowest && losses.len() > 3 { highest.min(top) } else { highest })
 }
 
 /// What all configurations of the lines are compared with, where that is one that is on none of them.
@@ -158,4 +173,19 @@ fn caption(sweep: &Sweep, summary: &Summary, dense: Option<&Configuration>, is_c
         sentences.push(format!("Only the {MOST_LINES} lines of the most points; {missing} more are left out."));
     }
     sentences.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_loss_that_is_far_from_all_others_is_cut() {
+        assert_eq!(ceiling(vec![3.0, 3.1, 3.2, 9.0]), Some(3.0 + 12.0 * (3.2_f64 - 3.0)));
+        // A steep line is one.
+        assert_eq!(ceiling(vec![4.386, 4.457, 4.831]), Some(4.831));
+        assert_eq!(ceiling(vec![3.8, 3.85, 4.01, 5.43]), Some(5.43));
+        assert_eq!(ceiling(vec![3.0, 3.0, 3.0, 3.4]), Some(3.4));
+        assert_eq!(ceiling(vec![]), None);
+    }
 }

@@ -64,7 +64,7 @@ pub fn tuning_plot(rows: &[TuneRecord]) -> Option<Plot> {
 }
 
 /// The highest loss that has a place of its own.
-pub(super) fn top(mut losses: Vec<f64>) -> Option<f64> {
+fn top(mut losses: Vec<f64>) -> Option<f64> {
     losses.sort_by(f64::total_cmp);
     let (lowest, median) = (*losses.first()?, losses[losses.len() / 2]);
     Some((lowest + CUT * (median - lowest)).max(median))
