@@ -31,7 +31,7 @@ pub struct SweepLine<'a> {
 /// More plots of what a sweep varies are not looked at.
 const MOST_SWEEPS: usize = 4;
 
-/// The keys that several configurations differ in alone, those that say most first.
+/// The keys that several configurations differ in alone, those of the longest lines first.
 pub fn sweeps(configurations: &[Configuration]) -> Vec<Sweep<'_>> {
     let described: Vec<Described> = configurations.iter().map(Described::new).collect();
     let mut keys: Vec<&str> = Vec::new();
@@ -48,7 +48,9 @@ pub fn sweeps(configurations: &[Configuration]) -> Vec<Sweep<'_>> {
         all.extend(sweep(BOTH, &described));
     }
     let points = |sweep: &Sweep| sweep.lines.iter().map(|line| line.points.len()).sum::<usize>();
-    all.sort_by_key(|sweep| std::cmp::Reverse(points(sweep)));
+    // Long lines say more than many.
+    let longest = |sweep: &Sweep| sweep.lines.iter().map(|line| line.points.len()).max();
+    all.sort_by_key(|sweep| std::cmp::Reverse((longest(sweep), points(sweep))));
     all.truncate(MOST_SWEEPS);
     all
 }

@@ -107,6 +107,7 @@ fn plot<'a>(summary: &Summary<'a>, frontier: &Frontier<'a>, measure: &Measure) -
     let shown: HashSet<_> = summary.shown().map(|row| std::ptr::from_ref(row.configuration)).collect();
     let is_shown = |point: &Point| shown.contains(&std::ptr::from_ref(point.configuration));
     let others = points.iter().filter(|(point, _)| !is_shown(point));
+    let is_crowded = points.iter().filter(|(point, _)| is_shown(point)).count() > MOST_LABELLED;
     let mut unlabelled = 0;
     let family = |key: Key| keys.iter().position(|own| own.name == key.name).map_or(String::new(), |at| at.to_string());
     let ring = family(FRONT);
@@ -124,7 +125,12 @@ fn plot<'a>(summary: &Summary<'a>, frontier: &Frontier<'a>, measure: &Measure) -
                 };
                 segments.extend(line.windows(2).map(|pair| (pixel(&pair[0]), pixel(&pair[1]))));
                 open(root, &Group::Family(&family(way.key())));
-                chart.draw_series(LineSeries::new(line, way.color().mix(0.7).stroke_width(2))).expect(DRAWS);
+                let style = if is_crowded {
+                    way.color().mix(0.4).stroke_width(1)
+                } else {
+                    way.color().mix(0.7).stroke_width(2)
+                };
+                chart.draw_series(LineSeries::new(line, style)).expect(DRAWS);
                 close(root);
             }
             let mut obstacles = Vec::new();
@@ -167,7 +173,7 @@ fn plot<'a>(summary: &Summary<'a>, frontier: &Frontier<'a>, measure: &Measure) -
         "Means over the seeds. A line joins the configurations that differ in one thing. What has a ring is beaten \
                        by no other that is as small, going by the means alone."
             .to_owned();
-    if points.len() > MOST_LABELLED {
+    if is_crowded {
         caption += " Only what has a ring has its name beside it.";
     }
     if unlabelled > 0 {

@@ -122,7 +122,8 @@ fn plot(
     let mut plot = Plot::new(name, (title, String::new()), &legend.keys, draw);
     let mut caption = String::new();
     if points.iter().any(|point| point.sd.is_some()) {
-        caption += "Bars are one standard deviation of the seeds to either side, small dots single runs. ";
+        caption += "Bars are one standard deviation of the seeds to either side";
+        caption += if points.len() > MOST_LABELLED { ". " } else { ", small dots single runs. " };
     }
     if band.is_some() {
         caption += "One more run of the baseline would lie in the grey band with 95 % probability. ";
@@ -218,6 +219,7 @@ fn draw_points(
     lines: &[Segment],
 ) -> usize {
     let mut obstacles = Vec::new();
+    let is_crowded = points.len() > MOST_LABELLED;
     for point in points {
         let families = legend.families(point.look);
         open(root, &Group::Family(&families));
@@ -226,11 +228,16 @@ fn draw_points(
         if let Some(sd) = point.sd {
             let (_, low) = chart.backend_coord(&(point.x, point.y - sd));
             let (_, high) = chart.backend_coord(&(point.x, point.y + sd));
-            canvas::bar(root, point.look.key().color, x, (low, high));
+            if is_crowded {
+                let style = point.look.key().color.mix(0.35).stroke_width(1);
+                root.draw(&PathElement::new(vec![(x, low), (x, high)], style)).expect(DRAWS);
+            } else {
+                canvas::bar(root, point.look.key().color, x, (low, high));
+            }
             let height = f64::from(low - high) + 2.0;
             obstacles.push(Rect::around((f64::from(x), f64::from(low + high) / 2.0), 12.0, height));
         }
-        for &run in &point.runs {
+        for &run in point.runs.iter().filter(|_| !is_crowded) {
             let (x, y) = chart.backend_coord(&(point.x, run));
             let at = (x + RUN_OFFSET, y);
             root.draw(&Circle::new(at, 2, point.look.key().color.mix(0.7).filled())).expect(DRAWS);

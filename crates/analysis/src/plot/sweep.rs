@@ -29,7 +29,7 @@ fn plot(sweep: &Sweep, summary: &Summary) -> Option<Plot> {
     let lines = &sweep.lines[..sweep.lines.len().min(MOST_LINES)];
     let points = || lines.iter().flat_map(|line| &line.points);
     let values: Vec<f64> = points().map(|(value, _)| *value).collect();
-    let dense = reference(lines, summary);
+    let dense = references(lines, summary);
     let drawable = || points().map(|(_, one)| one.mean_loss()).filter(|loss| canvas::drawable(*loss));
     let top = ceiling(drawable().collect())?;
     let x = if sweep.is_geometric {
@@ -43,26 +43,29 @@ fn plot(sweep: &Sweep, summary: &Summary) -> Option<Plot> {
         [mean - half, mean + half]
     };
     let in_sight = |one: &&Configuration| one.mean_loss() <= top;
-    let shown =
-        points().map(|(_, one)| *one).chain(dense).filter(in_sight).flat_map(ends).filter(|end| canvas::drawable(*end));
+    let shown = points()
+        .map(|(_, one)| *one)
+        .chain(dense.iter().copied())
+        .filter(in_sight)
+        .flat_map(ends)
+        .filter(|end| canvas::drawable(*end));
     let shown: Vec<f64> = shown.collect();
     let highest = shown.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let y = Axis::around("evaluation loss, nats per target token".to_owned(), shown, 0.06)?;
     let mut names = shortened(&lines.iter().map(|line| line.name.clone()).collect::<Vec<_>>(), MOST);
-    names.extend(dense.map(|one| format!("{}, for comparison", one.name)));
+    names.extend(dense.iter().map(|one| format!("{}, for comparison", one.name)));
     let names = shortened(&names, MOST + 16);
-    let dash = Shape::Polygon(&[(-9, -1), (9, -1), (9, 1), (-9, 1)]);
     let keys: Vec<Key> = (0..)
         .zip(&names)
         .map(|(i, name)| match i < lines.len() {
             true => Key { name, color: INKS[i % INKS.len()].color(), shape: ON_LINES[i % ON_LINES.len()] },
-            false => Key { name, color: INK, shape: dash },
+            false => Key { name, color: INK, shape: DASHED[i - lines.len()] },
         })
         .collect();
     let draw = |frame: Frame| {
         canvas::draw(frame, &x, &y, (frame.height(canvas::HEIGHT), 16), &keys, |root, chart| {
-            if let Some(one) = dense {
-                draw_reference(root, chart, one, (x.scale.low, x.scale.high), lines.len());
+            for (i, one) in dense.iter().enumerate().filter(|(_, one)| one.mean_loss() <= highest) {
+                draw_reference(root, chart, one, (x.scale.low, x.scale.high), (lines.len() + i, DASHES[i]));
             }
             for (number, (line, key)) in lines.iter().zip(&keys).enumerate() {
                 let apart = APART.min(ALL_APART / lines.len() as i32);
@@ -77,7 +80,7 @@ fn plot(sweep: &Sweep, summary: &Summary) -> Option<Plot> {
     );
     let file: String = sweep.key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     let file = file.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-").to_lowercase();
-    let caption = caption(sweep, summary, dense, drawable().any(|loss| loss > top));
+    let caption = caption(sweep, summary, dense.len(), drawable().any(|loss| loss > top));
     let plot = Plot::new(format!("loss-against-{file}"), (title, caption), &keys, draw);
     Some(Plot { is_sweep: true, ..plot })
 }
@@ -94,23 +97,45 @@ fn ceiling(mut losses: Vec<f64>) -> Option<f64> {
     Some(if median > lowest && losses.len() > 3 { highest.min(top) } else { highest })
 }
 
-/// What all configurations of the lines are compared with, where that is one that is on none of them.
-fn reference<'a>(lines: &[SweepLine<'a>], summary: &Summary<'a>) -> Option<&'a Configuration> {
+/// Dashes of lines that are there for comparison, and their length in pixels; as they stand in the legend.
+const DASHES: [i32; 3] = [7, 3, 13];
+const DASHED: [Shape; 3] = [
+    Shape::Polygon(&[(-9, -1), (9, -1), (9, 1), (-9, 1)]),
+    Shape::Polygon(&[(-4, -1), (4, -1), (4, 1), (-4, 1)]),
+    Shape::Polygon(&[(-10, -2), (10, -2), (10, 2), (-10, 2)]),
+];
+
+/// What the configurations of the lines are compared with, where that is on none of them, and there are few such.
+fn references<'a>(lines: &[SweepLine<'a>], summary: &Summary<'a>) -> Vec<&'a Configuration> {
     let on_lines = || lines.iter().flat_map(|line| &line.points).map(|(_, one)| *one);
-    let of = |one: &'a Configuration| summary.rows.iter().find(|row| std::ptr::eq(row.configuration, one))?.against;
-    let first = of(on_lines().next()?)?;
-    let is_same = |one: &'a Configuration| of(one).is_some_and(|other| std::ptr::eq(other, first));
-    let is_apart = on_lines().all(|one| !std::ptr::eq(one, first) && is_same(one));
-    is_apart.then_some(first).filter(|one| canvas::drawable(one.mean_loss()))
+    let mut found: Vec<&'a Configuration> = Vec::new();
+    for one in on_lines() {
+        let row = summary.rows.iter().find(|row| std::ptr::eq(row.configuration, one));
+        let Some(against) = row.and_then(|row| row.against) else { return Vec::new() };
+        if !found.iter().any(|known| std::ptr::eq(*known, against)) {
+            found.push(against);
+        }
+    }
+    let is_apart = found.iter().all(|one| on_lines().all(|other| !std::ptr::eq(*one, other)));
+    let can_be_told =
+        is_apart && found.len() <= DASHES.len() && found.iter().all(|one| canvas::drawable(one.mean_loss()));
+    if can_be_told { found } else { Vec::new() }
 }
 
-fn draw_reference(root: &Area, chart: &mut Chart, one: &Configuration, (low, high): (f64, f64), number: usize) {
+fn draw_reference(
+    root: &Area,
+    chart: &mut Chart,
+    one: &Configuration,
+    (low, high): (f64, f64),
+    (number, dash): (usize, i32),
+) {
     let loss = one.mean_loss();
     open(root, &Group::Point(&number.to_string(), &told::of_configuration(one)));
     // In dashes of equal length, whatever the axis.
     let (from, to) = (chart.backend_coord(&(low, loss)), chart.backend_coord(&(high, loss)));
-    for x in (from.0..to.0).step_by(10) {
-        root.draw(&PathElement::new(vec![(x, from.1), ((x + 6).min(to.0), from.1)], INK.stroke_width(2))).expect(DRAWS);
+    for x in (from.0..to.0).step_by(dash as usize + 4) {
+        root.draw(&PathElement::new(vec![(x, from.1), ((x + dash).min(to.0), from.1)], INK.stroke_width(2)))
+            .expect(DRAWS);
     }
     close(root);
 }
@@ -145,7 +170,7 @@ fn draw_line(
     close(root);
 }
 
-fn caption(sweep: &Sweep, summary: &Summary, dense: Option<&Configuration>, is_cut: bool) -> String {
+fn caption(sweep: &Sweep, summary: &Summary, dense: usize, is_cut: bool) -> String {
     let mut sentences = Vec::new();
     sentences.push(if sweep.lines.len() > 1 {
         "A line joins configurations that differ in nothing else; lines stand a little apart.".to_owned()
@@ -157,8 +182,10 @@ fn caption(sweep: &Sweep, summary: &Summary, dense: Option<&Configuration>, is_c
     } else {
         sentences.push("No seeds were repeated, so there are no intervals.".to_owned());
     }
-    if dense.is_some() {
-        sentences.push("The dashed line is the dense model that they are compared with.".to_owned());
+    match dense {
+        0 => {}
+        1 => sentences.push("The dashed line is the dense model that they are compared with.".to_owned()),
+        _ => sentences.push("Dashed lines are the dense models that they are compared with.".to_owned()),
     }
     if is_cut {
         sentences.push("Losses far above the others stand at the upper end.".to_owned());
