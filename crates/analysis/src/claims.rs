@@ -67,8 +67,11 @@ impl Answer<'_> {
     }
 }
 
+/// What is counted, and that of a run.
+type Figure = (&'static str, fn(&RunRecord) -> Option<u64>);
+
 /// What a budget is of.
-fn figure(budget: &str) -> Option<(&'static str, fn(&RunRecord) -> Option<u64>)> {
+fn figure(budget: &str) -> Option<Figure> {
     Some(match budget {
         "parameters" => ("parameters", |run| run.params),
         "body" => ("parameters outside the embeddings", |run| run.params_body),

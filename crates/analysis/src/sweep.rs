@@ -102,7 +102,7 @@ impl<'a> Described<'a> {
         }
         let (kinds, options) = slots(&run.slots);
         number("slots", kinds, None);
-        for (key, (text, value)) in options {
+        for (key, text, value) in options {
             number(&key, text, value);
         }
         let known: HashSet<String> = numbers.iter().map(|(key, _)| key.clone()).collect();
@@ -266,8 +266,11 @@ fn without_numbers(ranks: &str) -> String {
         .join(" ")
 }
 
+/// An option of kinds: its name, its values, and the one number that they are.
+type KindOption = (String, String, Option<f64>);
+
 /// The kinds of the slots without their sizes, and each of their options that has one value wherever it stands.
-fn slots(cell: &str) -> (String, Vec<(String, (String, Option<f64>))>) {
+fn slots(cell: &str) -> (String, Vec<KindOption>) {
     let (mut kinds, mut options) = (Vec::new(), Vec::<(String, Vec<String>)>::new());
     for slot in cell.split_whitespace() {
         let (name, kind) = slot.split_once('=').unwrap_or((slot, ""));
@@ -284,7 +287,7 @@ fn slots(cell: &str) -> (String, Vec<(String, (String, Option<f64>))>) {
     let one = |(option, mut values): (String, Vec<String>)| {
         values.dedup();
         let value = if let [one] = &values[..] { one.parse().ok() } else { None };
-        (option, (values.join(" "), value))
+        (option, values.join(" "), value)
     };
     (kinds.join(" "), options.into_iter().map(one).collect())
 }
@@ -321,8 +324,11 @@ mod tests {
         Configuration { name: label.into(), runs: vec![run], repeats: 0 }
     }
 
-    /// Key, and the name and values of each line.
-    fn told(configurations: &[Configuration]) -> Vec<(String, Vec<(String, Vec<f64>)>)> {
+    /// The name and values of a line.
+    type Told = (String, Vec<f64>);
+
+    /// Key, and each line.
+    fn told(configurations: &[Configuration]) -> Vec<(String, Vec<Told>)> {
         let line = |line: &SweepLine<'_>| (line.name.clone(), line.points.iter().map(|point| point.0).collect());
         sweeps(configurations).iter().map(|one| (one.key.clone(), one.lines.iter().map(line).collect())).collect()
     }

@@ -28,7 +28,9 @@ fn claims_are_written_before_the_runs_and_answered_first() {
     let written = rows(&lab.read("results/tiny/claims.csv"));
     assert_eq!((written.len(), written[0]["runs_begun"].as_str()), (1, "0"));
     let runs = rows(&lab.read("results/tiny/runs.csv"));
-    assert!(runs.iter().any(|run| run["configuration"] == written[0]["a_configuration"] && run["label"] == "low-rank 4"));
+    assert!(
+        runs.iter().any(|run| run["configuration"] == written[0]["a_configuration"] && run["label"] == "low-rank 4")
+    );
 
     // Once runs have begun, a changed claim stands beside the first, and says so.
     let changed = claim("far", "direction = 'equivalent'\nmargin = 6.0");

@@ -18,8 +18,7 @@ fn one(claims: &str) -> Claim {
     experiment.claims.remove(0)
 }
 
-const CLAIM: &str =
-    "[[claim]]\nname = 'enough'\na = 'low-rank 8'\nb = 'dense'\ndirection = 'equivalent'\nmargin = 0.02\nbudget = 'body'\n";
+const CLAIM: &str = "[[claim]]\nname = 'enough'\na = 'low-rank 8'\nb = 'dense'\ndirection = 'equivalent'\nmargin = 0.02\nbudget = 'body'\n";
 
 #[test]
 fn a_claim_is_about_configurations_of_its_file() {
@@ -58,7 +57,11 @@ fn another_meaning_is_another_hash_and_another_spelling_is_not() {
         assert_ne!(one(&CLAIM.replace(from, to)).hash, claim.hash, "{to}");
     }
     // What the configurations are, not what they are called: another width is another claim.
-    let other = experiment(&format!("{SWEEP}{CLAIM}").replacen("[model.attention]", "[model]\nhidden = 32\n[model.attention]", 1));
+    let other = experiment(&format!("{SWEEP}{CLAIM}").replacen(
+        "[model.attention]",
+        "[model]\nhidden = 32\n[model.attention]",
+        1,
+    ));
     assert_ne!(other.claims[0].hash, claim.hash);
 }
 

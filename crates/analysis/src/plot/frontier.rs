@@ -152,16 +152,13 @@ fn plot<'a>(summary: &Summary<'a>, frontier: &Frontier<'a>, measure: &Measure) -
             let few = shown.len() <= if frame.is_wide() { MOST_LABELLED } else { FEW };
             let is_told = |on_front: bool| few || (on_front && frame.is_wide());
             let shown: Vec<_> = shown.into_iter().filter(|(_, on_front)| is_told(**on_front)).collect();
-            let names: Vec<_> = shown.iter().map(|((point, _), _)| name(point.configuration)).collect();
+            let shown: Vec<_> = shown.into_iter().map(|(point, _)| point).collect();
+            let names: Vec<_> = shown.iter().map(|(point, _)| name(point.configuration)).collect();
             let names = shortened(&names, MOST);
-            let label = |(name, ((point, at), _)): (&'_ String, &(&(&Point<'a>, (f64, f64)), &bool))| {
-                (name.clone(), *at, family(key_of(point, frontier)))
-            };
-            let labelled: Vec<_> = names.iter().zip(&shown).map(label).collect();
-            let labelled: Vec<_> = labelled
-                .iter()
-                .map(|(name, at, families)| Label { name, at: *at, families: families.clone() })
-                .collect();
+            let mut labelled = Vec::with_capacity(shown.len());
+            for (name, (point, at)) in names.iter().zip(shown) {
+                labelled.push(Label { name, at: *at, families: family(key_of(point, frontier)) });
+            }
             let missing = draw_labels(root, chart, &labelled, GAP, &obstacles, &segments);
             if frame.is_wide() {
                 unlabelled = missing;

@@ -8,7 +8,7 @@ use lrx_records::RunRecord;
 use super::canvas::{Key, MUTED, Shape};
 use super::names::{MOST, shortened};
 use super::palette::{ALONE, INKS, Ink, ON_LINES, PLACED};
-use crate::settings::SETTINGS;
+use crate::settings::{SETTINGS, Setting};
 use crate::{Configuration, Experiment};
 
 /// The styles of the configurations of an experiment, and of its unfinished runs.
@@ -200,10 +200,11 @@ fn classes(runs: &[&RunRecord], names: &[String]) -> Vec<String> {
         return kinds.iter().zip(names).map(own).collect();
     }
     // What differs gives the colour: ranks first, since a sweep of them is what this is for.
-    let ranks: [(&str, fn(&RunRecord) -> String); 2] =
-        [("rank", |run| run.attention_ranks.to_string()), ("MLP rank", |run| run.mlp_ranks.to_string())];
-    let all = ranks.into_iter().chain(SETTINGS.iter().map(|setting| (setting.name, setting.value)));
-    let by_setting = all.map(|(name, value)| -> Vec<String> {
+    let ranks = [
+        Setting { name: "rank", value: |run| run.attention_ranks.to_string() },
+        Setting { name: "MLP rank", value: |run| run.mlp_ranks.to_string() },
+    ];
+    let by_setting = ranks.iter().chain(&SETTINGS).map(|Setting { name, value }| -> Vec<String> {
         let class = |(kind, run): (&String, &&RunRecord)| match first_of_all_same(&value(run)) {
             "" => kind.clone(),
             value => format!("{kind}, {name} {value}"),
