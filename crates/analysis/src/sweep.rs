@@ -33,7 +33,8 @@ const MOST_SWEEPS: usize = 4;
 
 /// The keys that several configurations differ in alone, those of the longest lines first.
 pub fn sweeps(configurations: &[Configuration]) -> Vec<Sweep<'_>> {
-    let described: Vec<Described> = configurations.iter().map(Described::new).collect();
+    let mut described: Vec<Described> = configurations.iter().map(Described::new).collect();
+    forget_repeated(&mut described);
     let mut keys: Vec<&str> = Vec::new();
     let mut known = HashSet::new();
     for (key, _) in described.iter().flat_map(|one| &one.numbers) {
@@ -64,8 +65,37 @@ struct Described<'a> {
     one: &'a Configuration,
     /// The keys whose values are numbers.
     numbers: Vec<(String, f64)>,
+    /// Those of them that only the label tells.
+    of_label: Vec<String>,
     /// What stands in all keys, for comparison.
     texts: HashMap<String, String>,
+}
+
+/// Takes the keys out that labels have, under names of their own, for what a column tells: their values are the same everywhere.
+fn forget_repeated(described: &mut [Described]) {
+    let mut keys: Vec<String> = described.iter().flat_map(|one| one.of_label.iter().cloned()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    for key in keys {
+        let with_key = || described.iter().filter(|one| one.of_label.contains(&key));
+        let columns = |one: &Described| -> Vec<String> {
+            let own = one.number(&key);
+            let same = one.numbers.iter().filter(|(other, value)| !one.of_label.contains(other) && Some(*value) == own);
+            same.map(|(other, _)| other.clone()).collect()
+        };
+        let mut common = with_key().next().map(&columns).unwrap_or_default();
+        for one in with_key() {
+            let own = columns(one);
+            common.retain(|column| own.contains(column));
+        }
+        if !common.is_empty() {
+            for one in described.iter_mut() {
+                one.texts.remove(&key);
+                one.numbers.retain(|(own, _)| *own != key);
+                one.of_label.retain(|own| *own != key);
+            }
+        }
+    }
 }
 
 /// Words that labels have for what follows from a column of another name.
@@ -106,11 +136,13 @@ impl<'a> Described<'a> {
             number(&key, text, value);
         }
         let known: HashSet<String> = numbers.iter().map(|(key, _)| key.clone()).collect();
+        let mut told = Vec::new();
         for (key, value) in of_label(&run.label).into_iter().filter(|(key, _)| !known.contains(key)) {
             texts.insert(key.clone(), value.to_string());
+            told.push(key.clone());
             numbers.push((key, value));
         }
-        Self { one, numbers, texts }
+        Self { one, numbers, of_label: told, texts }
     }
 
     fn number(&self, key: &str) -> Option<f64> {
@@ -380,6 +412,17 @@ mod tests {
         // As rows of an earlier lrx, which have no columns for them.
         let all = [0.001, 0.002].map(|rate| configuration(&format!("Full learning rate {rate}"), |_| {}));
         assert_eq!(told(&all), [("learning rate".to_owned(), vec![("Full".to_owned(), vec![0.001, 0.002])])]);
+    }
+
+    #[test]
+    fn what_a_label_calls_otherwise_than_its_column_is_one_key() {
+        let all =
+            [1.0, 2.0].map(|rate| configuration(&format!("A, rate {rate}"), |run| run.learning_rate = Some(rate)));
+        assert_eq!(told(&all), [("learning rate".to_owned(), vec![("A".to_owned(), vec![1.0, 2.0])])]);
+        // Another number is another key, and these differ in two.
+        let two = [1.0, 2.0]
+            .map(|rate| configuration(&format!("A, decay {rate}"), |run| run.learning_rate = Some(rate + 1.0)));
+        assert_eq!(told(&two), []);
     }
 
     #[test]

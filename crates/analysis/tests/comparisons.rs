@@ -246,7 +246,7 @@ fn runs_of_other_lengths_get_no_verdict() {
     let decayed = row("Low decayed");
     assert_eq!((decayed.verdict, &decayed.otherwise[..]), (Some(Verdict::Worse), &["settings without a column"][..]));
     let csv = lrx_analysis::summary_csv(std::slice::from_ref(&summary));
-    assert!(csv.contains("Low longer,Full,steps,\n"), "{csv}");
+    assert!(csv.contains("Low longer,Full,steps,,,,,other length,\n"), "{csv}");
 }
 
 #[test]

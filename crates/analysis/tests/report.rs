@@ -136,7 +136,7 @@ fn every_published_label_has_its_place() {
     let options = ReportOptions { out: Some(out.path().to_owned()), ..Default::default() };
     let made = report(&[published()], &options).unwrap();
     let plots: Vec<_> = made.files.iter().filter(|file| file.extension().is_some_and(|e| e == "svg")).collect();
-    assert_eq!(plots.len(), 6);
+    assert_eq!(plots.len(), 5);
     let of_sizes = plots.iter().filter(|path| !path.to_string_lossy().contains("loss-against"));
     for path in of_sizes {
         let svg = fs::read_to_string(path).unwrap();

@@ -6,14 +6,14 @@ use std::path::Path;
 use lrx_analysis::{Experiment, ReportOptions, Summary, Verdict, Withheld, read_experiment, report, summary_csv};
 
 const HEADER: &str = "run_id,label,seed,attention,mlp,hidden,layers,params,params_body,stories,steps,learning_rate,training,\
-                      configuration,tuned,eval_loss\n";
+                      configuration,tuned,slots,eval_loss\n";
 
 /// Two runs of a configuration.
 fn runs(label: &str, kind: &str, (hidden, body): (u64, u64), rate: f64, tuned: &str, loss: f64) -> String {
     let row = |seed: usize| {
         let loss = loss + 0.004 * seed as f64;
         format!(
-            "{label}-{seed},{label},{seed},{kind},dense,{hidden},4,{},{body},10,30,{rate},t{rate},c-{label},\"{tuned}\",{loss}\n",
+            "{label}-{seed},{label},{seed},{kind},dense,{hidden},4,{},{body},10,30,{rate},t{rate},c-{label},\"{tuned}\",q={kind},{loss}\n",
             body + 100
         )
     };
