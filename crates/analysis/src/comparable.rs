@@ -78,6 +78,8 @@ pub struct Part {
     pub title: String,
     /// Why its losses cannot be compared with those of the other parts, as the end of a sentence.
     pub reason: &'static str,
+    /// Whether that is their vocabulary: bits per byte of text can then be looked at side by side, though not judged.
+    pub is_by_vocabulary: bool,
 }
 
 /// Runs in groups whose losses can be compared, in the order in which they first occur, those that count deciding. One
@@ -108,7 +110,8 @@ pub(crate) fn parts(runs: &[RunRecord]) -> Vec<(Option<Part>, Vec<RunRecord>)> {
         // A number of stories says more to a person than a hash does, where no other part has it.
         let stories_tell = firsts.iter().filter(|other| other.stories == own.stories).count() == 1;
         let title = if stories_tell { Apart::Stories } else { reason }.title(own);
-        Some(Part { title, reason: reason.reason() })
+        let is_by_vocabulary = reasons.contains(&Apart::Vocabulary);
+        Some(Part { title, reason: reason.reason(), is_by_vocabulary })
     };
     groups.iter().map(|group| part(group)).collect::<Vec<_>>().into_iter().zip(groups).collect()
 }

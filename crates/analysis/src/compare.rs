@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::stats::{CONFIDENCE, Contrast, Interval};
+use crate::stats::{self, CONFIDENCE, Contrast, Interval};
 use crate::{Configuration, ErrorModel};
 
 /// How the interval of a difference was found: see [`ErrorModel`].
@@ -40,6 +40,43 @@ pub enum Verdict {
     Worse,
     /// Chance may explain the difference.
     NotDistinguishable,
+    /// Chance may explain it, and it lies within the margin that was given.
+    Equivalent,
+    /// Chance may explain it, and it is not above the margin that was given.
+    NoWorse,
+}
+
+/// The p-values of a difference, each adjusted for all that it is looked at beside.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Judged {
+    /// Of no difference.
+    pub p: f64,
+    /// Where a margin was given: of a difference that lies outside of it, and of one above it.
+    pub within: Option<(f64, f64)>,
+}
+
+impl Judged {
+    /// Adjusts all contrasts of a table, where such are known, in their order: each family of tests by itself (Holm).
+    pub(crate) fn all(contrasts: &[Contrast], margin: Option<f64>) -> Vec<Self> {
+        let holm = |p: &dyn Fn(&Contrast) -> f64| stats::holm(&contrasts.iter().map(p).collect::<Vec<_>>());
+        let p = holm(&|contrast| contrast.p);
+        let within = margin.map(|margin| {
+            let equivalent = holm(&|contrast| contrast.p_equivalent(margin));
+            equivalent.into_iter().zip(holm(&|contrast| contrast.p_below(margin))).collect::<Vec<_>>()
+        });
+        let one = |(i, p): (usize, f64)| Self { p, within: within.as_ref().map(|within| within[i]) };
+        p.into_iter().enumerate().map(one).collect()
+    }
+
+    /// What they say of a difference.
+    pub fn verdict(&self, difference: f64) -> Verdict {
+        let is_shown = |p: f64| p <= 1.0 - CONFIDENCE;
+        match (Verdict::of(difference, self.p), self.within) {
+            (Verdict::NotDistinguishable, Some((equivalent, _))) if is_shown(equivalent) => Verdict::Equivalent,
+            (Verdict::NotDistinguishable, Some((_, no_worse))) if is_shown(no_worse) => Verdict::NoWorse,
+            (verdict, _) => verdict,
+        }
+    }
 }
 
 impl Verdict {
@@ -59,6 +96,17 @@ impl Verdict {
             Self::Better => "better",
             Self::Worse => "worse",
             Self::NotDistinguishable => "not distinguishable",
+            Self::Equivalent => "equivalent",
+            Self::NoWorse => "no worse",
+        }
+    }
+
+    /// The words of a table: with the margin, where it is about one.
+    pub(crate) fn words(self, margin: Option<f64>) -> String {
+        match (self, margin) {
+            (Self::Equivalent, Some(margin)) => format!("equivalent within {margin}"),
+            (Self::NoWorse, Some(margin)) => format!("no worse than {margin}"),
+            _ => self.as_str().to_owned(),
         }
     }
 }

@@ -58,6 +58,14 @@ impl ErrorModel {
         Some(stats::t_quantile(CONFIDENCE, spread.freedom) * spread.sd * runs.sqrt())
     }
 
+    /// Half the width of the 95 % interval of a configuration's mean loss: `t(ν)·sd/√n`, seeds not paired.
+    pub fn of_mean(&self, of: &Configuration) -> Option<f64> {
+        let losses = of.losses();
+        let own = || stats::pooled_spread([&losses[..]]).filter(|spread| spread.sd > 0.0);
+        let spread = if self.method() == Method::Welch { own().or(self.pooled) } else { self.pooled }?;
+        Some(stats::t_quantile(CONFIDENCE, spread.freedom) * spread.sd / (losses.len() as f64).sqrt())
+    }
+
     /// A weighted sum of mean losses held against zero, and how; no contrast where no spread is known.
     pub fn contrast(&self, parts: &[(f64, &Configuration)]) -> (Option<Contrast>, Method) {
         let losses: Vec<Vec<f64>> = parts.iter().map(|(_, one)| one.losses()).collect();

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lrx_records::{CurveRow, RankRow, Row, RunRecord, read_rows, read_runs};
+use lrx_records::{ClaimRecord, CurveRow, RankRow, Row, RunRecord, TuneRecord, read_rows, read_runs};
 
 use crate::comparable::{apart, parts};
 use crate::configuration::group;
@@ -28,6 +28,10 @@ pub struct Experiment {
     pub curves: Vec<CurveRow>,
     /// The rows of `ranks.csv`; empty if there is no such file.
     pub ranks: Vec<RankRow>,
+    /// The rows of `claims.csv`; empty if there is no such file.
+    pub claims: Vec<ClaimRecord>,
+    /// The rows of `tune.csv`; empty if there is no such file.
+    pub tuning: Vec<TuneRecord>,
 }
 
 impl Experiment {
@@ -40,6 +44,8 @@ impl Experiment {
             unfinished: runs.iter().filter(|run| run.final_loss().is_none()).cloned().collect(),
             curves: Vec::new(),
             ranks: Vec::new(),
+            claims: Vec::new(),
+            tuning: Vec::new(),
         }
     }
 
@@ -143,10 +149,12 @@ fn merge(experiments: &[&Experiment]) -> Experiment {
     let runs = experiments.iter().flat_map(|one| one.configurations.iter().flat_map(|one| &one.runs));
     let runs: Vec<RunRecord> = runs.filter(|run| run.run_id.is_empty() || known.insert(&run.run_id)).cloned().collect();
     let names: Vec<String> = experiments.iter().map(|experiment| experiment.title()).collect();
-    Experiment::new(names.join(" + "), &experiments[0].dir, None, &runs)
+    let tuning = experiments.iter().flat_map(|experiment| experiment.tuning.iter().cloned()).collect();
+    Experiment { tuning, ..Experiment::new(names.join(" + "), &experiments[0].dir, None, &runs) }
 }
 
-/// Reads one experiment folder: its `runs.csv`, and its `curves.csv` and `ranks.csv` if there are such. Where not all
+/// Reads one experiment folder: its `runs.csv`, and its `curves.csv`, `ranks.csv`, `claims.csv` and `tune.csv` if there are
+/// such. Where not all
 /// losses can be compared, each part is an experiment of its own.
 ///
 /// # Errors
@@ -162,20 +170,25 @@ pub(crate) fn read_experiment_without(dir: &Path, left_out: &[String]) -> Result
     runs.retain(|run| !left_out.contains(run.run_id.as_str()));
     let curves: Vec<CurveRow> = read_if_there(&dir.join("curves.csv"))?;
     let ranks: Vec<RankRow> = read_if_there(&dir.join("ranks.csv"))?;
-    let experiment = |part, runs: &[RunRecord]| Experiment::new(folder_name(dir), dir, part, runs);
+    let claims: Vec<ClaimRecord> = read_if_there(&dir.join("claims.csv"))?;
+    let mut tuning: Vec<TuneRecord> = read_if_there(&dir.join("tune.csv"))?;
+    let mut experiment = |part, runs: &[RunRecord]| {
+        let (claims, tuning) = (claims.clone(), std::mem::take(&mut tuning));
+        Experiment { claims, tuning, ..Experiment::new(folder_name(dir), dir, part, runs) }
+    };
     let mut parts = parts(&runs);
     if left_out.is_empty() && parts.len() == 1 {
         let (part, runs) = parts.remove(0);
         return Ok(vec![Experiment { curves, ranks, ..experiment(part, &runs) }]);
     }
-    let part = |(part, runs): (Option<Part>, Vec<RunRecord>)| {
+    let mut part = |(part, runs): (Option<Part>, Vec<RunRecord>)| {
         let own: HashSet<&str> = runs.iter().map(|run| run.run_id.as_str()).collect();
         let is_own = |run_id: &str| own.contains(run_id);
         let curves = curves.iter().filter(|row| is_own(&row.run_id)).cloned().collect();
         let ranks = ranks.iter().filter(|row| is_own(&row.run_id)).cloned().collect();
         Experiment { curves, ranks, ..experiment(part, &runs) }
     };
-    Ok(parts.into_iter().map(part).collect())
+    Ok(parts.into_iter().map(&mut part).collect())
 }
 
 fn read_if_there<R: Row>(path: &Path) -> Result<Vec<R>, Error> {

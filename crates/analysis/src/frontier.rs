@@ -7,8 +7,9 @@ use std::fmt;
 use lrx_records::RunRecord;
 
 use crate::settings::{same_training, training_key};
-use crate::stats::{self, Interval};
-use crate::{Configuration, ErrorModel, Verdict};
+use crate::stats::{Contrast, Interval};
+use crate::tuning::withheld;
+use crate::{Configuration, ErrorModel, Judged, Verdict, Withheld};
 
 /// In what a configuration differs from the baseline, where it is one thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -135,14 +136,23 @@ pub struct Twin<'a> {
     /// Its 95 % interval, by itself; `None` where no spread is known. That the curve between the two dense ones is straight
     /// is taken for granted.
     pub interval: Option<Interval>,
-    /// Its p, adjusted for all twins (Holm).
-    pub p: Option<f64>,
+    /// What that and its p follow from.
+    contrast: Option<Contrast>,
+    /// Its p-values, adjusted for all twins (Holm); `None` where there is no verdict.
+    pub judged: Option<Judged>,
+    /// Why there is no verdict, though there is an interval.
+    pub withheld: Option<Withheld>,
 }
 
 impl Twin<'_> {
-    /// Whether the substituted one is better or worse; `None` without an interval.
+    /// The p of no difference, adjusted for all twins (Holm); `None` where there is no verdict.
+    pub fn p(&self) -> Option<f64> {
+        self.judged.map(|judged| judged.p)
+    }
+
+    /// Whether the substituted one is better or worse; `None` without an interval, or where one is withheld.
     pub fn verdict(&self) -> Option<Verdict> {
-        self.p.map(|p| Verdict::of(self.difference, p))
+        self.judged.map(|judged| judged.verdict(self.difference))
     }
 }
 
@@ -161,8 +171,13 @@ impl<'a> Frontier<'a> {
     /// The frontier around `baseline`; `None` where fewer than three sizes are known.
     ///
     /// A configuration that differs from the baseline in nothing that `runs.csv` tells, such as its learning rate, is
-    /// left out.
-    pub fn new(configurations: &'a [Configuration], baseline: &'a Configuration, errors: &ErrorModel) -> Option<Self> {
+    /// left out. Twins whose differences are up to `margin` nats per target token are as good.
+    pub fn new(
+        configurations: &'a [Configuration],
+        baseline: &'a Configuration,
+        errors: &ErrorModel,
+        margin: Option<f64>,
+    ) -> Option<Self> {
         let point = |configuration: &'a Configuration| {
             let way = Way::between(baseline, configuration);
             let is_baseline = std::ptr::eq(baseline, configuration);
@@ -205,9 +220,11 @@ impl<'a> Frontier<'a> {
         let mut twins: Vec<Twin<'a>> = substituted
             .flat_map(|point| dense.iter().filter_map(|(way, size, dense)| twin(point, *way, *size, dense, errors)))
             .collect();
-        let p: Vec<f64> = twins.iter().filter_map(|twin| twin.p).collect();
-        for (twin, adjusted) in twins.iter_mut().filter(|twin| twin.p.is_some()).zip(stats::holm(&p)) {
-            twin.p = Some(adjusted);
+        let is_judged = |twin: &Twin| twin.withheld.is_none() && twin.contrast.is_some();
+        let contrasts: Vec<Contrast> =
+            twins.iter().filter(|twin| is_judged(twin)).filter_map(|twin| twin.contrast).collect();
+        for (twin, judged) in twins.iter_mut().filter(|twin| is_judged(twin)).zip(Judged::all(&contrasts, margin)) {
+            twin.judged = Some(judged);
         }
         Some(Self { baseline, points, twins })
     }
@@ -272,10 +289,30 @@ fn lines<'p, 'a>(points: &'p [Point<'a>], way: Way, baseline: &'a Configuration)
     each.map(line).filter(|line| line.points.len() > 1).collect()
 }
 
-/// What the configurations on a line have in common beside the way they differ in: which slots are substituted, and the
-/// rules. Where a row of an earlier lrx does not tell, its label does, without the words for sizes: that of a model with
+/// What the configurations on a line have in common beside the way they differ in: which slots are substituted, how ranks go
+/// from layer to layer, and the rules. Where a row of an earlier lrx does not tell, its label does, without the words for sizes: that of a model with
 /// low rank in `v` and `out` alone names them.
 fn series(run: &RunRecord) -> String {
+    let shapes = [&run.attention_ranks, &run.mlp_ranks].map(|ranks| shape(ranks)).join(" ");
+    format!("{} {shapes}", slots_and_rules(run))
+}
+
+/// Ranks as shares of the largest, where they are not all the same: those of another course over the layers differ in more than
+/// their size.
+fn shape(ranks: &str) -> String {
+    let parts: Vec<&str> = ranks.split([' ', '/']).collect();
+    let numbers: Vec<Option<f64>> = parts.iter().map(|part| part.parse().ok()).collect();
+    let largest = numbers.iter().flatten().copied().fold(0.0, f64::max);
+    if numbers.iter().flatten().all(|rank| *rank == largest) {
+        return String::new();
+    }
+    let share = |(part, number): (&&str, &Option<f64>)| {
+        number.map_or((*part).to_owned(), |rank| format!("{:.1}", rank / largest))
+    };
+    parts.iter().zip(&numbers).map(share).collect::<Vec<_>>().join(" ")
+}
+
+fn slots_and_rules(run: &RunRecord) -> String {
     if !run.slots.is_empty() {
         let pattern: String = run.slots.chars().filter(|c| !c.is_ascii_digit()).collect();
         return [&pattern, &run.init, &run.lr_rule, &run.decay_rule].map(String::as_str).join(" ");
@@ -310,9 +347,24 @@ fn twin<'a>(point: &Point<'a>, way: Way, size: Size, dense: &[&Point<'a>], error
     let loss_interval = errors.contrast(&dense).0.map(|contrast| contrast.interval);
     let [less_smaller, less_larger] = dense.map(|(weight, one)| (-weight, one));
     let (contrast, _) = errors.contrast(&[(1.0, point.configuration), less_smaller, less_larger]);
-    let (difference, interval, p) = (point.loss - loss, contrast.map(|one| one.interval), contrast.map(|one| one.p));
     let between = [smaller.configuration, larger.configuration];
-    Some(Twin { configuration: point.configuration, way, size, between, loss, loss_interval, difference, interval, p })
+    let withheld = withheld([point.configuration, between[0], between[1]]).filter(|_| contrast.is_some());
+    let (difference, interval) = (point.loss - loss, contrast.map(|one| one.interval));
+    let configuration = point.configuration;
+    let judged = None;
+    Some(Twin {
+        configuration,
+        way,
+        size,
+        between,
+        loss,
+        loss_interval,
+        difference,
+        interval,
+        contrast,
+        judged,
+        withheld,
+    })
 }
 
 /// Which of the points (size, loss) no other beats: none is as small and better, or smaller and as good.

@@ -5,6 +5,7 @@
 //! ([`compare`], [`Summary`], [`Frontier`]), and writes that down: [`text_table`] for a terminal, [`summary_csv`] and [`twins_csv`] for
 //! scripts, [`plot`] for the eye, and [`report`] for all of it in one page.
 
+mod claims;
 mod comparable;
 mod compare;
 mod configuration;
@@ -28,14 +29,17 @@ mod shown;
 pub mod stats;
 mod summary;
 mod summary_csv;
+mod sweep;
 mod table;
 mod tables;
 mod text;
 mod ties;
+mod tuning;
 mod twins_csv;
 
+pub use claims::{Answer, Outcome};
 pub use comparable::Part;
-pub use compare::{Comparison, Method, Verdict, compare};
+pub use compare::{Comparison, Judged, Method, Verdict, compare};
 pub use configuration::{Configuration, tell_labels_apart};
 pub use error::Error;
 pub use error_model::ErrorModel;
@@ -45,5 +49,7 @@ pub use power::{detectable, power, seeds_for};
 pub use report::{Format, Report, ReportOptions, report};
 pub use summary::{Summary, SummaryRow};
 pub use summary_csv::{summary_csv, write_summary_csv};
+pub use sweep::{Sweep, SweepLine, sweeps};
 pub use text::text_table;
+pub use tuning::Withheld;
 pub use twins_csv::twins_csv;

@@ -12,6 +12,8 @@ pub(crate) const NAME_END: char = '\u{2069}';
 
 /// More groups than these are not read in a sentence.
 const MOST_GROUPS: usize = 4;
+/// Nor more names in all of them.
+const MOST_NAMES: usize = 14;
 
 /// What was compared, what can be told apart and what cannot; how low rank stands beside smaller dense models; what is
 /// missing: a paragraph each, of plain sentences, without markup but for [`NAME_BEGIN`] and [`NAME_END`] around names,
@@ -78,7 +80,18 @@ fn beside_baseline(summary: &Summary, baseline: &Configuration) -> Vec<String> {
     } else {
         ["better than the baseline", "worse than the baseline", "not distinguishable from the baseline"]
     };
-    for (verdict, what) in [(Verdict::Better, better), (Verdict::Worse, worse), (Verdict::NotDistinguishable, same)] {
+    let margin = summary.margin.unwrap_or_default();
+    let than = if several { "the dense one beside it" } else { "the baseline" };
+    let (equivalent, no_worse) =
+        (format!("equivalent to {than} within {margin}"), format!("no worse than {than} by {margin} or more"));
+    let verdicts = [
+        (Verdict::Better, better),
+        (Verdict::Worse, worse),
+        (Verdict::Equivalent, &equivalent),
+        (Verdict::NoWorse, &no_worse),
+        (Verdict::NotDistinguishable, same),
+    ];
+    for (verdict, what) in verdicts {
         let alike = |row: &&SummaryRow| row.verdict == Some(verdict) && row.otherwise.is_empty();
         let rows: Vec<_> = summary.rows.iter().filter(alike).collect();
         sentences.extend(differing(&rows, what, summary.rows.len() - 1));
@@ -139,8 +152,9 @@ fn tied_groups(summary: &Summary) -> Option<String> {
         let names = others.iter().filter(|row| row.ties.contains(letter)).map(|row| name(row.configuration));
         names.collect::<Vec<_>>()
     };
-    let groups: Vec<_> =
-        letters.into_iter().map(members).filter(|names| names.len() > 1).map(|one| list(&one, "and")).collect();
+    let groups: Vec<Vec<String>> = letters.into_iter().map(members).filter(|names| names.len() > 1).collect();
+    let names = groups.iter().map(Vec::len).sum::<usize>();
+    let groups: Vec<String> = groups.iter().map(|one| list(one, "and")).collect();
     match groups.as_slice() {
         [] if others.len() > 1 && others.iter().all(|row| !row.ties.is_empty()) => {
             let tied = summary.rows.iter().any(|row| row.verdict == Some(Verdict::NotDistinguishable));
@@ -148,7 +162,7 @@ fn tied_groups(summary: &Summary) -> Option<String> {
             Some(format!("{all} can all be told apart from each other."))
         }
         [] => None,
-        groups if groups.len() > MOST_GROUPS => {
+        groups if groups.len() > MOST_GROUPS || names > MOST_NAMES => {
             Some("Many of them cannot be told apart from each other: the table shows which, under ties.".to_owned())
         }
         groups => Some(format!("These cannot be told apart from each other: {}.", groups.join("; "))),
@@ -167,8 +181,10 @@ fn beside_dense(frontier: &Frontier) -> Vec<String> {
         let clauses: Vec<String> = [
             (Some(Verdict::Better), "better"),
             (Some(Verdict::Worse), "worse"),
+            (Some(Verdict::Equivalent), "equivalent within the margin"),
+            (Some(Verdict::NoWorse), "no worse than by the margin"),
             (Some(Verdict::NotDistinguishable), "not distinguishable"),
-            (None, "different, with no spread to judge it by"),
+            (None, "different, without a verdict"),
         ]
         .into_iter()
         .filter_map(clause)

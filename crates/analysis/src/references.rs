@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::Configuration;
-use crate::settings::{same_beside_blocks, same_training, training_key};
+use crate::settings::{same_beside_blocks, same_training, training_hash, training_key};
 
 /// A way of training, and a size beside it.
 type Sized = (Vec<String>, Option<u64>, Option<u64>);
@@ -55,10 +55,10 @@ pub(crate) fn trained_alike(configurations: &[Configuration]) -> Vec<usize> {
     let mut counts: HashMap<Vec<String>, HashMap<&str, usize>> = HashMap::new();
     let keys: Vec<Vec<String>> = configurations.iter().map(|one| training_key(one.first())).collect();
     for (one, key) in configurations.iter().zip(&keys) {
-        *counts.entry(key.clone()).or_default().entry(&one.first().training).or_default() += 1;
+        *counts.entry(key.clone()).or_default().entry(training_hash(one.first())).or_default() += 1;
     }
     let count = |(one, key): (&Configuration, &Vec<String>)| {
-        let (known, own) = (&counts[key], one.first().training.as_str());
+        let (known, own) = (&counts[key], training_hash(one.first()));
         match own {
             "" => known.values().sum(),
             own => known[own] + known.get("").copied().unwrap_or(0),

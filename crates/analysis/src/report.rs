@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::experiment::{folders, read_experiment_without};
 use crate::file::write_whole;
 use crate::html::{Section, page};
-use crate::plot::{frontier_plots, plots};
+use crate::plot::{plots, plots_together};
 use crate::runs_section::with_runs;
 use crate::{Error, Experiment, Summary, merged, text_table, twins_csv, write_summary_csv};
 
@@ -21,13 +21,15 @@ pub enum Format {
 }
 
 /// How to make a report.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ReportOptions {
     /// Where to write; `None` for the first of the folders.
     pub out: Option<PathBuf>,
     /// Label of the baseline; `None` for the all-dense configuration of each experiment. An experiment that does not have
     /// the label keeps its own baseline, unless none has it.
     pub baseline: Option<String>,
+    /// Differences up to this, in nats per target token, are as good as none: what cannot be told apart is tested for that, too.
+    pub margin: Option<f64>,
     /// What to make.
     pub format: Format,
     /// Runs that do not count, by their `run_id`, of the experiments in these folders: what they stand for is not as it was.
@@ -68,8 +70,9 @@ pub fn report(dirs: &[PathBuf], options: &ReportOptions) -> Result<Report, Error
         return Err(damaged.pop().unwrap_or(Error::NoFolders));
     }
     let together = merged(&experiments);
-    let summaries = summaries(&experiments, options.baseline.as_deref())?;
-    let mut overview = self::summaries(&together, options.baseline.as_deref().filter(|label| has(&together, label)))?;
+    let (baseline, margin) = (options.baseline.as_deref(), options.margin);
+    let summaries = summaries(&experiments, baseline, margin)?;
+    let mut overview = self::summaries(&together, baseline.filter(|label| has(&together, label)), margin)?;
     // What one of them lacks is said of that one.
     overview.iter_mut().for_each(|summary| summary.absent.clear());
     let text = overview.iter().chain(&summaries).map(text_table).collect::<Vec<_>>().join("\n\n");
@@ -77,7 +80,7 @@ pub fn report(dirs: &[PathBuf], options: &ReportOptions) -> Result<Report, Error
         Format::Text => Vec::new(),
         Format::Html => {
             let out = options.out.as_deref().unwrap_or(first);
-            write_files(out, &experiments, summaries, overview)?
+            write_files(out, (&experiments, summaries), (&together, overview))?
         }
     };
     Ok(Report { text, files, damaged })
@@ -87,21 +90,25 @@ fn has(experiments: &[Experiment], label: &str) -> bool {
     experiments.iter().any(|experiment| experiment.baseline(Some(label)).is_ok())
 }
 
-fn summaries<'a>(experiments: &'a [Experiment], baseline: Option<&str>) -> Result<Vec<Summary<'a>>, Error> {
+fn summaries<'a>(
+    experiments: &'a [Experiment],
+    baseline: Option<&str>,
+    margin: Option<f64>,
+) -> Result<Vec<Summary<'a>>, Error> {
     // Where several configurations have the label, it is not for the report to choose.
     let has_it = |experiment: &Experiment| !matches!(experiment.baseline(baseline), Err(Error::UnknownLabel { .. }));
     if !experiments.iter().any(has_it) {
-        return experiments.iter().map(|experiment| Summary::new(experiment, baseline)).collect();
+        return experiments.iter().map(|experiment| Summary::with_margin(experiment, baseline, margin)).collect();
     }
-    let own = |experiment: &'a Experiment| Summary::new(experiment, baseline.filter(|_| has_it(experiment)));
+    let own =
+        |experiment: &'a Experiment| Summary::with_margin(experiment, baseline.filter(|_| has_it(experiment)), margin);
     experiments.iter().map(own).collect()
 }
 
 fn write_files(
     out: &Path,
-    experiments: &[Experiment],
-    summaries: Vec<Summary>,
-    overview: Vec<Summary>,
+    (experiments, summaries): (&[Experiment], Vec<Summary>),
+    (together, overview): (&[Experiment], Vec<Summary>),
 ) -> Result<Vec<PathBuf>, Error> {
     fs::create_dir_all(out).map_err(|source| Error::Write { path: out.to_owned(), source })?;
     let csv = out.join("summary.csv");
@@ -117,8 +124,8 @@ fn write_files(
     }
     let mut names = Vec::new();
     let mut sections = Vec::new();
-    for summary in overview {
-        let plots = frontier_plots(&summary);
+    for (experiment, summary) in together.iter().zip(overview) {
+        let plots = plots_together(experiment, &summary);
         names.push("together".to_owned());
         sections.push(Section { plots, summary });
     }

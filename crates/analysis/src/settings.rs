@@ -2,6 +2,8 @@
 
 use lrx_records::{Cell, RunRecord};
 
+use crate::tuning::tuned_key;
+
 /// One column of `runs.csv` that may differ between configurations.
 pub(crate) struct Setting {
     /// What tables call it.
@@ -41,9 +43,25 @@ pub(crate) fn same_training(a: &RunRecord, b: &RunRecord) -> bool {
 }
 
 /// What runs that were trained in the same way have in common; two of one key were, unless both hashes of their training are
-/// known and differ.
+/// known and differ ([`training_hash`]). A value that `lrx tune` has chosen for each is the same thing in all.
 pub(crate) fn training_key(run: &RunRecord) -> Vec<String> {
-    of_training().map(|setting| (setting.value)(run)).collect()
+    of_training().map(|setting| value_of_training(setting, run)).chain([tuned_key(run).to_owned()]).collect()
+}
+
+/// The value of a setting of training; `tuned` where that was.
+fn value_of_training(setting: &Setting, run: &RunRecord) -> String {
+    let is_tuned = matches!(
+        (setting.name, tuned_key(run)),
+        ("learning rate", "train.learning_rate")
+            | ("warm-up", "train.warmup_steps")
+            | ("batch", "train.batch_stories" | "train.batch_tokens")
+    );
+    if is_tuned { "tuned".to_owned() } else { (setting.value)(run) }
+}
+
+/// The hash of all that training depends on; none where a value of it was tuned, as that is in the hash, too.
+pub(crate) fn training_hash(run: &RunRecord) -> &str {
+    if tuned_key(run).is_empty() { &run.training } else { "" }
 }
 
 /// The settings of training, whatever the model.
@@ -54,9 +72,12 @@ fn of_training() -> impl Iterator<Item = &'static Setting> {
 
 /// In what the training of two runs differs, whatever their models, by the names that tables have for it.
 pub(crate) fn trained_otherwise(a: &RunRecord, b: &RunRecord) -> Vec<&'static str> {
-    let differs = |setting: &&Setting| (setting.value)(a) != (setting.value)(b);
+    let differs = |setting: &&Setting| value_of_training(setting, a) != value_of_training(setting, b);
     let mut named: Vec<&'static str> = of_training().filter(differs).map(|setting| setting.name).collect();
-    if named.is_empty() && differ(&a.training, &b.training) {
+    if named.is_empty() && tuned_key(a) != tuned_key(b) {
+        named.push("what was tuned");
+    }
+    if named.is_empty() && differ(training_hash(a), training_hash(b)) {
         named.push("settings without a column");
     }
     named

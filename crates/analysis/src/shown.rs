@@ -7,8 +7,10 @@ use crate::frontier::pareto_front;
 use crate::prose::list;
 use crate::{Configuration, Summary, SummaryRow};
 
-/// Up to so many configurations all are shown, and as many of the runs that do not count.
-const ALL: usize = 64;
+/// Up to so many configurations all are shown,
+const ALL: usize = 96;
+/// and so many of the runs that do not count.
+const UNFINISHED: usize = 64;
 /// Of more, so many of the lowest loss,
 const BEST: usize = 24;
 /// of the Pareto front of loss and body parameters,
@@ -63,7 +65,7 @@ impl<'a> Summary<'a> {
 
     /// The runs that do not count, as many as are shown.
     pub(crate) fn shown_unfinished(&self) -> &'a [lrx_records::RunRecord] {
-        &self.unfinished[..self.unfinished.len().min(ALL)]
+        &self.unfinished[..self.unfinished.len().min(UNFINISHED)]
     }
 
     /// What is left out, and where it is found; `None` where all is shown.
@@ -82,9 +84,9 @@ impl<'a> Summary<'a> {
                 "Tables and plots show {shown} of {all} configurations: {which}. `lrx report` writes all to summary.csv."
             ));
         }
-        if self.unfinished.len() > ALL {
+        if self.unfinished.len() > UNFINISHED {
             let all = plural(self.unfinished.len(), "run");
-            sentences.push(format!("Of {all} that do not count the first {ALL} are shown; runs.csv has all."));
+            sentences.push(format!("Of {all} that do not count the first {UNFINISHED} are shown; runs.csv has all."));
         }
         (!sentences.is_empty()).then(|| sentences.join(" "))
     }

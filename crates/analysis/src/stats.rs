@@ -90,6 +90,10 @@ pub struct Contrast {
     pub interval: Interval,
     /// How probable an estimate so far from zero would be if the truth were zero: two-sided, by itself.
     pub p: f64,
+    /// The estimate's standard error.
+    pub error: f64,
+    /// Degrees of freedom that it rests on.
+    pub freedom: f64,
 }
 
 impl Contrast {
@@ -102,7 +106,34 @@ impl Contrast {
         }
         let student = StudentsT::new(0.0, 1.0, freedom).expect("degrees of freedom are positive");
         let interval = Interval { estimate, half_width: t_quantile(confidence, freedom) * error };
-        Some(Self { interval, p: 2.0 * student.cdf(-t.abs()) })
+        Some(Self { interval, p: 2.0 * student.cdf(-t.abs()), error, freedom })
+    }
+
+    /// How probable an estimate so low would be if the truth were `bound`: one-sided, by itself. Where it is at most 5 %, the
+    /// truth is below the bound.
+    pub fn p_below(&self, bound: f64) -> f64 {
+        self.cdf((self.interval.estimate - bound) / self.error)
+    }
+
+    /// How probable an estimate so high would be if the truth were `bound`: one-sided, by itself.
+    pub fn p_above(&self, bound: f64) -> f64 {
+        self.cdf((bound - self.interval.estimate) / self.error)
+    }
+
+    /// Two one-sided tests (Schuirmann 1987): the p of a truth that is further from zero than `margin`, by itself. Where it is
+    /// at most 5 % the truth lies within the margin; that is where the 90 % interval does.
+    pub fn p_equivalent(&self, margin: f64) -> f64 {
+        self.p_below(margin).max(self.p_above(-margin))
+    }
+
+    /// The p of a truth that lies within the margin, by itself: where it is at most 5 %, the truth lies outside.
+    pub fn p_not_equivalent(&self, margin: f64) -> f64 {
+        let beyond = (self.interval.estimate.abs() - margin) / self.error;
+        (self.cdf(-beyond) + self.cdf(-beyond - 2.0 * margin / self.error)).min(1.0)
+    }
+
+    fn cdf(&self, t: f64) -> f64 {
+        StudentsT::new(0.0, 1.0, self.freedom).expect("degrees of freedom are positive").cdf(t)
     }
 }
 

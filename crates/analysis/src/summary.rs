@@ -4,12 +4,16 @@ use std::collections::HashSet;
 
 use lrx_records::RunRecord;
 
+use crate::claims::{Answer, answers};
 use crate::format::TimeUnit;
 use crate::references::References;
 use crate::settings::{other_length, trained_otherwise};
 use crate::shown::choose;
 use crate::ties::ties;
-use crate::{Comparison, Configuration, Error, ErrorModel, Experiment, Frontier, Part, Verdict, compare, stats};
+use crate::tuning::{tuned_key, withheld};
+use crate::{
+    Comparison, Configuration, Error, ErrorModel, Experiment, Frontier, Judged, Part, Verdict, Withheld, compare, stats,
+};
 
 /// The configurations of an experiment beside its baseline.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +28,10 @@ pub struct Summary<'a> {
     pub baseline: Option<&'a Configuration>,
     /// How their losses scatter.
     pub errors: ErrorModel,
+    /// Differences up to this are as good as none, where that was asked; nats per target token.
+    pub margin: Option<f64>,
+    /// What was claimed before the runs, and what came of it.
+    pub claims: Vec<Answer<'a>>,
     /// The configurations by rising mean evaluation loss.
     pub rows: Vec<SummaryRow<'a>>,
     /// Loss by size, where there are enough sizes.
@@ -53,7 +61,11 @@ pub struct SummaryRow<'a> {
     pub otherwise: Vec<&'static str>,
     /// The comparison's p adjusted for all that have one in the table (Holm); `None` where there is no verdict.
     pub p: Option<f64>,
-    /// What that says; `None` if nothing can be said, as between runs of other lengths.
+    /// Likewise of a difference outside of the margin, and of one above it, where a margin was given.
+    pub within: Option<(f64, f64)>,
+    /// Why there is no verdict, though there is an interval.
+    pub withheld: Option<Withheld>,
+    /// What they say; `None` if nothing can be said, as between runs of other lengths.
     pub verdict: Option<Verdict>,
     /// Letters: two rows that share one cannot be told apart; empty where a spread is missing, or there are many rows.
     pub ties: String,
@@ -74,6 +86,15 @@ impl<'a> Summary<'a> {
     /// # Errors
     /// As [`Experiment::baseline`].
     pub fn new(experiment: &'a Experiment, baseline: Option<&str>) -> Result<Self, Error> {
+        Self::with_margin(experiment, baseline, None)
+    }
+
+    /// The same, where differences up to `margin` nats per target token are as good as none: what cannot be told apart is
+    /// tested for that, too.
+    ///
+    /// # Errors
+    /// As [`Experiment::baseline`].
+    pub fn with_margin(experiment: &'a Experiment, baseline: Option<&str>, margin: Option<f64>) -> Result<Self, Error> {
         let is_chosen = baseline.is_some();
         let baseline = experiment.baseline(baseline)?;
         let own = baseline.filter(|_| !is_chosen).map(|baseline| References::new(&experiment.configurations, baseline));
@@ -85,21 +106,18 @@ impl<'a> Summary<'a> {
             SummaryRow::new(one, other, references.contains(&std::ptr::from_ref(one)), &errors)
         };
         let mut rows: Vec<_> = each.into_iter().map(row).collect();
-        judge(&mut rows);
+        judge(&mut rows, margin);
         rows.sort_by(|a, b| a.loss_mean.total_cmp(&b.loss_mean));
-        let sorted: Vec<_> = rows.iter().map(|row| row.configuration).collect();
-        // Nothing is said of runs of other lengths.
-        let is_alike = |one: &&Configuration| !other_length(sorted[0].first(), one.first());
-        let letters = if sorted.iter().all(is_alike) { ties(&sorted, &errors) } else { Vec::new() };
-        for (row, letters) in rows.iter_mut().zip(letters) {
-            row.ties = letters;
-        }
+        tie(&mut rows, &errors);
         choose(&mut rows, &experiment.configurations, baseline);
-        let frontier = baseline.and_then(|baseline| Frontier::new(&experiment.configurations, baseline, &errors));
+        let frontier =
+            baseline.and_then(|baseline| Frontier::new(&experiment.configurations, baseline, &errors, margin));
+        let claims = answers(experiment, &errors);
         let unfinished = &experiment.unfinished;
         let absent = absent(experiment);
         let (title, part) = (experiment.title(), experiment.part.as_ref());
-        Ok(Self { experiment: &experiment.name, title, part, baseline, errors, rows, frontier, unfinished, absent })
+        let experiment = &experiment.name;
+        Ok(Self { experiment, title, part, baseline, errors, margin, claims, rows, frontier, unfinished, absent })
     }
 }
 
@@ -134,12 +152,33 @@ fn absent(experiment: &Experiment) -> Vec<&'static str> {
 }
 
 /// Gives the rows that have something to be compared with their verdicts, all looked at together.
-fn judge(rows: &mut [SummaryRow]) {
-    let p: Vec<f64> = rows.iter().filter_map(|row| row.p).collect();
-    let judged = rows.iter_mut().filter(|row| row.p.is_some());
-    for (row, adjusted) in judged.zip(stats::holm(&p)) {
-        row.p = Some(adjusted);
-        row.verdict = row.comparison.map(|comparison| Verdict::of(comparison.difference, adjusted));
+fn judge(rows: &mut [SummaryRow], margin: Option<f64>) {
+    let mut judged: Vec<_> = rows.iter_mut().filter(|row| row.withheld.is_none()).collect();
+    judged.retain(|row| row.contrast().is_some());
+    let contrasts: Vec<_> = judged.iter().filter_map(|row| row.contrast()).collect();
+    for (row, all) in judged.into_iter().zip(Judged::all(&contrasts, margin)) {
+        (row.p, row.within) = (Some(all.p), all.within);
+        row.verdict = row.comparison.map(|comparison| all.verdict(comparison.difference));
+    }
+}
+
+/// Gives the rows their letters. Nothing is said of runs of other lengths, nor of tuned beside written values; what was tuned
+/// to an edge has no letters.
+fn tie(rows: &mut [SummaryRow], errors: &ErrorModel) {
+    let first = rows.first().map(|row| row.configuration);
+    let is_alike = |row: &SummaryRow| {
+        first.is_none_or(|first| {
+            let (first, own) = (first.first(), row.configuration.first());
+            !other_length(first, own) && tuned_key(first) == tuned_key(own)
+        })
+    };
+    if !rows.iter().all(is_alike) {
+        return;
+    }
+    let mut told: Vec<_> = rows.iter_mut().filter(|row| withheld([row.configuration]).is_none()).collect();
+    let configurations: Vec<_> = told.iter().map(|row| row.configuration).collect();
+    for (row, letters) in told.iter_mut().zip(ties(&configurations, errors)) {
+        row.ties = letters;
     }
 }
 
@@ -156,7 +195,8 @@ impl<'a> SummaryRow<'a> {
         let runs = against.map(|against| (configuration.first(), against.first()));
         let otherwise = runs.map(|(own, other)| trained_otherwise(own, other)).unwrap_or_default();
         let is_other_length = !otherwise.is_empty() && runs.is_some_and(|(own, other)| other_length(own, other));
-        let p = comparison.filter(|_| !is_other_length).and_then(|comparison| Some(comparison.contrast?.p));
+        let by_tuning = against.and_then(|against| withheld([configuration, against]));
+        let withheld = if is_other_length { Some(Withheld::Length) } else { by_tuning };
         Self {
             configuration,
             loss_mean: configuration.mean_loss(),
@@ -164,7 +204,9 @@ impl<'a> SummaryRow<'a> {
             against,
             comparison,
             otherwise,
-            p,
+            p: None,
+            within: None,
+            withheld: withheld.filter(|_| comparison.is_some_and(|one| one.contrast.is_some())),
             verdict: is_reference.then_some(Verdict::Baseline),
             ties: String::new(),
             flops_per_token: configuration.first().flops_per_token,
@@ -172,5 +214,9 @@ impl<'a> SummaryRow<'a> {
             wall_seconds: configuration.mean_of(|run| run.wall_seconds),
             is_shown: true,
         }
+    }
+
+    fn contrast(&self) -> Option<stats::Contrast> {
+        self.comparison?.contrast
     }
 }

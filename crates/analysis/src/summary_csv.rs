@@ -9,7 +9,7 @@ use crate::{Error, Summary, SummaryRow};
 
 /// The text of a `summary.csv` of these experiments. What is not known is an empty field.
 pub fn summary_csv(summaries: &[Summary]) -> String {
-    let rows = summaries.iter().flat_map(|summary| summary.rows.iter().map(|row| record(summary.experiment, row)));
+    let rows = summaries.iter().flat_map(|summary| summary.rows.iter().map(|row| record(summary, row)));
     csv_text(&rows.collect::<Vec<_>>())
 }
 
@@ -21,12 +21,12 @@ pub fn write_summary_csv(path: &Path, summaries: &[Summary]) -> Result<(), Error
     write_whole(path, &summary_csv(summaries))
 }
 
-fn record(experiment: &str, row: &SummaryRow) -> SummaryRecord {
+fn record(summary: &Summary, row: &SummaryRow) -> SummaryRecord {
     let run = row.configuration.first();
     let interval = row.comparison.and_then(|comparison| comparison.interval());
     let text = |value: Option<&dyn ToString>| value.map_or(String::new(), |value| value.to_string());
     SummaryRecord {
-        experiment: experiment.to_owned(),
+        experiment: summary.experiment.to_owned(),
         label: run.label.clone(),
         runs: row.configuration.runs.len() as u64,
         eval_loss_mean: row.loss_mean,
@@ -46,5 +46,10 @@ fn record(experiment: &str, row: &SummaryRow) -> SummaryRecord {
         baseline: row.against.map(|against| against.name.clone()).unwrap_or_default(),
         trained_otherwise: row.otherwise.join(", "),
         p_holm: row.p,
+        margin: summary.margin,
+        p_equivalent: row.within.map(|(equivalent, _)| equivalent),
+        p_no_worse: row.within.map(|(_, no_worse)| no_worse),
+        no_verdict: text(row.withheld.as_ref().map(|why| why as _)),
+        tuned: run.tuned.clone(),
     }
 }

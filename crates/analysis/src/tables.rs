@@ -7,7 +7,8 @@ use crate::format::{percent_change, signed, thousands, three_digits};
 use crate::prose::list;
 use crate::settings::{SETTINGS, Setting};
 use crate::table::{Align, Column, Table};
-use crate::{Configuration, ErrorModel, Frontier, Size, Summary, SummaryRow, Twin, Verdict};
+use crate::tuning::Chosen;
+use crate::{Answer, Configuration, ErrorModel, Frontier, Size, Summary, SummaryRow, Twin, Verdict, Withheld};
 
 /// Losses: mean ± sd, the difference from the baseline with its interval, the verdict.
 pub(crate) fn loss_table(summary: &Summary) -> Table {
@@ -21,13 +22,20 @@ pub(crate) fn loss_table(summary: &Summary) -> Table {
         let mark = methods.iter().position(|&one| one == method).filter(|_| methods.len() > 1);
         Some(format!("{low} … {high}{}", mark.map_or(String::new(), |index| format!(" {}", superscript(index)))))
     };
-    let verdict = |row: &SummaryRow| row.verdict.map(|verdict: Verdict| verdict.to_string());
+    let verdict = |row: &SummaryRow| row.verdict.map(|verdict: Verdict| verdict.words(summary.margin));
+    let withheld = |row: &SummaryRow| row.withheld.map(|why| why.to_string());
+    let is_between_texts = summary.part.is_some_and(|part| part.is_by_vocabulary);
+    let bits = |row: &SummaryRow| {
+        let bits = row.configuration.mean_of(|run| run.bits_per_byte).filter(|_| is_between_texts)?;
+        Some(format!("{bits:.3}"))
+    };
     let against =
         |row: &SummaryRow| row.against.filter(|_| summary.has_several_baselines()).map(|one| one.name.clone());
     Table::new([
         Column::new("configuration", Align::Left, each(summary, |row| Some(name(row)))),
         Column::new("runs", Align::Right, each(summary, |row| Some(row.configuration.runs.len().to_string()))),
         Column::new("eval loss\nmean ± sd", Align::Right, each(summary, |row| Some(loss(row, decimals)))),
+        Column::new("bits\n/byte", Align::Right, each(summary, bits)),
         Column::new(
             "from the\nbaseline",
             Align::Right,
@@ -36,10 +44,28 @@ pub(crate) fn loss_table(summary: &Summary) -> Table {
         Column::new("95 % interval", Align::Right, each(summary, interval)),
         Column::new("p,\nHolm", Align::Right, each(summary, |row| Some(p_value(row.p?)))),
         Column::new("verdict", Align::Left, each(summary, verdict)),
+        Column::new("no verdict:", Align::Left, each(summary, withheld)),
         Column::new("compared with", Align::Left, each(summary, against)),
         Column::new("trained otherwise in", Align::Left, each(summary, |row| Some(row.otherwise.join(", ")))),
+        tuned_column(summary),
         Column::new("ties", Align::Left, each(summary, |row| Some(row.ties.clone()))),
     ])
+}
+
+/// Among which values each row's was chosen, where any was.
+fn tuned_column(summary: &Summary) -> Column {
+    let chosen = |row: &SummaryRow| Chosen::of(row.configuration.first()).map(|one| (one.name(), one.words()));
+    let mut names: Vec<String> = summary.rows.iter().filter_map(|row| Some(chosen(row)?.0)).collect();
+    names.sort_unstable();
+    names.dedup();
+    let cell = |row: &SummaryRow| match chosen(row) {
+        Some((_, among)) if names.len() == 1 => Some(among),
+        Some((name, among)) => Some(format!("{name}: {among}")),
+        None if names.is_empty() => None,
+        None => Some("not tuned".to_owned()),
+    };
+    let header = if let [name] = &names[..] { format!("{name}\ntuned") } else { "tuned".to_owned() };
+    Column::new(&header, Align::Left, each(summary, cell))
 }
 
 /// Sizes and speeds: parameters with their change from the baseline, FLOPs, throughput, time.
@@ -88,15 +114,34 @@ fn settings(summary: &Summary) -> Vec<Column> {
     SETTINGS.iter().filter_map(column).collect()
 }
 
-/// Losses, sizes and speeds side by side, for a page that has the width.
-pub(crate) fn page_table(summary: &Summary) -> Table {
-    let mut columns = loss_table(summary).columns;
-    columns.extend(cost_table(summary).columns.into_iter().skip(1));
-    let body = columns.iter().position(|column| column.header == ["parameters,", "body"]).unwrap_or(columns.len());
-    let embedding = each(summary, |row| row.configuration.first().params_embedding.map(thousands));
-    columns.insert(body, Column::new("parameters,\nembedding", Align::Right, embedding));
-    Table::new(columns)
+/// What was claimed, and what came of it.
+pub(crate) fn claims_table(summary: &Summary) -> Table {
+    let each = |cell: &dyn Fn(&Answer) -> Option<String>| -> Vec<String> {
+        summary.claims.iter().map(|answer| cell(answer).unwrap_or_default()).collect()
+    };
+    let interval = |answer: &Answer| {
+        let interval = answer.contrast?.interval;
+        Some(format!("{} … {}", signed(interval.low(), 3), signed(interval.high(), 3)))
+    };
+    let day = |answer: &Answer| Some(answer.claim.written.split('T').next()?.to_owned());
+    Table::new([
+        Column::new("claim", Align::Left, each(&|answer| Some(answer.claim.name.clone()))),
+        Column::new("which says", Align::Left, each(&|answer| Some(answer.sentence()))),
+        Column::new("answer", Align::Left, each(&|answer| Some(answer.outcome.to_string()))),
+        Column::new("difference", Align::Right, each(&|answer| Some(signed(answer.contrast?.interval.estimate, 3)))),
+        Column::new("95 % interval", Align::Right, each(&interval)),
+        Column::new("p,\nHolm", Align::Right, each(&|answer| Some(p_value(answer.p?)))),
+        Column::new("why, or beside it", Align::Left, each(&|answer| Some(answer.why.clone()))),
+        Column::new("written", Align::Left, each(&day)),
+        Column::new("made", Align::Left, each(&|answer| Some(answer.claim.state.clone()))),
+    ])
 }
+
+/// How to read [`claims_table`].
+pub(crate) const CLAIMS_NOTE: &str = "Claims that were written down before the runs, as claims.csv says, come first; of what was \
+    claimed or changed after runs began, the answer is exploratory. So is all that follows: nobody has claimed it. Differences \
+    are of the first configuration's loss less the second's; p is adjusted for all claims together (Holm), an answer is given at \
+    5 %.";
 
 /// The runs that are not in the statistics, and how far they came.
 pub(crate) fn unfinished_table(summary: &Summary) -> Table {
@@ -155,8 +200,9 @@ pub(crate) fn twins_table(summary: &Summary, frontier: &Frontier) -> Table {
         Column::new("its loss\n± 95 %", Align::Right, each(&dense_loss)),
         Column::new("difference", Align::Right, each(&|twin| Some(signed(twin.difference, decimals)))),
         Column::new("95 % interval", Align::Right, each(&interval)),
-        Column::new("p,\nHolm", Align::Right, each(&|twin| Some(p_value(twin.p?)))),
-        Column::new("verdict", Align::Left, each(&|twin| twin.verdict().map(|verdict| verdict.to_string()))),
+        Column::new("p,\nHolm", Align::Right, each(&|twin| Some(p_value(twin.p()?)))),
+        Column::new("verdict", Align::Left, each(&|twin| Some(twin.verdict()?.words(summary.margin)))),
+        Column::new("no verdict:", Align::Left, each(&|twin| Some(twin.withheld?.to_string()))),
         Column::new("interpolated between", Align::Left, each(&between)),
     ])
 }
@@ -190,13 +236,13 @@ pub(crate) fn notes(summary: &Summary) -> Vec<String> {
     if otherwise().next().is_some() {
         let mut note =
             "What was trained otherwise than what it is compared with differs from it by its training, too.".to_owned();
-        let is_withheld =
-            |row: &SummaryRow| row.verdict.is_none() && row.comparison.is_some_and(|c| c.contrast.is_some());
-        if otherwise().any(is_withheld) {
+        if otherwise().any(|row| row.withheld == Some(Withheld::Length)) {
             note += " Between runs of other lengths there is no verdict.";
         }
         notes.push(note);
     }
+    notes.extend(within(summary));
+    notes.extend(tuning(summary));
     notes.extend(repeated(summary));
     if summary.rows.iter().any(|row| !row.ties.is_empty()) {
         notes.push(
@@ -205,10 +251,50 @@ pub(crate) fn notes(summary: &Summary) -> Vec<String> {
         );
     } else if methods(summary).iter().any(|method| *method != Method::NoSpread) && summary.rows.len() > 2 {
         notes.push(
-            "Ties are left out: a pair has no interval or other lengths, or they would take too many letters.".into(),
+            "Ties are left out: a pair has no interval, other lengths or one side tuned, or they would take too many letters."
+                .into(),
         );
     }
     notes
+}
+
+/// What verdicts about the margin mean.
+fn within(summary: &Summary) -> Option<String> {
+    let margin = summary.margin?;
+    summary.rows.iter().any(|row| row.within.is_some()).then(|| {
+        format!(
+            "What cannot be told apart is also held against the margin of {margin} nats, by two one-sided tests: equivalent where \
+             both show that the difference is smaller, no worse where the one shows that it is not that much higher (Holm, \
+             each at 5 %)."
+        )
+    })
+}
+
+/// How values were chosen, and where that forbids a verdict.
+fn tuning(summary: &Summary) -> Option<String> {
+    let mut tuned: Vec<String> = Vec::new();
+    for chosen in summary.rows.iter().filter_map(|row| Chosen::of(row.configuration.first())) {
+        if !tuned.contains(&chosen.name()) {
+            tuned.push(chosen.name());
+        }
+    }
+    if tuned.is_empty() {
+        return None;
+    }
+    let mut note = format!(
+        "Tuned: `lrx tune` chose the {} of each such row among the values named there, on held-out stories and with seeds \
+         that are not those of this table.",
+        list(&tuned, "and")
+    );
+    let twins = summary.frontier.iter().flat_map(|frontier| &frontier.twins).filter_map(|twin| twin.withheld);
+    let all: Vec<Withheld> = summary.rows.iter().filter_map(|row| row.withheld).chain(twins).collect();
+    if all.contains(&Withheld::OneSideTuned) {
+        note += " No verdict where one side was tuned and the other was not.";
+    }
+    if all.contains(&Withheld::Edge) {
+        note += " No verdict where what was chosen lies at an end of what was tried: beyond it may be better.";
+    }
+    Some(note)
 }
 
 /// More names are not read in a sentence.
@@ -260,7 +346,7 @@ fn scatter(errors: &ErrorModel) -> Option<String> {
 }
 
 /// `0.031`, `< 0.001`.
-fn p_value(p: f64) -> String {
+pub(crate) fn p_value(p: f64) -> String {
     if p < 0.001 { "< 0.001".to_owned() } else { format!("{p:.3}") }
 }
 

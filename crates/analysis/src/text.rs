@@ -2,7 +2,9 @@
 
 use crate::format::plural;
 use crate::prose::apart;
-use crate::tables::{TWINS_NOTE, cost_table, loss_table, notes, twins_table, unfinished_table};
+use crate::tables::{
+    CLAIMS_NOTE, TWINS_NOTE, claims_table, cost_table, loss_table, notes, twins_table, unfinished_table,
+};
 use crate::{Configuration, Summary};
 
 /// The tables of one experiment as text: losses and verdicts, sizes and speeds, then the runs that do not count.
@@ -11,6 +13,9 @@ use crate::{Configuration, Summary};
 /// its 95 % interval.
 pub fn text_table(summary: &Summary) -> String {
     let mut blocks = vec![headline(summary)];
+    if !summary.claims.is_empty() {
+        blocks.push(format!("What was claimed:\n{}{CLAIMS_NOTE}\n", claims_table(summary).to_text()));
+    }
     if !summary.rows.is_empty() {
         let (losses, sizes) = (loss_table(summary), cost_table(summary));
         let notes: String = notes(summary).iter().map(|note| format!("{note}\n")).collect();

@@ -35,6 +35,9 @@ fn record(experiment: &str, twin: &Twin) -> TwinRecord {
         difference_low: twin.interval.map(|interval| interval.low()),
         difference_high: twin.interval.map(|interval| interval.high()),
         verdict: twin.verdict().map_or(String::new(), |verdict| verdict.to_string()),
-        p_holm: twin.p,
+        p_holm: twin.p(),
+        p_equivalent: twin.judged.and_then(|judged| Some(judged.within?.0)),
+        p_no_worse: twin.judged.and_then(|judged| Some(judged.within?.1)),
+        no_verdict: twin.withheld.map_or(String::new(), |why| why.to_string()),
     }
 }

@@ -3,14 +3,15 @@
 use std::fs;
 use std::path::PathBuf;
 
-use lrx_records::{CurveRow, RankRow, Row, RunRecord, SummaryRecord, TuneRecord, TwinRecord};
+use lrx_records::{ClaimRecord, CurveRow, RankRow, Row, RunRecord, SummaryRecord, TuneRecord, TwinRecord};
 
-const FILES: [(&str, &[&str]); 6] = [
+const FILES: [(&str, &[&str]); 7] = [
     ("runs.csv", RunRecord::COLUMNS),
     ("curves.csv", CurveRow::COLUMNS),
     ("ranks.csv", RankRow::COLUMNS),
     ("summary.csv", SummaryRecord::COLUMNS),
     ("twins.csv", TwinRecord::COLUMNS),
+    ("claims.csv", ClaimRecord::COLUMNS),
     ("tune.csv", TuneRecord::COLUMNS),
 ];
 

@@ -246,7 +246,7 @@ fn runs_of_other_lengths_get_no_verdict() {
     let decayed = row("Low decayed");
     assert_eq!((decayed.verdict, &decayed.otherwise[..]), (Some(Verdict::Worse), &["settings without a column"][..]));
     let csv = lrx_analysis::summary_csv(std::slice::from_ref(&summary));
-    assert!(csv.contains("Low longer,Full,steps,\n"), "{csv}");
+    assert!(csv.contains("Low longer,Full,steps,,,,,other length,\n"), "{csv}");
 }
 
 #[test]
@@ -266,4 +266,21 @@ fn what_started_from_other_weights_is_no_baseline_and_no_seed_of_another() {
     assert_eq!(low.against.unwrap().first().run_id, "b0", "the dense one that started from the same weights");
     let alone = &parts(TRAININGS, &rows[1..3])[0];
     assert_eq!(alone.baseline(None).unwrap(), None);
+}
+
+#[test]
+fn between_vocabularies_stand_bits_per_byte_and_no_verdict() {
+    let header = "run_id,label,seed,attention,mlp,eval_loss,eval_data,vocabulary,bits_per_byte";
+    let rows = [
+        "a,Full,0,dense,dense,3.0,e1,v1,1.25",
+        "b,Full,1,dense,dense,3.1,e1,v1,1.35",
+        "c,Full,0,dense,dense,2.6,e1,v2,1.2",
+    ];
+    let two = parts(header, &rows);
+    let tables: Vec<String> = two.iter().map(|part| text_table(&Summary::new(part, None).unwrap())).collect();
+    assert!(tables[0].contains("/byte") && tables[0].contains("1.300"), "the mean of both runs: {}", tables[0]);
+    assert!(tables[1].contains("1.200") && !tables[1].contains("better"), "{}", tables[1]);
+    // In one vocabulary losses say it all.
+    let one = parts(header, &rows[..2]);
+    assert!(!text_table(&Summary::new(&one[0], None).unwrap()).contains("/byte"));
 }

@@ -197,7 +197,7 @@ fn ranks_are_read_and_drawn() {
     assert_eq!((ranks.len(), ranks[2].moment, ranks[3].layer, ranks[0].entropy_rank), (4, Moment::Final, 1, 32.5));
     let experiment = one(&folder.path().join("a"));
     let plots = lrx_analysis::plot::plots(&experiment, &Summary::new(&experiment, None).unwrap());
-    let names: Vec<_> = plots.iter().map(|plot| plot.name).collect();
+    let names: Vec<_> = plots.iter().map(|plot| plot.name.as_str()).collect();
     assert!(names.contains(&"ranks-by-entropy") && names.contains(&"ranks-stable"), "{names:?}");
 
     fs::write(&path, format!("{header}{}", rows.replace("final", "later"))).unwrap();

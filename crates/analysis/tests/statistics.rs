@@ -132,3 +132,36 @@ fn losses_that_are_too_large_for_their_squares_have_no_interval() {
     assert_eq!(contrast_of_unequal(&[(1.0, &huge), (-1.0, &usual)], 0.95), None);
     assert_eq!((bartlett([&huge[..], &usual]), Blocks::of(&[&huge, &usual])), (None, None));
 }
+
+/// statsmodels 0.15.0: `ttost_ind(a, b, -m, m, usevar="pooled")`, `usevar="unequal"`: the larger p, then each one's.
+#[test]
+fn equivalence_is_that_of_statsmodels() {
+    let (a, b): ([f64; 4], [f64; 4]) = ([3.71, 3.69, 3.70, 3.72], [3.70, 3.705, 3.69, 3.71]);
+    let parts: [(f64, &[f64]); 2] = [(1.0, &a), (-1.0, &b)];
+    let pooled = contrast(&parts, pooled_spread([&a[..], &b[..]]).unwrap(), 0.95).unwrap();
+    let unequal = contrast_of_unequal(&parts, 0.95).unwrap();
+    for (contrast, margin, both, above, below) in [
+        (pooled, 0.02, 0.04025612679544515, 0.010988226724339578, 0.04025612679544515),
+        (pooled, 0.01, 0.22507886874940397, 0.06297878748236792, 0.22507886874940397),
+        (unequal, 0.02, 0.04380658122247274, 0.01320618911943149, 0.04380658122247274),
+        (unequal, 0.01, 0.2273280072492972, 0.06674333577660627, 0.2273280072492972),
+    ] {
+        close(contrast.p_equivalent(margin), both);
+        close(contrast.p_above(-margin), above);
+        close(contrast.p_below(margin), below);
+    }
+}
+
+#[test]
+fn one_sided_tests_are_those_of_statsmodels() {
+    let (a, b): ([f64; 4], [f64; 3]) = ([3.0, 3.1, 3.05, 3.02], [3.3, 3.31, 3.28]);
+    let spread = pooled_spread([&a[..], &b[..]]).unwrap();
+    let contrast = contrast(&[(1.0, &a), (-1.0, &b)], spread, 0.95).unwrap();
+    // CompareMeans(DescrStatsW(a), DescrStatsW(b)).ttest_ind(alternative="smaller", value=-0.2), "larger"
+    close(contrast.p_below(-0.2), 0.04946020239671253);
+    close(contrast.p_above(-0.2), 0.9505397976032874);
+    // scipy: t.sf((abs(d) - 0.2) / se, 5) + t.cdf((-abs(d) - 0.2) / se, 5), d and se as above
+    close(contrast.p_not_equivalent(0.2), 0.04946670744470042);
+    // By definition, what is as likely within as without is at the bound.
+    close(contrast.p_below(contrast.interval.estimate), 0.5);
+}

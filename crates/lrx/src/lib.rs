@@ -9,6 +9,7 @@
 //! }
 //! ```
 
+mod claims;
 mod cli;
 mod commands;
 mod corpus;

@@ -1,7 +1,7 @@
 //! The rows of the CSV files, each declared once: [`RunRecord`] of `runs.csv`, [`CurveRow`] of `curves.csv`, [`RankRow`]
 //! of `ranks.csv`, [`SummaryRecord`] of `summary.csv`, [`TwinRecord`] of `twins.csv`, [`TuneRecord`] of `tune.csv`,
-//! [`SampleRow`] of a run's `samples.csv`, [`BenchRow`] of what `lrx bench` prints, [`EvalRow`] and [`StoryRow`] of what `lrx eval`
-//! does.
+//! [`ClaimRecord`] of `claims.csv`, [`SampleRow`] of a run's `samples.csv`, [`BenchRow`] of what `lrx bench` prints, [`EvalRow`] and
+//! [`StoryRow`] of what `lrx eval` does.
 //!
 //! A struct's fields are its file's columns, in their order ([`Row::COLUMNS`]). [`csv_text`] writes rows under their
 //! header; [`read_rows`] reads them back by the names of the columns, whatever their order: unknown columns are skipped,
@@ -10,6 +10,7 @@
 
 mod bench;
 mod cell;
+pub mod claim;
 mod curve;
 mod error;
 mod evaluation;
@@ -26,6 +27,7 @@ mod write;
 
 pub use bench::BenchRow;
 pub use cell::{Cell, Ranks};
+pub use claim::ClaimRecord;
 pub use curve::{CurveRow, Split};
 pub use error::Error;
 pub use evaluation::{EvalRow, StoryRow};

@@ -21,7 +21,7 @@ row! {
         difference_low: Option<f64>,
         /// Upper end.
         difference_high: Option<f64>,
-        /// `baseline`, `better`, `worse`, `not distinguishable`.
+        /// `baseline`, `better`, `worse`, `not distinguishable`; with a margin also `equivalent`, `no worse`.
         verdict: String,
         /// As in `runs.csv`.
         params: Option<u64>,
@@ -45,5 +45,15 @@ row! {
         trained_otherwise: String,
         /// The probability of so large a difference by chance, adjusted for all rows of the table (Holm).
         p_holm: Option<f64>,
+        /// Differences up to this are as good as none.
+        margin: Option<f64>,
+        /// As `p_holm`, of a difference outside of the margin.
+        p_equivalent: Option<f64>,
+        /// As `p_holm`, of one above it.
+        p_no_worse: Option<f64>,
+        /// Why there is no verdict.
+        no_verdict: String,
+        /// As in `runs.csv`.
+        tuned: String,
     }
 }

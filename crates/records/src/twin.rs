@@ -35,9 +35,15 @@ row! {
         difference_low: Option<f64>,
         /// Upper end.
         difference_high: Option<f64>,
-        /// `better`, `worse`, `not distinguishable`.
+        /// `better`, `worse`, `not distinguishable`; with a margin also `equivalent`, `no worse`.
         verdict: String,
         /// The probability of so large a difference by chance, adjusted for all rows (Holm).
         p_holm: Option<f64>,
+        /// The same of a difference outside of the margin.
+        p_equivalent: Option<f64>,
+        /// The same of one above it.
+        p_no_worse: Option<f64>,
+        /// Why there is no verdict.
+        no_verdict: String,
     }
 }

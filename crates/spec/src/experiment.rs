@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use crate::claim::{CLAIM, Claim, claims};
 use crate::compare::{COMPARE, Solved, compared, thousands};
 use crate::corpora::{CorpusSource, NoCorpora};
 use crate::error::{ConfigError, ConfigErrors, ErrorKind};
@@ -35,6 +36,8 @@ pub struct Experiment {
     pub runs: Vec<RunSpec>,
     /// What its author may want to know: runs that stand in it more than once.
     pub notes: Vec<String>,
+    /// What its author expects of it.
+    pub claims: Vec<Claim>,
 }
 
 /// One run, resolved.
@@ -98,6 +101,10 @@ pub(crate) struct Top {
     #[schemars(skip)]
     #[allow(dead_code)] // Likewise.
     compare: Table,
+    #[serde(default)]
+    #[schemars(skip)]
+    #[allow(dead_code)] // Likewise.
+    claim: Vec<Table>,
 }
 
 fn default_seeds() -> Vec<u64> {
@@ -214,6 +221,7 @@ fn resolve(
     let mut sections = Sections::new(registry, beside.corpora, beside.results);
     let mut configurations: Vec<Configuration> = Vec::new();
     let section = tree.table.remove(COMPARE);
+    let claimed = tree.table.remove(CLAIM);
     let points = points(tree, registry, &mut errors);
     for (point, sizes) in compared(points, section, &mut sections, &mut errors) {
         let settled = settled(point, name.as_deref(), beside.tuned, &mut sections, &mut errors);
@@ -234,6 +242,7 @@ fn resolve(
     }
     let described = describe(&configurations);
     let labels = labels(&described);
+    let claims = claims(claimed, &configurations, &labels)?;
     let runs = configurations.iter().zip(&labels).flat_map(|(configuration, label)| configuration.runs(label));
     let runs = runs.collect();
     let held = held
@@ -242,7 +251,7 @@ fn resolve(
     let far = configurations.iter().zip(&labels).flat_map(|(configuration, label)| far(configuration, label));
     let far = far.map(|note| format!("{name}: {note}"));
     let notes = held.chain(repeats.notes(&name, &labels)).chain(far).collect();
-    Ok(Experiment { notes, name, runs })
+    Ok(Experiment { notes, name, runs, claims })
 }
 
 /// A config with the values of `--set` on top, and those arguments that hold in the place of what its sweep has there.

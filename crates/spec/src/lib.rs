@@ -13,6 +13,7 @@
 //! `lrx-train`); this one composes them, gives runs their identities and labels, and describes the whole as a JSON
 //! schema ([`schema`]).
 
+mod claim;
 mod compare;
 mod corpora;
 mod error;
@@ -35,6 +36,7 @@ mod tree;
 mod tuned;
 mod tuning;
 
+pub use claim::Claim;
 pub use compare::Solved;
 pub use corpora::{CorpusSource, NoCorpora, NoCorpus};
 pub use error::{ConfigError, ConfigErrors, ErrorKind, Place};

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
+use crate::claim::ClaimConfig;
 use crate::compare::CompareConfig;
 use crate::experiment::Top;
 
@@ -60,6 +61,16 @@ pub fn schema(registry: &Registry) -> Value {
         case["properties"].as_object_mut().expect("properties").remove(key);
     }
     config["properties"]["compare"] = compare;
+    let mut claim = of::<ClaimConfig>();
+    without_null(&mut claim);
+    for key in ["$schema", "title"] {
+        claim.as_object_mut().expect("a schema").remove(key);
+    }
+    config["properties"]["claim"] = json!({
+        "type": "array",
+        "description": "What is expected of the experiment: written down before its runs, and answered first by the report.",
+        "items": claim,
+    });
     config["properties"]["extends"] =
         json!({"type": "string", "description": "A config that this one overrides, key by key."});
     config["properties"]["sweep"] = json!({

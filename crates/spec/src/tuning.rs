@@ -8,6 +8,7 @@ use std::rc::Rc;
 use lrx_layers::Registry;
 use toml::{Table, Value};
 
+use crate::claim::CLAIM;
 use crate::compare::{COMPARE, compared};
 use crate::corpora::CorpusSource;
 use crate::error::{ConfigError, ConfigErrors, ErrorKind};
@@ -90,6 +91,8 @@ fn load<'r>(
     let mut configurations = Vec::new();
     let mut starts: HashMap<String, f64> = HashMap::new();
     let section = tree.table.remove(COMPARE);
+    // Of the comparison, which this is not.
+    tree.table.remove(CLAIM);
     let points = points(tree, sections.registry, &mut errors);
     for (point, _) in compared(points, section, &mut sections, &mut errors) {
         let written = get(&point.table(), key).and_then(as_number);

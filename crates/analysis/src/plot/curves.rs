@@ -8,8 +8,10 @@ use plotters::style::text_anchor::HPos;
 use lrx_records::{CurveRow, Split};
 
 use super::Plot;
-use super::canvas::{self, Area, Axis, Chart, DRAWS};
+use super::canvas::{self, Area, Axis, Chart, DRAWS, Frame, Key};
+use super::groups::{Group, close, open};
 use super::styles::{Look, Styles};
+use super::told;
 use crate::format::TimeUnit;
 use crate::{Experiment, Summary};
 
@@ -28,6 +30,8 @@ const A_LINE: usize = 3;
 /// The curves of one configuration, the mean over its seeds, or those of one run that is not finished.
 struct Curves<'a> {
     look: &'a Look,
+    /// What is told of them.
+    told: String,
     /// (x, loss), by rising x.
     train: Vec<(f64, f64)>,
     eval: Vec<(f64, f64)>,
@@ -89,12 +93,22 @@ fn plot(experiment: &Experiment, summary: &Summary, styles: &Styles, measure: &M
     let right = NAME_OFFSET + widest as i32;
     // As high as the names take.
     let height = canvas::HEIGHT.max((curves.len() as f64 * canvas::TEXT_HEIGHT) as u32 + 80);
-    let svg = canvas::draw(&x, &y, (height, right), &[], |root, chart| {
-        for curve in &curves {
-            draw_curve(root, chart, curve, y.scale.high);
-        }
-        draw_names(root, chart, &curves, y.scale.high);
-    });
+    let keys: Vec<Key> = curves.iter().map(|one| one.look.line_key()).collect();
+    let draw = |frame: Frame| {
+        let room = if frame.is_wide() { (height, right) } else { (frame.height(height), 10) };
+        // Names stand at the curves, so that the drawing needs no legend of its own.
+        canvas::draw(frame, &x, &y, room, &[], |root, chart| {
+            for (number, curve) in curves.iter().enumerate() {
+                open(root, &Group::Point(&number.to_string(), &curve.told));
+                draw_curve(root, chart, curve, y.scale.high);
+                close(root);
+            }
+            if frame.is_wide() {
+                draw_names(root, chart, &curves, y.scale.high);
+            }
+        })
+    };
+    let mut plot = Plot::new(measure.name, (measure.title.to_owned(), String::new()), &keys, draw);
     let mut caption =
         "Strong lines with markers are evaluation losses, faint ones training losses, lightly smoothed; each is the \
                        mean over the seeds."
@@ -108,7 +122,8 @@ fn plot(experiment: &Experiment, summary: &Summary, styles: &Styles, measure: &M
     if summary.left_out().is_some() {
         caption += " Only what the tables show.";
     }
-    Some(Plot { name: measure.name, title: measure.title.to_owned(), caption, svg })
+    plot.caption = caption;
+    Some(plot)
 }
 
 fn collect<'a>(experiment: &Experiment, summary: &Summary, styles: &'a Styles, measure: &Measure) -> Vec<Curves<'a>> {
@@ -117,17 +132,20 @@ fn collect<'a>(experiment: &Experiment, summary: &Summary, styles: &'a Styles, m
         by_run.entry(&row.run_id).or_default().push(row);
     }
     let value = |row: &CurveRow| (measure.value)(row).map(|value| value / measure.unit);
-    let curves = |look: &'a Look, runs: &[&str]| {
+    let curves = |look: &'a Look, told: String, runs: &[&str]| {
         let rows: Vec<_> = runs.iter().filter_map(|run| by_run.get(run)).flatten().copied().collect();
         let train = smooth(&mean_by_step(&rows, Split::Train, value));
-        Curves { look, train, eval: mean_by_step(&rows, Split::Eval, value) }
+        Curves { look, told, train, eval: mean_by_step(&rows, Split::Eval, value) }
     };
     let finished = experiment.configurations.iter().filter(|one| summary.shows(one)).map(|one| {
         let runs: Vec<_> = one.runs.iter().map(|run| run.run_id.as_str()).collect();
-        curves(styles.of(one), &runs)
+        curves(styles.of(one), told::of_configuration(one), &runs)
     });
     let unfinished = summary.shown_unfinished().iter().enumerate();
-    let unfinished = unfinished.map(|(number, run)| curves(styles.of_unfinished(number), &[&run.run_id]));
+    let unfinished = unfinished.map(|(number, run)| {
+        let told = format!("{} ({})\n{}", run.label, run.status, run.run_id);
+        curves(styles.of_unfinished(number), told, &[&run.run_id])
+    });
     finished.chain(unfinished).filter(|one| !one.train.is_empty() || !one.eval.is_empty()).collect()
 }
 
@@ -182,19 +200,22 @@ fn draw_names(root: &Area, chart: &Chart, curves: &[Curves], top: f64) {
         let (x, y) = end(curve);
         chart.backend_coord(&(x, y.min(top)))
     };
-    let mut ends: Vec<_> = curves.iter().map(|curve| (place(curve), curve.look.line_key())).collect();
-    ends.sort_by_key(|((_, y), _)| *y);
-    let wanted: Vec<_> = ends.iter().map(|((_, y), _)| f64::from(*y)).collect();
+    let numbered = curves.iter().enumerate();
+    let mut ends: Vec<_> = numbered.map(|(i, curve)| (place(curve), curve.look.line_key(), i)).collect();
+    ends.sort_by_key(|((_, y), ..)| *y);
+    let wanted: Vec<_> = ends.iter().map(|((_, y), ..)| f64::from(*y)).collect();
     let (low, high) = (f64::from(vertical.start), f64::from(vertical.end));
-    for (((x, y), key), place) in ends.iter().zip(spread(&wanted, canvas::TEXT_HEIGHT, low, high)) {
+    for (((x, y), key, number), place) in ends.iter().zip(spread(&wanted, canvas::TEXT_HEIGHT, low, high)) {
         let (text_x, text_y) = (horizontal.end + NAME_OFFSET, place.round() as i32);
         let path = vec![(*x + 4, *y), (horizontal.end + 4, *y), (text_x - 18, text_y)];
         // Faint from a curve that ends far from its name.
         let opacity = if horizontal.end - x < 40 { 0.6 } else { 0.2 };
+        open(root, &Group::Family(&number.to_string()));
         root.draw(&PathElement::new(path, key.color.mix(opacity))).expect(DRAWS);
         canvas::marker(root, key, (text_x - 10, text_y), 1.0);
         let text = Text::new(key.name, (text_x, text_y), canvas::text_style(canvas::INK, NAME_SCALE, HPos::Left));
         root.draw(&text).expect(DRAWS);
+        close(root);
     }
 }
 

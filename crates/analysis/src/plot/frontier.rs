@@ -5,10 +5,12 @@ use std::collections::HashSet;
 use plotters::prelude::*;
 
 use super::Plot;
-use super::canvas::{self, Axis, DRAWS, INK, Key, MUTED, Shape};
+use super::canvas::{self, Axis, DRAWS, Frame, INK, Key, MUTED, Shape};
+use super::groups::{Group, close, open};
 use super::labels::Rect;
 use super::names::{MOST, shortened};
-use super::scatter::{draw_labels, height_for};
+use super::scatter::{Label, draw_labels, height_for};
+use super::told;
 use crate::frontier::{Frontier, Point, Way, pareto_front};
 use crate::{Configuration, Summary};
 
@@ -51,6 +53,10 @@ const FRONT: Key<'static> = Key { name: "Pareto front", color: INK, shape: Shape
 
 /// Pixels from the middle of a marker, which may have a ring, to its label.
 const GAP: f64 = 14.0;
+
+/// Of more points only those on the front have labels; on a telephone, of more none has.
+const MOST_LABELLED: usize = 32;
+const FEW: usize = 8;
 
 /// A way of measuring size.
 struct Measure {
@@ -101,47 +107,80 @@ fn plot<'a>(summary: &Summary<'a>, frontier: &Frontier<'a>, measure: &Measure) -
     let shown: HashSet<_> = summary.shown().map(|row| std::ptr::from_ref(row.configuration)).collect();
     let is_shown = |point: &Point| shown.contains(&std::ptr::from_ref(point.configuration));
     let others = points.iter().filter(|(point, _)| !is_shown(point));
+    let is_crowded = points.iter().filter(|(point, _)| is_shown(point)).count() > MOST_LABELLED;
     let mut unlabelled = 0;
-    let svg = canvas::draw(&x, &y, (height_for(points.len()), 16), &keys, |root, chart| {
-        canvas::dots(root, chart, others.clone().map(|(point, at)| (*at, key_of(point, frontier).color)));
-        let mut segments = Vec::new();
-        for (way, line) in Way::ALL.iter().flat_map(|way| frontier.lines(*way).into_iter().map(move |line| (way, line)))
-        {
-            let line: Vec<_> = line.into_iter().filter_map(placed).collect();
-            let pixel = |at: &(f64, f64)| {
-                let (x, y) = chart.backend_coord(at);
-                (f64::from(x), f64::from(y))
-            };
-            segments.extend(line.windows(2).map(|pair| (pixel(&pair[0]), pixel(&pair[1]))));
-            chart.draw_series(LineSeries::new(line, way.color().mix(0.7).stroke_width(2))).expect(DRAWS);
-        }
-        let mut obstacles = Vec::new();
-        for ((point, at), on_front) in points.iter().zip(&front).filter(|((point, _), _)| is_shown(point)) {
-            let pixel = chart.backend_coord(at);
-            canvas::marker(root, &key_of(point, frontier), pixel, 0.95);
-            if *on_front {
-                canvas::marker(root, &FRONT, pixel, 1.0);
+    let family = |key: Key| keys.iter().position(|own| own.name == key.name).map_or(String::new(), |at| at.to_string());
+    let ring = family(FRONT);
+    let draw = |frame: Frame| {
+        let height = frame.height(height_for(points.len()));
+        canvas::draw(frame, &x, &y, (height, 16), &keys, |root, chart| {
+            canvas::dots(root, chart, others.clone().map(|(point, at)| (*at, key_of(point, frontier).color)));
+            let mut segments = Vec::new();
+            let lines = |way: &Way| frontier.lines(*way).into_iter().map(move |line| (*way, line)).collect::<Vec<_>>();
+            for (way, line) in Way::ALL.iter().flat_map(lines) {
+                let line: Vec<_> = line.into_iter().filter_map(placed).collect();
+                let pixel = |at: &(f64, f64)| {
+                    let (x, y) = chart.backend_coord(at);
+                    (f64::from(x), f64::from(y))
+                };
+                segments.extend(line.windows(2).map(|pair| (pixel(&pair[0]), pixel(&pair[1]))));
+                open(root, &Group::Family(&family(way.key())));
+                let style = if is_crowded {
+                    way.color().mix(0.4).stroke_width(1)
+                } else {
+                    way.color().mix(0.7).stroke_width(2)
+                };
+                chart.draw_series(LineSeries::new(line, style)).expect(DRAWS);
+                close(root);
             }
-            obstacles.push(Rect::around((f64::from(pixel.0), f64::from(pixel.1)), 20.0, 20.0));
-        }
-        let name = |one: &Configuration| one.short_name(Some(frontier.baseline)).to_owned();
-        let points: Vec<_> = points.iter().filter(|(point, _)| is_shown(point)).collect();
-        let names: Vec<_> = points.iter().map(|(point, _)| name(point.configuration)).collect();
-        let names = shortened(&names, MOST);
-        let labelled: Vec<_> = names.iter().zip(&points).map(|(name, (_, at))| (name.as_str(), *at)).collect();
-        unlabelled = draw_labels(root, chart, &labelled, GAP, &obstacles, &segments);
-    });
+            let mut obstacles = Vec::new();
+            for ((point, at), on_front) in points.iter().zip(&front).filter(|((point, _), _)| is_shown(point)) {
+                let pixel = chart.backend_coord(at);
+                let families = family(key_of(point, frontier));
+                open(root, &Group::Point(&families, &told::of_configuration(point.configuration)));
+                canvas::marker(root, &key_of(point, frontier), pixel, 0.95);
+                close(root);
+                if *on_front {
+                    open(root, &Group::Family(&format!("{families} {ring}")));
+                    canvas::marker(root, &FRONT, pixel, 1.0);
+                    close(root);
+                }
+                obstacles.push(Rect::around((f64::from(pixel.0), f64::from(pixel.1)), 20.0, 20.0));
+            }
+            let name = |one: &Configuration| one.short_name(Some(frontier.baseline)).to_owned();
+            let shown: Vec<_> = points.iter().zip(&front).filter(|((point, _), _)| is_shown(point)).collect();
+            let few = shown.len() <= if frame.is_wide() { MOST_LABELLED } else { FEW };
+            let is_told = |on_front: bool| few || (on_front && frame.is_wide());
+            let shown: Vec<_> = shown.into_iter().filter(|(_, on_front)| is_told(**on_front)).collect();
+            let shown: Vec<_> = shown.into_iter().map(|(point, _)| point).collect();
+            let names: Vec<_> = shown.iter().map(|(point, _)| name(point.configuration)).collect();
+            let names = shortened(&names, MOST);
+            let mut labelled = Vec::with_capacity(shown.len());
+            for (name, (point, at)) in names.iter().zip(shown) {
+                labelled.push(Label { name, at: *at, families: family(key_of(point, frontier)) });
+            }
+            let missing = draw_labels(root, chart, &labelled, GAP, &obstacles, &segments);
+            if frame.is_wide() {
+                unlabelled = missing;
+            }
+        })
+    };
+    let mut plot = Plot::new(measure.name, (measure.title.to_owned(), String::new()), &keys, draw);
     let mut caption =
         "Means over the seeds. A line joins the configurations that differ in one thing. What has a ring is beaten \
                        by no other that is as small, going by the means alone."
             .to_owned();
+    if is_crowded {
+        caption += " Only what has a ring has its name beside it.";
+    }
     if unlabelled > 0 {
         caption += &format!(" There is no room for the labels of {unlabelled} points.");
     }
     if others.clone().next().is_some() {
         caption += &format!(" {}", canvas::dots_note(others.count()));
     }
-    Some(Plot { name: measure.name, title: measure.title.to_owned(), caption, svg })
+    plot.caption = caption;
+    Some(plot)
 }
 
 /// How a point is drawn.

@@ -74,6 +74,13 @@ const BIG_UP: &[(i32, i32)] = &[(-7, 5), (7, 5), (0, -7)];
 const BIG_DOWN: &[(i32, i32)] = &[(-7, -5), (7, -5), (0, 7)];
 const OCTAGON: &[(i32, i32)] = &[(-6, -3), (-3, -6), (3, -6), (6, -3), (6, 3), (3, 6), (-3, 6), (-6, 3)];
 
+/// Markers of what stands in the attention, in the MLP, in both; and their outlines.
+pub(super) const PLACED: [[Shape; 2]; 3] = [
+    [Shape::Polygon(BIG_UP), Shape::Outline(BIG_UP)],
+    [Shape::Polygon(BIG_SQUARE), Shape::Outline(BIG_SQUARE)],
+    [Shape::Polygon(BIG_DIAMOND), Shape::Outline(BIG_DIAMOND)],
+];
+
 /// Markers of points that stand alone.
 pub(super) const ALONE: [Shape; 10] = [
     Shape::Disc,

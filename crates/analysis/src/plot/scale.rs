@@ -11,14 +11,39 @@ pub(super) struct Scale {
     pub(super) low: f64,
     pub(super) high: f64,
     pub(super) logarithmic: bool,
+    /// Where its ticks stand; chosen by itself where that is empty.
+    pub(super) at: Vec<f64>,
 }
 
 /// Ticks within a power of ten, from coarse to fine.
 const MANTISSAS: [&[f64]; 4] = [&[1.0], &[1.0, 3.0], &[1.0, 2.0, 5.0], &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]];
 
 impl Scale {
+    /// One that chooses its ticks by itself.
+    pub(super) fn new(low: f64, high: f64, logarithmic: bool) -> Self {
+        Self { low, high, logarithmic, at: Vec::new() }
+    }
+
+    /// Those of the given ticks, from the lowest on, that are such a share of the axis apart: numbers take room.
+    fn apart(&self, share: f64) -> Vec<f64> {
+        let place = |value: f64| match self.logarithmic {
+            true => (value / self.low).ln() / (self.high / self.low).ln(),
+            false => (value - self.low) / (self.high - self.low),
+        };
+        let mut kept: Vec<f64> = Vec::new();
+        for &value in &self.at {
+            if kept.last().is_none_or(|last| place(value) - place(*last) >= share) {
+                kept.push(value);
+            }
+        }
+        kept
+    }
+
     /// Values that people read, `most` at most.
     pub(super) fn ticks(&self, most: usize) -> Vec<f64> {
+        if !self.at.is_empty() {
+            return self.apart(0.7 / most.max(1) as f64);
+        }
         if !self.logarithmic {
             return linear_ticks(self.low, self.high, most);
         }
@@ -74,19 +99,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn given_ticks_keep_apart() {
+        let at = vec![3.0, 6.0, 55.0, 61.0, 116.0, 122.0];
+        let ranks = Scale { at, ..Scale::new(2.5, 150.0, true) };
+        // ln(61 / 55) is 2.5 % of ln 60, ln(116 / 55) 18 %.
+        assert_eq!(ranks.ticks(9), [3.0, 6.0, 55.0, 116.0]);
+    }
+
+    #[test]
     fn equal_ratios_are_equal_distances() {
-        let scale = Scale { low: 0.1, high: 1000.0, logarithmic: true };
+        let scale = Scale::new(0.1, 1000.0, true);
         assert_eq!([0.1, 1.0, 10.0, 1000.0].map(|value| scale.map(&value, (0, 400))), [0, 100, 200, 400]);
         assert_eq!(scale.ticks(5), [0.1, 1.0, 10.0, 100.0, 1000.0]);
-        let narrow = Scale { low: 0.6, high: 8.0, logarithmic: true };
+        let narrow = Scale::new(0.6, 8.0, true);
         let rounded: Vec<f64> = narrow.ticks(9).iter().map(|tick| (tick * 10.0).round() / 10.0).collect();
         assert_eq!(rounded, [1.0, 2.0, 5.0]);
-        let ends = Scale { low: 3.5731, high: 4.5692, logarithmic: false };
+        let ends = Scale::new(3.5731, 4.5692, false);
         let rounded: Vec<f64> = ends.ticks(9).iter().map(|tick| (tick * 10.0).round() / 10.0).collect();
         assert_eq!(rounded, [3.6, 3.8, 4.0, 4.2, 4.4]);
-        let linear = Scale { low: 0.0, high: 10.0, logarithmic: false };
+        let linear = Scale::new(0.0, 10.0, false);
         assert_eq!(linear.map(&2.5, (0, 400)), 100);
-        let wide = Scale { low: 1e-5, high: 1e30, logarithmic: true };
+        let wide = Scale::new(1e-5, 1e30, true);
         assert_eq!(wide.ticks(9).len(), 9);
     }
 }

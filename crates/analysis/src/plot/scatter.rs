@@ -4,10 +4,15 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
 use super::Plot;
-use super::canvas::{self, Area, Axis, Chart, DRAWS, MUTED};
+use super::canvas::{self, Area, Axis, Chart, DRAWS, Frame, MUTED};
+use super::groups::{Group, close, open};
 use super::labels::{Anchor, Rect, Scene, Segment, leader};
+use super::legend::Legend;
 use super::styles::{Look, Styles};
-use crate::{Summary, SummaryRow};
+use super::told;
+use crate::frontier::pareto_front;
+use crate::settings::same_beside_blocks;
+use crate::{Configuration, Summary, SummaryRow};
 
 /// Pixels to the right of the bar at which the single runs stand.
 const RUN_OFFSET: i32 = 10;
@@ -15,8 +20,15 @@ const RUN_OFFSET: i32 = 10;
 /// Pixels from the middle of a marker to its label.
 const GAP: f64 = 11.0;
 
+/// Of more points on a telephone none has its label beside it: the legend and the tables have the names.
+const FEW: usize = 8;
+
+/// Of more points those have labels that are on the Pareto front, and dense ones: those of all would be a thicket.
+const MOST_LABELLED: usize = 32;
+
 /// One configuration in the plane.
 struct Point<'a> {
+    configuration: &'a Configuration,
     x: f64,
     y: f64,
     sd: Option<f64>,
@@ -29,6 +41,7 @@ struct Point<'a> {
 pub(super) fn plots(summary: &Summary, styles: &Styles) -> Vec<Plot> {
     let body = |row: &SummaryRow| row.configuration.first().params_body.map(|count| count as f64 / 1e6);
     let total = |row: &SummaryRow| row.configuration.first().params.map(|count| count as f64 / 1e6);
+    let flops = |row: &SummaryRow| row.flops_per_token.map(|flops| flops as f64 / 1e6);
     let unit = summary.time_unit();
     let time = |row: &SummaryRow| row.wall_seconds.map(|wall| wall / unit.seconds);
     let against = |what: &str| format!("Evaluation loss against {what}");
@@ -39,6 +52,13 @@ pub(super) fn plots(summary: &Summary, styles: &Styles) -> Vec<Plot> {
             against("parameters outside the embeddings"),
             "parameters outside the embeddings, millions",
             &body,
+        ),
+        plot(
+            (summary, styles),
+            "loss-by-flops",
+            against("operations a token"),
+            "operations a token in the forward pass, MFLOP",
+            &flops,
         ),
         plot((summary, styles), "loss-by-parameters", against("all parameters"), "parameters, millions", &total),
         plot(
@@ -80,36 +100,89 @@ fn plot(
     let losses = losses.chain(others.iter().map(|point| point.y));
     let losses = losses.chain(band.into_iter().flat_map(|(low, high)| [low, high]));
     let y_axis = Axis::around("evaluation loss, nats per target token".to_owned(), losses, 0.06)?;
-    let keys = styles.legend(&points.iter().map(|point| point.look).collect::<Vec<_>>());
+    let legend = Legend::of(styles, &points.iter().map(|point| point.look).collect::<Vec<_>>());
     let mut unlabelled = 0;
-    let svg = canvas::draw(&x_axis, &y_axis, (height_for(points.len()), 16), &keys, |root, chart| {
-        if let Some((low, high)) = band {
-            draw_band(chart, (x_axis.scale.low, x_axis.scale.high), low, high);
-        }
-        let places = others.iter().map(|point| ((point.x, point.y), point.look.key().color));
-        canvas::dots(root, chart, places);
-        unlabelled = draw_points(root, chart, &points);
-    });
+    let is_labelled = labelled(&points);
+    let draw = |frame: Frame| {
+        let height = frame.height(height_for(points.len()));
+        canvas::draw(frame, &x_axis, &y_axis, (height, 16), &legend.keys, |root, chart| {
+            if let Some((low, high)) = band {
+                draw_band(chart, (x_axis.scale.low, x_axis.scale.high), low, high);
+            }
+            let places = others.iter().map(|point| ((point.x, point.y), point.look.key().color));
+            canvas::dots(root, chart, places);
+            let lines = if styles.is_by_place() { draw_lines(root, chart, &points, &legend) } else { Vec::new() };
+            let is_labelled = if frame.is_wide() || points.len() <= FEW { &is_labelled[..] } else { &[] };
+            let missing = draw_points(root, chart, &points, &legend, is_labelled, &lines);
+            if frame.is_wide() {
+                unlabelled = missing;
+            }
+        })
+    };
+    let mut plot = Plot::new(name, (title, String::new()), &legend.keys, draw);
     let mut caption = String::new();
     if points.iter().any(|point| point.sd.is_some()) {
-        caption += "Bars are one standard deviation of the seeds to either side, small dots single runs. ";
+        caption += "Bars are one standard deviation of the seeds to either side";
+        caption += if points.len() > MOST_LABELLED { ". " } else { ", small dots single runs. " };
     }
     if band.is_some() {
         caption += "One more run of the baseline would lie in the grey band with 95 % probability. ";
+    }
+    if styles.is_by_place() {
+        caption += "The colour is the kind, the marker says where it stands; a line joins sizes of one kind. ";
+    }
+    if is_labelled.iter().any(|is| !is) {
+        caption += "Names stand at dense models and at what no other beats that is as small. ";
     }
     if unlabelled > 0 {
         caption += &format!("There is no room for the labels of {unlabelled} points. ");
     }
     caption += &canvas::dots_note(others.len());
-    Some(Plot { name, title, caption: caption.trim_end().to_owned(), svg })
+    plot.caption = caption.trim_end().to_owned();
+    Some(plot)
 }
 
-fn point<'a>(row: &SummaryRow, styles: &'a Styles, x: &dyn Fn(&SummaryRow) -> Option<f64>) -> Option<Point<'a>> {
+/// Which of the points have their names beside them.
+fn labelled(points: &[Point]) -> Vec<bool> {
+    if points.len() <= MOST_LABELLED {
+        return vec![true; points.len()];
+    }
+    let front = pareto_front(&points.iter().map(|point| (point.x, point.y)).collect::<Vec<_>>());
+    points.iter().zip(front).map(|(point, on_front)| on_front || point.configuration.is_dense()).collect()
+}
+
+/// Draws a line through the sizes of one kind in one place, which differ in nothing else; the segments, in pixels.
+fn draw_lines(root: &Area, chart: &mut Chart, points: &[Point], legend: &Legend) -> Vec<Segment> {
+    let mut left: Vec<&Point> = points.iter().filter(|point| point.look.place().is_some()).collect();
+    let mut segments = Vec::new();
+    while let Some(first) = left.first().copied() {
+        let belongs = |point: &Point| {
+            (point.look.class(), point.look.place()) == (first.look.class(), first.look.place())
+                && same_beside_blocks(first.configuration.first(), point.configuration.first())
+        };
+        let (mut line, others): (Vec<&Point>, Vec<&Point>) = left.into_iter().partition(|point| belongs(point));
+        left = others;
+        line.sort_by(|a, b| a.x.total_cmp(&b.x));
+        open(root, &Group::Family(&legend.families(first.look)));
+        let style = first.look.key().color.mix(0.45).stroke_width(1);
+        chart.draw_series(LineSeries::new(line.iter().map(|point| (point.x, point.y)), style)).expect(DRAWS);
+        close(root);
+        let pixel = |point: &Point| {
+            let (x, y) = chart.backend_coord(&(point.x, point.y));
+            (f64::from(x), f64::from(y))
+        };
+        segments.extend(line.windows(2).map(|pair| (pixel(pair[0]), pixel(pair[1]))));
+    }
+    segments
+}
+
+fn point<'a>(row: &SummaryRow<'a>, styles: &'a Styles, x: &dyn Fn(&SummaryRow) -> Option<f64>) -> Option<Point<'a>> {
     let runs = if row.loss_sd.is_some() { row.configuration.losses() } else { Vec::new() };
     let runs = runs.into_iter().filter(|loss| canvas::drawable(*loss)).collect();
     let x = x(row).filter(|x| canvas::drawable(*x))?;
     let sd = row.loss_sd.filter(|sd| canvas::drawable(*sd));
     canvas::drawable(row.loss_mean).then_some(Point {
+        configuration: row.configuration,
         x,
         y: row.loss_mean,
         sd,
@@ -136,46 +209,72 @@ fn draw_band(chart: &mut Chart, (left, right): (f64, f64), low: f64, high: f64) 
     chart.draw_series([band]).expect(DRAWS);
 }
 
-/// Draws bars, markers and labels; returns how many labels found no room.
-fn draw_points(root: &Area, chart: &Chart, points: &[Point]) -> usize {
+/// Draws bars, markers and, where `is_labelled` says so, labels; returns how many labels found no room.
+fn draw_points(
+    root: &Area,
+    chart: &Chart,
+    points: &[Point],
+    legend: &Legend,
+    is_labelled: &[bool],
+    lines: &[Segment],
+) -> usize {
     let mut obstacles = Vec::new();
+    let is_crowded = points.len() > MOST_LABELLED;
     for point in points {
+        let families = legend.families(point.look);
+        open(root, &Group::Family(&families));
         let (x, y) = chart.backend_coord(&(point.x, point.y));
         obstacles.push(Rect::around((f64::from(x), f64::from(y)), 16.0, 16.0));
         if let Some(sd) = point.sd {
             let (_, low) = chart.backend_coord(&(point.x, point.y - sd));
             let (_, high) = chart.backend_coord(&(point.x, point.y + sd));
-            let style = point.look.key().color.stroke_width(2);
-            for line in [[(x, low), (x, high)], [(x - 5, low), (x + 5, low)], [(x - 5, high), (x + 5, high)]] {
-                root.draw(&PathElement::new(line.to_vec(), style)).expect(DRAWS);
+            if is_crowded {
+                let style = point.look.key().color.mix(0.35).stroke_width(1);
+                root.draw(&PathElement::new(vec![(x, low), (x, high)], style)).expect(DRAWS);
+            } else {
+                canvas::bar(root, point.look.key().color, x, (low, high));
             }
             let height = f64::from(low - high) + 2.0;
             obstacles.push(Rect::around((f64::from(x), f64::from(low + high) / 2.0), 12.0, height));
         }
-        for &run in &point.runs {
+        for &run in point.runs.iter().filter(|_| !is_crowded) {
             let (x, y) = chart.backend_coord(&(point.x, run));
             let at = (x + RUN_OFFSET, y);
             root.draw(&Circle::new(at, 2, point.look.key().color.mix(0.7).filled())).expect(DRAWS);
             obstacles.push(Rect::around((f64::from(at.0), f64::from(at.1)), 5.0, 5.0));
         }
+        open(root, &Group::Point(&families, &told::of_configuration(point.configuration)));
         canvas::marker(root, &point.look.key(), (x, y), 0.9);
+        close(root);
+        close(root);
     }
-    let labelled: Vec<_> = points.iter().map(|point| (point.look.name(), (point.x, point.y))).collect();
-    draw_labels(root, chart, &labelled, GAP, &obstacles, &[])
+    let told = points.iter().zip(is_labelled).filter(|(_, is_labelled)| **is_labelled).map(|(point, _)| point);
+    let labelled: Vec<_> = told
+        .map(|point| Label { name: point.look.name(), at: (point.x, point.y), families: legend.families(point.look) })
+        .collect();
+    draw_labels(root, chart, &labelled, GAP, &obstacles, lines)
+}
+
+/// What stands beside a point.
+pub(super) struct Label<'a> {
+    pub(super) name: &'a str,
+    pub(super) at: (f64, f64),
+    /// The entries of the legend that it belongs to.
+    pub(super) families: String,
 }
 
 /// Writes each label beside its point, clear of obstacles and, where it can be, of lines; returns how many found no room.
 pub(super) fn draw_labels(
     root: &Area,
     chart: &Chart,
-    points: &[(&str, (f64, f64))],
+    points: &[Label],
     gap: f64,
     obstacles: &[Rect],
     lines: &[Segment],
 ) -> usize {
-    let anchor = |(label, at): &(&str, (f64, f64))| {
-        let (x, y) = chart.backend_coord(at);
-        Anchor { at: (f64::from(x), f64::from(y)), size: (canvas::text_width(label), canvas::TEXT_HEIGHT), gap }
+    let anchor = |label: &Label| {
+        let (x, y) = chart.backend_coord(&label.at);
+        Anchor { at: (f64::from(x), f64::from(y)), size: (canvas::text_width(label.name), canvas::TEXT_HEIGHT), gap }
     };
     let anchors: Vec<_> = points.iter().map(anchor).collect();
     let (horizontal, vertical) = chart.plotting_area().get_pixel_range();
@@ -187,8 +286,9 @@ pub(super) fn draw_labels(
     };
     let places = Scene { anchors: &anchors, obstacles, lines, bounds }.place();
     let pixel = |(x, y): (f64, f64)| (x.round() as i32, y.round() as i32);
-    for (((label, _), anchor), place) in points.iter().zip(&anchors).zip(&places) {
+    for ((label, anchor), place) in points.iter().zip(&anchors).zip(&places) {
         let Some(place) = place else { continue };
+        open(root, &Group::Family(&label.families));
         if let Some((from, to)) = leader(anchor, place) {
             root.draw(&PathElement::new(vec![pixel(from), pixel(to)], MUTED.mix(0.7))).expect(DRAWS);
         }
@@ -199,8 +299,9 @@ pub(super) fn draw_labels(
             at if at >= place.right => (HPos::Right, place.right),
             _ => (HPos::Center, middle),
         };
-        let text = Text::new(*label, pixel((x, y)), canvas::text_style(canvas::INK, 1.0, side));
+        let text = Text::new(label.name, pixel((x, y)), canvas::text_style(canvas::INK, 1.0, side));
         root.draw(&text).expect(DRAWS);
+        close(root);
     }
     places.iter().filter(|place| place.is_none()).count()
 }

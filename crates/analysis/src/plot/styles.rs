@@ -1,14 +1,14 @@
 //! How the configurations of an experiment are drawn: one colour a kind, whatever kinds there are; where kinds tell little
 //! apart, one a configuration, or a value of what was varied.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use lrx_records::RunRecord;
 
-use super::canvas::{Key, Shape};
+use super::canvas::{Key, MUTED, Shape};
 use super::names::{MOST, shortened};
-use super::palette::{ALONE, INKS, Ink, ON_LINES};
-use crate::settings::SETTINGS;
+use super::palette::{ALONE, INKS, Ink, ON_LINES, PLACED};
+use crate::settings::{SETTINGS, Setting};
 use crate::{Configuration, Experiment};
 
 /// The styles of the configurations of an experiment, and of its unfinished runs.
@@ -17,12 +17,16 @@ pub(super) struct Styles {
     places: HashMap<*const Configuration, usize>,
     classes: Vec<String>,
     looks: Vec<Look>,
+    /// Whether markers tell where kinds stand, as colours have enough to do with what they are.
+    is_by_place: bool,
 }
 
 /// How one configuration is drawn.
 pub(super) struct Look {
     name: String,
     class: usize,
+    /// Where its kind stands, where markers tell that.
+    place: Option<usize>,
     ink: Ink,
     alone: Shape,
     on_line: Shape,
@@ -39,6 +43,20 @@ impl Look {
         Key { name: &self.name, color: self.ink.color(), shape: self.alone }
     }
 
+    pub(super) fn class(&self) -> usize {
+        self.class
+    }
+
+    pub(super) fn place(&self) -> Option<usize> {
+        self.place
+    }
+
+    /// As its class stands in the legend.
+    pub(super) fn class_key(&self) -> Key<'_> {
+        let shape = if self.place.is_some() { swatch(self.class) } else { self.alone };
+        Key { shape, ..self.key() }
+    }
+
     /// Its name, short enough for a plot.
     pub(super) fn name(&self) -> &str {
         &self.name
@@ -52,7 +70,14 @@ impl Styles {
         let unfinished = experiment.unfinished.iter().map(|run| format!("{} ({})", run.label, run.status));
         let names: Vec<String> = shortened(&names.chain(unfinished).collect::<Vec<_>>(), MOST);
         let finished: Vec<&RunRecord> = configurations.iter().map(Configuration::first).collect();
-        let of_finished = classes(&finished, &names);
+        let mut of_finished = classes(&finished, &names);
+        let runs = || finished.iter().copied().chain(&experiment.unfinished);
+        let is_by_place = are_many(&of_finished) && runs().all(|run| kind_alone(run).is_some());
+        let kind = |run: &RunRecord| kind_alone(run).filter(|_| is_by_place).unwrap_or_else(|| kind(run));
+        if is_by_place {
+            of_finished = finished.iter().map(|run| kind(run)).collect();
+        }
+        let standing: Vec<Option<usize>> = runs().map(|run| standing(run).filter(|_| is_by_place)).collect();
         let by_label: HashMap<&str, &String> =
             finished.iter().zip(&of_finished).rev().map(|(run, class)| (run.label.as_str(), class)).collect();
         // Coloured as its finished fellows, where it has some.
@@ -68,21 +93,39 @@ impl Styles {
         });
         let classes: Vec<String> = different.cloned().collect();
         let mut members = vec![0; classes.len()];
-        let look = |(class, name): (&String, String)| {
+        let look = |((class, name), place): ((&String, String), Option<usize>)| {
             let class = numbers[class];
             let member = members[class];
             members[class] += 1;
             Look {
                 name,
                 class,
+                place,
                 ink: INKS[class % INKS.len()],
-                alone: ALONE[class % ALONE.len()],
+                alone: place.map_or(ALONE[class % ALONE.len()], |place| shape(place, class)),
                 on_line: ON_LINES[(class + member) % ON_LINES.len()],
             }
         };
-        let looks = of_each.iter().zip(names).map(look).collect();
+        let looks = of_each.iter().zip(names).zip(standing).map(look).collect();
         let places = configurations.iter().enumerate().map(|(place, one)| (std::ptr::from_ref(one), place)).collect();
-        Self { places, classes, looks }
+        Self { places, classes: shortened(&classes, MOST), looks, is_by_place }
+    }
+
+    /// Where a kind may stand, as the legend has it.
+    pub(super) const PLACES: [&str; 3] = ["in the attention", "in the MLP", "in both"];
+
+    /// The entry of a place in the legend.
+    pub(super) fn place_key(place: usize) -> Key<'static> {
+        Key { name: Self::PLACES[place], color: MUTED, shape: shape(place, 0) }
+    }
+
+    pub(super) fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// Whether markers tell where kinds stand.
+    pub(super) fn is_by_place(&self) -> bool {
+        self.is_by_place
     }
 
     /// That of a configuration of the experiment.
@@ -95,14 +138,40 @@ impl Styles {
     pub(super) fn of_unfinished(&self, number: usize) -> &Look {
         &self.looks[self.places.len() + number]
     }
+}
 
-    /// The legend of the classes that occur among these.
-    pub(super) fn legend<'k>(&'k self, looks: &[&'k Look]) -> Vec<Key<'k>> {
-        let occurring = self.classes.iter().enumerate().filter_map(|(class, name)| {
-            let look = looks.iter().find(|look| look.class == class)?;
-            Some(Key { name, ..look.key() })
-        });
-        occurring.collect()
+/// Whether there are more classes than colours.
+fn are_many(classes: &[String]) -> bool {
+    let different: HashSet<&String> = classes.iter().collect();
+    different.len() > INKS.len()
+}
+
+/// The marker of a kind in a place; an outline once all colours are taken.
+fn shape(place: usize, class: usize) -> Shape {
+    PLACED[place][usize::from(class >= INKS.len())]
+}
+
+/// The marker of a kind in a legend, wherever it stands.
+fn swatch(class: usize) -> Shape {
+    if class < INKS.len() { Shape::Dot } else { Shape::Circle }
+}
+
+/// What a run substitutes, wherever it stands; `None` of different kinds in attention and MLP.
+fn kind_alone(run: &RunRecord) -> Option<String> {
+    match substituted(run) {
+        (attention, mlp) if attention.is_empty() && mlp.is_empty() => Some(DENSE.to_owned()),
+        (attention, mlp) if attention == mlp || mlp.is_empty() => Some(attention),
+        (attention, mlp) => attention.is_empty().then_some(mlp),
+    }
+}
+
+/// Where it stands: the number of one of [`Styles::PLACES`].
+fn standing(run: &RunRecord) -> Option<usize> {
+    match substituted(run) {
+        (attention, mlp) if attention.is_empty() && mlp.is_empty() => None,
+        (_, mlp) if mlp.is_empty() => Some(0),
+        (attention, _) if attention.is_empty() => Some(1),
+        _ => Some(2),
     }
 }
 
@@ -130,24 +199,43 @@ fn classes(runs: &[&RunRecord], names: &[String]) -> Vec<String> {
         let own = |(kind, name): (&String, &String)| if several(kind) { name.clone() } else { kind.clone() };
         return kinds.iter().zip(names).map(own).collect();
     }
-    let by_setting = SETTINGS.iter().map(|setting| -> Vec<String> {
-        let class = |(kind, run): (&String, &&RunRecord)| format!("{kind}, {} {}", setting.name, (setting.value)(run));
+    // What differs gives the colour: ranks first, since a sweep of them is what this is for.
+    let ranks = [
+        Setting { name: "rank", value: |run| run.attention_ranks.to_string() },
+        Setting { name: "MLP rank", value: |run| run.mlp_ranks.to_string() },
+    ];
+    let by_setting = ranks.iter().chain(&SETTINGS).map(|Setting { name, value }| -> Vec<String> {
+        let class = |(kind, run): (&String, &&RunRecord)| match first_of_all_same(&value(run)) {
+            "" => kind.clone(),
+            value => format!("{kind}, {name} {value}"),
+        };
         kinds.iter().zip(runs).map(class).collect()
     });
     let telling = |classes: &Vec<String>| (number(&kinds) + 1..=INKS.len()).contains(&number(classes));
     by_setting.into_iter().find(telling).unwrap_or(kinds)
 }
 
+/// `16` of `16 16 16 16`: ranks that are the same in all layers.
+fn first_of_all_same(value: &str) -> &str {
+    let first = value.split(' ').next().unwrap_or_default();
+    if value.split(' ').all(|word| word == first) { first } else { value }
+}
+
+/// The kinds that stand for dense ones in attention and MLP.
+fn substituted(run: &RunRecord) -> (String, String) {
+    let substitutes = |kinds: &str| -> String {
+        let mut kinds: Vec<&str> = kinds.split(',').map(str::trim).collect();
+        kinds.retain(|kind| *kind != DENSE && !kind.is_empty());
+        kinds.sort_unstable();
+        kinds.dedup();
+        kinds.join(" + ")
+    };
+    (substitutes(&run.attention), substitutes(&run.mlp))
+}
+
 /// What a run substitutes, and by what: in the seed's notation, or by its kinds.
 fn kind(run: &RunRecord) -> String {
-    let substitutes = |kinds: &str| -> Vec<String> {
-        let mut kinds: Vec<String> = kinds.split(',').map(|kind| kind.trim().to_owned()).collect();
-        kinds.retain(|kind| kind != "dense" && !kind.is_empty());
-        kinds.sort();
-        kinds.dedup();
-        kinds
-    };
-    let (attention, mlp) = (substitutes(&run.attention).join(" + "), substitutes(&run.mlp).join(" + "));
+    let (attention, mlp) = substituted(run);
     let unknown = run.attention.is_empty() && run.mlp.is_empty();
     let named = notation(&run.label);
     if let Some(family) = named.filter(|family| *family != "Full" && [&attention, &mlp].iter().all(|one| low(one))) {

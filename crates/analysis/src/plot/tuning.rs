@@ -4,7 +4,8 @@ use lrx_records::{Cell, TuneRecord};
 use plotters::prelude::*;
 
 use super::Plot;
-use super::canvas::{self, Area, Axis, Chart, DRAWS, Key, Shape};
+use super::canvas::{self, Area, Axis, Chart, DRAWS, Frame, Key, Shape};
+use super::groups::{Group, close, open};
 use super::names::{MOST, shortened};
 use super::palette::{INKS, ON_LINES};
 
@@ -37,12 +38,16 @@ pub fn tuning_plot(rows: &[TuneRecord]) -> Option<Plot> {
     let top = top(points.iter().map(|(_, loss)| *loss).collect())?;
     let shown = points.iter().map(|(_, loss)| loss.min(top));
     let y = Axis::around("loss on the stories for tuning, nats per target token".to_owned(), shown, 0.06)?;
-    let svg = canvas::draw(&x, &y, (canvas::HEIGHT, 16), &keys, |root, chart| {
-        for ((id, _), key) in configurations.iter().zip(&keys) {
-            let own: Vec<_> = points.iter().filter(|(row, _)| row.configuration == *id).copied().collect();
-            draw_configuration(root, chart, key, &own, top);
-        }
-    });
+    let draw = |frame: Frame| {
+        canvas::draw(frame, &x, &y, (frame.height(canvas::HEIGHT), 16), &keys, |root, chart| {
+            for (number, ((id, name), key)) in configurations.iter().zip(&keys).enumerate() {
+                let own: Vec<_> = points.iter().filter(|(row, _)| row.configuration == *id).copied().collect();
+                open(root, &Group::Point(&number.to_string(), name));
+                draw_configuration(root, chart, key, &own, top);
+                close(root);
+            }
+        })
+    };
     let mut caption =
         "Each line is a choice among the values that were left: faint after the fewest steps, strong after \
                        the most. A ring marks what was chosen; losses are means over the seeds."
@@ -55,7 +60,7 @@ pub fn tuning_plot(rows: &[TuneRecord]) -> Option<Plot> {
         [one] => format!("Loss over the {key}; chosen: {one}"),
         _ => format!("Loss over the {key}"),
     };
-    Some(Plot { name: "tune", title, caption, svg })
+    Some(Plot::new("tune", (title, caption), &keys, draw))
 }
 
 /// The highest loss that has a place of its own.

@@ -25,6 +25,10 @@ pub(crate) struct ReportArgs {
     /// The configuration that others are compared with [default: the all-dense one]
     #[arg(long, value_name = "LABEL")]
     pub(crate) baseline: Option<String>,
+    /// Differences up to so many nats per target token are as good as none: what cannot be told apart is tested for that, too
+    /// (two one-sided tests), and called "equivalent within 0.02" or "no worse than 0.02" where they show it
+    #[arg(long, value_name = "NATS", value_parser = margin)]
+    pub(crate) margin: Option<f64>,
     /// `text`: print the tables, write nothing
     #[arg(long, value_enum, default_value_t = ReportFormat::Html)]
     pub(crate) format: ReportFormat,
@@ -65,8 +69,8 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
         ReportFormat::Text => Format::Text,
     };
     let left_out: Vec<(PathBuf, Vec<String>)> = left_out;
-    let (out, baseline) = (args.out.clone(), args.baseline.clone());
-    let options = ReportOptions { out, baseline, format, left_out: left_out.clone() };
+    let (out, baseline, margin) = (args.out.clone(), args.baseline.clone(), args.margin);
+    let options = ReportOptions { out, baseline, margin, format, left_out: left_out.clone() };
     let report = lrx_analysis::report(&args.dirs, &options).map_err(|error| match error {
         lrx_analysis::Error::Write { .. } => Failure::Failed(error.to_string()),
         _ => Failure::Usage(error.to_string()),
@@ -78,6 +82,12 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
     }
     report.damaged.iter().for_each(|error| tell!("error: left out: {error}"));
     Ok(if report.damaged.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A difference in loss above 0.
+fn margin(text: &str) -> Result<f64, String> {
+    let margin = text.parse::<f64>().ok().filter(|margin| margin.is_finite() && *margin > 0.0);
+    margin.ok_or_else(|| "expected nats per target token above 0, such as 0.02".to_owned())
 }
 
 /// The folder, and the folders in it: experiments, where it holds such. Those in an experiment's own are its runs, which are

@@ -15,6 +15,7 @@ use lrx_tensor::bf16;
 use lrx_train::{Checkpoints, PrecisionName};
 
 use super::common::Common;
+use crate::claims;
 use crate::corpus::{CACHE_FOLDER, Corpora, Starts, vocabulary};
 use crate::failure::Failure;
 use crate::memory::{self, Verdict};
@@ -134,6 +135,13 @@ pub(crate) fn run(args: &RunArgs, registry: &Registry) -> Result<ExitCode, Failu
         clear_leftovers(&folder);
     }
     clear_leftovers(&args.common.out.join(CACHE_FOLDER));
+    for experiment in &experiments {
+        let late = claims::write_down(&folder(args, experiment), &experiment.claims).map_err(Failure::Failed)?;
+        for name in late {
+            let note = "had begun before this claim was written: the report says so";
+            tell!("note: {}: claim \"{}\": runs {note}", experiment.name, visible(&name));
+        }
+    }
     tasks.iter().for_each(|task| lines.expect(task.work()));
     signals.begin();
     let assembler = Assembler::default();
