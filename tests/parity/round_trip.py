@@ -208,7 +208,8 @@ def check(name: str, case: Case, lrx: Path, data: Path) -> list[str]:
             original, checkpoint = original.to(case.dtype), folder / "checkpoint"
             original.save_pretrained(checkpoint, **({"max_shard_size": "200KB"} if case.shards else {}))
             assert case.shards == (len(list(checkpoint.glob("model-*.safetensors"))) > 1)
-            original = original.float()
+            # Not `float()` of it: that keeps what rotary positions lost in 16 bits.
+            original = type(original).from_pretrained(checkpoint, dtype=torch.float32).eval()
         (folder / "run.toml").write_text(config(case, data, checkpoint))
         run_lrx(lrx, folder, "run", "run.toml", "--out", "out")
         with (folder / "out" / "run" / "runs.csv").open() as file:
