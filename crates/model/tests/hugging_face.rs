@@ -164,8 +164,7 @@ fn of_a_larger_model_what_is_named_is_taken() {
         let context = if scalars.contains("context") { "hidden = 8\ncontext = 6\n" } else { SIZES };
         let spec = spec(&format!("{from}{context}{text}{blocks}")).unwrap();
         let mut model = Model::new(&spec, 11, 0);
-        let error =
-            load_initial(&mut model, spec.init_from.as_ref().unwrap(), None).err().expect("an error").to_string();
+        let error = load_initial(&mut model, spec.init_from.as_ref().unwrap(), None).expect_err("an error").to_string();
         assert!(error.contains(said), "{error}");
     }
     // A shorter context changes nothing within it.
@@ -282,7 +281,7 @@ fn weights_that_were_replaced_since_the_config_was_read_are_refused() {
     *bytes.last_mut().unwrap() ^= 1;
     fs::write(&part, bytes).unwrap();
     let mut model = Model::new(&before, 11, 0);
-    let error = load_initial(&mut model, before.init_from.as_ref().unwrap(), None).err().expect("an error");
+    let error = load_initial(&mut model, before.init_from.as_ref().unwrap(), None).expect_err("an error");
     assert!(error.message.contains("was changed after the config had been read"), "{error}");
     let hash = |spec: &ModelSpec| spec.init_from.as_ref().unwrap().blake3.clone();
     assert_ne!(hash(&before), hash(&spec(&from).unwrap()), "another start is another run");
