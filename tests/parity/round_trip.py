@@ -34,7 +34,7 @@ from training import hugging_face_loss
 
 TOLERANCE = 1e-4  # of logits, and of losses in nats
 TOKENS = 100  # of greedy text
-STORIES, VALID = 60, 6
+STORIES, VALID = 40, 4
 HIDDEN, LAYERS, HEADS, CONTEXT, VOCABULARY = 48, 3, 4, 256, 50257
 RANK = 6
 
@@ -208,7 +208,8 @@ def check(name: str, case: Case, lrx: Path, data: Path) -> list[str]:
             original, checkpoint = original.to(case.dtype), folder / "checkpoint"
             original.save_pretrained(checkpoint, **({"max_shard_size": "200KB"} if case.shards else {}))
             assert case.shards == (len(list(checkpoint.glob("model-*.safetensors"))) > 1)
-            original = original.float()
+            # Not `float()` of it: that keeps what rotary positions lost in 16 bits.
+            original = type(original).from_pretrained(checkpoint, dtype=torch.float32).eval()
         (folder / "run.toml").write_text(config(case, data, checkpoint))
         run_lrx(lrx, folder, "run", "run.toml", "--out", "out")
         with (folder / "out" / "run" / "runs.csv").open() as file:
@@ -264,7 +265,7 @@ def check(name: str, case: Case, lrx: Path, data: Path) -> list[str]:
         arguments = ("--prompt", prompt, "--temperature", "0", "--tokens", str(TOKENS), "--out", "out")
         ours = run_lrx(lrx, folder, "generate", row["run_id"], *arguments).removesuffix("\n")
         inputs = tokenizer(prompt, return_tensors="pt")
-        theirs = model.generate(**inputs, do_sample=False, max_length=None, max_new_tokens=TOKENS)[0]
+        theirs = model.generate(**inputs, do_sample=False, max_new_tokens=TOKENS)[0]
         text = tokenizer.decode(theirs, skip_special_tokens=True)
         shown.append(f"{len(theirs) - inputs.input_ids.shape[1]} tokens of text")
         if text.rstrip("\ufffd") != ours.rstrip("\ufffd"):

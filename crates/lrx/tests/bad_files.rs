@@ -190,7 +190,7 @@ fn a_run_is_named_as_one_and_by_its_folder() {
     );
     lab.expect(0, "run tiny.toml --out out --set train.steps=1 --set seeds=[1]");
     refused("run:fullsa", "\"fullsa\" is the beginning of several runs: fullsa-");
-    fs::remove_file(run.join("model.safetensors")).unwrap();
+    std::fs::remove_file(run.join("model.safetensors")).unwrap();
     refused(&format!("run:{id}"), &format!("the run {id} has no model.safetensors: it is not finished"));
     // Of the two that begin so, one has weights.
     assert_eq!(plan("run:fullsa").code, Some(0));

@@ -7,7 +7,9 @@ use std::fs;
 use common::{Lab, Row, rows};
 use serde_json::Value;
 
-const LOW_RANK: &str = "--set model.attention={kind=\"low-rank\",rank=3} --set data.vocabulary=\"compact\"";
+/// So many tokens that stories have not all of them, nor all that some of theirs are made of.
+const COMPACT: &str = "--set data.vocabulary=\"compact\" --set data.tokenizer={train_bpe=700}";
+const LOW_RANK: &str = "--set model.attention={kind=\"low-rank\",rank=3}";
 
 fn json(lab: &Lab, file: &str) -> Value {
     serde_json::from_str(&lab.read(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
@@ -20,7 +22,7 @@ fn loss(row: &Row) -> f64 {
 #[test]
 fn an_export_has_what_transformers_loads_and_can_be_started_from() {
     let lab = Lab::tiny("");
-    lab.expect(0, &format!("run tiny.toml --out out {LOW_RANK}"));
+    lab.expect(0, &format!("run tiny.toml --out out {LOW_RANK} {COMPACT}"));
     let done = lab.expect(0, "export lrsa made/by/export --out out".replace("lrsa", "r3sa").as_str());
     assert!(done.stdout.starts_with("wrote made/by/export: GPT-Neo of "), "{}", done.stdout);
     let files = common::files(&lab.path("made/by/export"));
@@ -60,15 +62,15 @@ fn an_export_has_what_transformers_loads_and_can_be_started_from() {
 
     // Dense, from the export: the loss of the run that it was made from. And in factors again.
     let from = "--set model.init_from={path=\"made/by/export\",vocabulary=\"select\"} --set train.steps=1 --set train.learning_rate=1e-12";
-    lab.expect(0, &format!("run tiny.toml --out dense --set data.vocabulary=\"compact\" {from}"));
-    lab.expect(0, &format!("run tiny.toml --out again {LOW_RANK} {from}"));
+    lab.expect(0, &format!("run tiny.toml --out dense {COMPACT} {from}"));
+    lab.expect(0, &format!("run tiny.toml --out again {LOW_RANK} {COMPACT} {from}"));
     for out in ["dense", "again"] {
         let other = rows(&lab.read(&format!("{out}/tiny/runs.csv"))).remove(0);
         assert!((loss(&other) - loss(&row)).abs() < 1e-5, "{out}: {} of {}", loss(&other), loss(&row));
         assert!(other["init_from"].starts_with("export "), "{}", other["init_from"]);
     }
     // Numbers of tokens that mean others are not mistaken for the data's.
-    let plain = "--set model.init_from=\"made/by/export\"";
+    let plain = "--set model.init_from=\"made/by/export\" --set data.tokenizer={train_bpe=700}";
     let error = lab.expect(2, &format!("plan tiny.toml --out out {plain}")).stderr;
     assert!(error.contains("tokenizer.json: the weights are for another vocabulary than the data's"), "{error}");
 }

@@ -80,6 +80,7 @@ pub enum ConfigFile {
 /// The form with keys.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "InitFromKeys")]
 struct Keys {
     /// A safetensors file, a checkpoint's folder, or `run:` and the id of a finished run.
     path: String,
@@ -214,9 +215,9 @@ impl InitFrom {
         let cannot = |what: &dyn fmt::Display| error(format!("cannot read {written:?}: {what}"));
         let files = checkpoint::files(&path).map_err(|message| cannot(&message))?;
         let hashes = files.iter().map(|file| {
-            known.hash(file).map_err(|e| match files.len() {
-                1 => cannot(&e),
-                _ => cannot(&format!("{}: {e}", name_of(file))),
+            known.hash(file).map_err(|e| match *file == path {
+                true => cannot(&e),
+                false => cannot(&format!("{}: {e}", name_of(file))),
             })
         });
         let blake3 = checkpoint::hash_of(hashes.collect::<Result<_, _>>()?);
