@@ -140,7 +140,7 @@ fn every_published_label_has_its_place() {
     let of_sizes = plots.iter().filter(|path| !path.to_string_lossy().contains("loss-against"));
     for path in of_sizes {
         let svg = fs::read_to_string(path).unwrap();
-        assert_eq!(svg.matches("-4L\n").count() + svg.matches("-8L\n").count(), 10, "{}", path.display());
+        assert_eq!(svg.matches("-4L\n</text>").count() + svg.matches("-8L\n</text>").count(), 10, "{}", path.display());
         assert!(svg.contains("prefers-color-scheme: dark"));
     }
 }

@@ -158,7 +158,7 @@ fn spreads_that_differ() {
 
 #[test]
 fn differences_of_the_margin_are_not_called_equivalent() {
-    // Five lie just at the margin above, four just below; too far from 0 to be told from it by so few runs.
+    // All lie just at the margin, to the one side or the other.
     let mean = |i: usize| 3.8 + [0.0, 0.02, -0.02][if i == 0 { 0 } else { 1 + i % 2 }];
     let seen = simulated(&Truth { runs: &[5; 10], sd: |_| 0.0116, shared: 0.0, mean, margin: Some(0.02) });
     assert_honest(&seen);

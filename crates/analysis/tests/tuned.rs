@@ -14,7 +14,7 @@ fn runs(label: &str, kind: &str, (hidden, body): (u64, u64), rate: f64, tuned: &
         let loss = loss + 0.004 * seed as f64;
         format!(
             "{label}-{seed},{label},{seed},{kind},dense,{hidden},4,{},{body},10,30,{rate},t{rate},c-{label},\"{tuned}\",q={kind},{loss}\n",
-            body + 100
+            body + 10 * hidden
         )
     };
     (0..2).map(row).collect()

@@ -12,7 +12,7 @@ dense_baseline = true
 ";
 
 fn claim(name: &str, direction: &str) -> String {
-    format!("\n[[claim]]\nname = '{name}'\na = 'low-rank 4'\nb = 'dense'\n{direction}\n")
+    format!("\n[[claim]]\nname = '{name}'\na = 'R4SA-FullMLP-2L'\nb = 'dense'\n{direction}\n")
 }
 
 #[test]
@@ -29,7 +29,8 @@ fn claims_are_written_before_the_runs_and_answered_first() {
     assert_eq!((written.len(), written[0]["runs_begun"].as_str()), (1, "0"));
     let runs = rows(&lab.read("results/tiny/runs.csv"));
     assert!(
-        runs.iter().any(|run| run["configuration"] == written[0]["a_configuration"] && run["label"] == "low-rank 4")
+        runs.iter()
+            .any(|run| run["configuration"] == written[0]["a_configuration"] && run["label"] == "R4SA-FullMLP-2L")
     );
 
     // Once runs have begun, a changed claim stands beside the first, and says so.

@@ -18,7 +18,7 @@ fn one(claims: &str) -> Claim {
     experiment.claims.remove(0)
 }
 
-const CLAIM: &str = "[[claim]]\nname = 'enough'\na = 'low-rank 8'\nb = 'dense'\ndirection = 'equivalent'\nmargin = 0.02\nbudget = 'body'\n";
+const CLAIM: &str = "[[claim]]\nname = 'enough'\na = 'R8SA-FullMLP-4L'\nb = 'dense'\ndirection = 'equivalent'\nmargin = 0.02\nbudget = 'body'\n";
 
 #[test]
 fn a_claim_is_about_configurations_of_its_file() {
@@ -28,7 +28,7 @@ fn a_claim_is_about_configurations_of_its_file() {
         let run = experiment.runs.iter().find(|run| run.label == label).unwrap_or_else(|| panic!("no {label}"));
         run.configuration.clone()
     };
-    assert_eq!(claim.a, ("low-rank 8".to_string(), hash("low-rank 8")));
+    assert_eq!(claim.a, ("R8SA-FullMLP-4L".to_string(), hash("R8SA-FullMLP-4L")));
     // The only dense one, whatever it is called.
     assert_eq!(claim.b, ("FullSA-FullMLP-4L".to_string(), hash("FullSA-FullMLP-4L")));
     assert_eq!((claim.direction, claim.margin, claim.budget), ("equivalent", Some(0.02), "body"));
@@ -48,7 +48,7 @@ fn another_meaning_is_another_hash_and_another_spelling_is_not() {
     let spelling = CLAIM.replace("b = 'dense'", "b = 'FullSA-FullMLP-4L'").replace("0.02", "0.020");
     assert_eq!(one(&spelling).hash, claim.hash);
     for (from, to) in [
-        ("low-rank 8", "low-rank 4"),
+        ("R8SA-FullMLP-4L", "R4SA-FullMLP-4L"),
         ("'equivalent'", "'no-worse'"),
         ("0.02", "0.03"),
         ("'body'", "'flops'"),
@@ -70,8 +70,8 @@ fn what_is_wrong_with_a_claim_is_said_at_its_place() {
     let folder = Folder::new();
     folder.write("base.toml", common::SMALL);
     for (from, to, line, expected) in [
-        ("low-rank 8", "low-rank 9", "a = 'low-rank 9'", "did you mean \"low-rank 8\"?"),
-        ("'dense'", "'low-rank 8'", "b = 'low-rank 8'", "are the same configuration"),
+        ("R8SA-FullMLP-4L", "R9SA-FullMLP-4L", "a = 'R9SA-FullMLP-4L'", "did you mean \"R8SA-FullMLP-4L\"?"),
+        ("'dense'", "'R8SA-FullMLP-4L'", "b = 'R8SA-FullMLP-4L'", "are the same configuration"),
         ("'equivalent'", "'lowr'", "direction = 'lowr'", "lower"),
         ("0.02", "-0.02", "margin = -0.02", "expected nats per target token"),
         ("margin = 0.02\n", "", "direction = 'equivalent'", "needs a `margin` above 0"),
