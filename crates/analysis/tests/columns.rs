@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use lrx_records::{ClaimRecord, CurveRow, RankRow, Row, RunRecord, SummaryRecord, TuneRecord, TwinRecord};
+use lrx_records::{ClaimRecord, CurveRow, RankRow, Row, RunRecord, SampleRow, SummaryRecord, TuneRecord, TwinRecord};
 
-const FILES: [(&str, &[&str]); 7] = [
+const FILES: [(&str, &[&str]); 8] = [
     ("runs.csv", RunRecord::COLUMNS),
     ("curves.csv", CurveRow::COLUMNS),
     ("ranks.csv", RankRow::COLUMNS),
@@ -13,6 +13,7 @@ const FILES: [(&str, &[&str]); 7] = [
     ("twins.csv", TwinRecord::COLUMNS),
     ("claims.csv", ClaimRecord::COLUMNS),
     ("tune.csv", TuneRecord::COLUMNS),
+    ("samples.csv", SampleRow::COLUMNS),
 ];
 
 /// Those that the committed results have.

@@ -241,7 +241,9 @@ mod tests {
         let compact = corpus(dir.path(), DataConfig { tokenizer, ..config(VocabularyKind::Compact, false) });
         let named = dir.path().join("other.txt").to_string_lossy().into_owned();
         let reading = Reading { text_key: None, end_of_text: false, long: LongKind::Cut, context: 64 };
-        let read = |of: &Vocabulary| find_texts(&[named.clone()]).unwrap()[0].read(of, &reading, &NoProgress).unwrap();
+        let read = |of: &Vocabulary| {
+            find_texts(std::slice::from_ref(&named)).unwrap()[0].read(of, &reading, &NoProgress).unwrap()
+        };
         let (whole, pieces) = (read(&full.vocabulary), read(&compact.vocabulary));
         assert_eq!(whole.stories.get(0, 64).len(), 2, "`zebra`, ` zebra`");
         assert_eq!(pieces.stories.get(0, 64), compact.vocabulary.encode(other).unwrap());

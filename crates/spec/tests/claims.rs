@@ -70,7 +70,7 @@ fn what_is_wrong_with_a_claim_is_said_at_its_place() {
     let folder = Folder::new();
     folder.write("base.toml", common::SMALL);
     for (from, to, line, expected) in [
-        ("R8SA-FullMLP-4L", "R9SA-FullMLP-4L", "a = 'R9SA-FullMLP-4L'", "did you mean \"R8SA-FullMLP-4L\"?"),
+        ("R8SA-FullMLP-4L", "R8SA-FulMLP-4L", "a = 'R8SA-FulMLP-4L'", "did you mean \"R8SA-FullMLP-4L\"?"),
         ("'dense'", "'R8SA-FullMLP-4L'", "b = 'R8SA-FullMLP-4L'", "are the same configuration"),
         ("'equivalent'", "'lowr'", "direction = 'lowr'", "lower"),
         ("0.02", "-0.02", "margin = -0.02", "expected nats per target token"),
