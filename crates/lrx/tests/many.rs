@@ -9,7 +9,7 @@ use std::fs;
 use common::{Lab, column, rows, wait_until};
 
 /// More configurations than tables show.
-const MANY: usize = 70;
+const MANY: usize = 120;
 
 fn lab() -> Lab {
     let rates: Vec<String> = (1..=MANY).map(|number| format!("{number}e-5")).collect();
@@ -37,7 +37,7 @@ fn a_sweep_of_many_runs_has_all_in_its_tables_and_floods_no_terminal() {
     let lab = lab();
     let done = lab.expect(0, "run tiny.toml --out out");
     check_whole(&lab);
-    assert!(done.stdout.contains(" of 70 configurations: the 24 of the lowest loss"), "{}", done.stdout);
+    assert!(done.stdout.contains(&format!(" of {MANY} configurations: the 24 of the lowest loss")), "{}", done.stdout);
     let ids = done.stdout.lines().filter(|line| line.contains("-s0-") && line.starts_with("  ")).count();
     let more = format!("and {} more: runs.csv has their ids", MANY - ids);
     assert!((24..MANY / 2).contains(&ids) && done.stdout.contains(&more), "{ids}: {}", done.stdout);
