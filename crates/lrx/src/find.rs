@@ -87,6 +87,8 @@ fn meant<'k>(run: &str, known: &'k Known) -> Vec<&'k String> {
     let begins = |run_id: &&String| run_id.starts_with(run) || (run.len() >= SHORTEST_HASH && hash(run_id));
     match known.get_key_value(run) {
         Some((exactly, _)) => vec![exactly],
+        // Every id begins with nothing, which a variable that is not set leaves.
+        None if run.is_empty() => Vec::new(),
         None => known.keys().filter(begins).collect(),
     }
 }

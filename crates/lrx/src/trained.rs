@@ -32,7 +32,10 @@ impl Trained {
         let folder = find_run(run, out).map_err(Failure::Usage)?;
         let weights = folder.join(WEIGHTS_FILE);
         if !weights.exists() {
-            let message = format!("{} has no {WEIGHTS_FILE}: the run is not finished", folder.display());
+            let message = format!(
+                "{} has no {WEIGHTS_FILE}: the run is not finished, or its weights were deleted",
+                folder.display()
+            );
             return Err(Failure::Usage(message));
         }
         // What comes of files that are not the run's would be worse than nothing.

@@ -335,3 +335,26 @@ fn a_prompt_may_begin_with_a_dash_and_a_beginning_is_enough() {
     lab.expect(0, "eval fullsa a.txt --out out");
     lab.expect(0, "show fullsa --out out");
 }
+
+/// What only looks like a run, what a link leads to, and what an unset variable names: nothing of it is deleted.
+#[test]
+fn nothing_but_a_run_is_ever_removed() {
+    let lab = Lab::tiny("");
+    lab.expect(0, "run tiny.toml --out out");
+    let run = lab.runs("out/tiny").remove(0);
+    for (file, text) in [("mine/sub/resolved.toml", "x = 1"), ("mine/sub/precious", "p"), ("mine/runs.csv", "mine")] {
+        lab.write(file, text);
+    }
+    let refused = lab.expect(2, "rm --yes mine/sub").stderr;
+    assert!(refused.contains("mine/sub: has no row of a run of that name; nothing is deleted"), "{refused}");
+    assert!(lab.read("mine/sub/precious") == "p" && lab.read("mine/runs.csv") == "mine");
+    std::os::unix::fs::symlink(&run, lab.path("link")).unwrap();
+    assert!(lab.expect(2, "rm --yes link").stderr.contains("link: is a link"));
+    let done = lab.lrx(["rm", "--yes", "", "--out", "out"]);
+    assert!(done.code == Some(2) && done.stderr.contains("no run \"\""), "{}", done.stderr);
+    assert!(run.join("run.csv").exists() && !lab.path("runs.csv").exists());
+    // An export into the runs' own folder would put its file in the place of theirs.
+    let refused = lab.expect(2, "export --tensorboard out --out out").stderr;
+    assert!(refused.contains("a run lies there"), "{refused}");
+    lab.expect(0, "run tiny.toml --out out");
+}

@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::find::find_folders;
 use crate::listed::listed_run;
 use crate::progress::thousands;
-use crate::runs::{Refused, is_claimed, remove, remove_weights};
+use crate::runs::{Refused, current_attempt, is_claimed, look, remove, remove_weights};
 use crate::tables::{Assembler, LeftOut};
 use crate::terminal::{say, tell, visible, write_error};
 use crate::threads::use_threads;
@@ -104,7 +104,9 @@ fn doomed(args: &RmArgs) -> Result<Vec<Doomed>, Failure> {
     for run in &args.runs {
         match find_folders(run, &args.out).as_deref() {
             Ok([folder]) => {
-                if !doomed.iter().any(|known| known.folder == *folder) {
+                if let Err(why) = is_its_own(folder) {
+                    wrong.push(format!("{}: {why}; nothing is deleted", folder.display()));
+                } else if !doomed.iter().any(|known| known.folder == *folder) {
                     let bytes = if args.weights { length(&folder.join(WEIGHTS_FILE)) } else { size(folder) };
                     doomed.push(Doomed { folder: folder.clone(), bytes });
                 }
@@ -121,6 +123,18 @@ fn doomed(args: &RmArgs) -> Result<Vec<Doomed>, Failure> {
         wrong.extend(has_none.map(|run| format!("{}: has no {WEIGHTS_FILE}", run.folder.display())));
     }
     if wrong.is_empty() { Ok(doomed) } else { Err(Failure::Usage(wrong.join("\nerror: "))) }
+}
+
+/// Whether a folder is certainly a run's, and the run itself: what is deleted by mistake does not come back.
+fn is_its_own(folder: &Path) -> Result<(), String> {
+    if fs::symlink_metadata(folder).is_ok_and(|entry| entry.is_symlink()) {
+        return Err("is a link; give the folder that it leads to".into());
+    }
+    let name = folder.file_name().map(|name| name.to_string_lossy());
+    let has_row = look(folder).is_some_and(|row| name.as_deref() == Some(row.run_id.as_str()));
+    // Begun, and not yet so far as to have a row.
+    let is_begun = || current_attempt(folder).ok().flatten().is_some_and(|attempt| attempt.join("owner").is_file());
+    if has_row || is_begun() { Ok(()) } else { Err("has no row of a run of that name".into()) }
 }
 
 /// `MedSA seed 0, of zoo: finished, 12 MB  results/zoo/medsa…`

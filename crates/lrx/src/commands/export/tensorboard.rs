@@ -12,7 +12,7 @@ use toml::Table;
 
 use crate::events::{Head, began, hyperparameters};
 use crate::failure::Failure;
-use crate::find::find_folders;
+use crate::find::{find_folders, is_run};
 use crate::listed::{Listed, file_of, listed, listed_run};
 use crate::results::{EVENTS_FILE, RESOLVED_FILE, SAMPLES_FILE, about};
 use crate::runs::{Run, State, read_run};
@@ -36,6 +36,13 @@ pub(super) fn export_tensorboard(dir: &Path, runs: &[String], out: &Path) -> Res
         let folders = find_folders(run, out).map_err(Failure::Usage)?;
         chosen.extend(folders.iter().filter_map(|folder| listed_run(folder)));
     }
+    let place = |run: &Listed| dir.join(&run.experiment).join(&run.record.run_id);
+    if let Some(own) = chosen.iter().map(place).find(|place| is_run(place)) {
+        return Err(Failure::Usage(format!(
+            "{}: a run lies there, and its event file is its own; give a folder that has no runs",
+            own.display()
+        )));
+    }
     let (mut written, mut empty, mut damaged) = (0, 0, 0);
     for run in &chosen {
         let Some(folder) = &run.folder else { continue };
@@ -51,7 +58,7 @@ pub(super) fn export_tensorboard(dir: &Path, runs: &[String], out: &Path) -> Res
                 continue;
             }
         };
-        let place = dir.join(&run.experiment).join(&run.record.run_id);
+        let place = place(run);
         std::fs::create_dir_all(&place).map_err(|error| Failure::Failed(about(&place)(error)))?;
         let path = place.join(EVENTS_FILE);
         write_unflushed(&path, &file).map_err(|error| Failure::Failed(about(&path)(error)))?;
