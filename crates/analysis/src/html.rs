@@ -170,7 +170,7 @@ fn width(table: &Table) -> usize {
 const LONG: usize = 30;
 
 /// A table that can be sorted, and becomes cards where the window is too narrow for it.
-fn push_table(html: &mut String, title: &str, table: &Table) {
+pub(crate) fn push_table(html: &mut String, title: &str, table: &Table) {
     let needed = width(table) / 16 + 2;
     let cards = BREAKS.iter().find(|rem| **rem as usize >= needed).unwrap_or(&BREAKS[BREAKS.len() - 1]);
     // Roles, since cards are no table to a reader of the screen otherwise.

@@ -5,7 +5,8 @@ use std::path::Path;
 use lrx_records::{RunRecord, SampleRow, read_rows};
 
 use crate::format::thousands;
-use crate::html::escape;
+use crate::html::{escape, push_table};
+use crate::table::{Align, Column, Table};
 use crate::{Configuration, Experiment};
 
 /// So many configurations of an experiment have a row, those of the lowest loss.
@@ -34,16 +35,19 @@ fn section(experiment: &Experiment) -> String {
     }
     let rest = best.len().saturating_sub(MOST);
     best.truncate(MOST);
-    let row = |(one, run): &(&Configuration, &RunRecord)| {
-        let seed = run.seed.map_or(String::new(), |seed| seed.to_string());
-        let loss = run.eval_loss.map_or(String::new(), |loss| format!("{loss:.3}"));
-        format!(
-            "<tr><td>{}</td><td class=\"right\">{seed}</td><td class=\"right\">{loss}</td><td><code>{}</code></td></tr>\n",
-            escape(&one.name),
-            escape(&run.run_id)
-        )
-    };
-    let rows: String = best.iter().map(row).collect();
+    let cells = |of: fn(&Configuration, &RunRecord) -> String| best.iter().map(move |(one, run)| of(one, run));
+    let table = Table::new([
+        Column::new("configuration", Align::Left, cells(|one, _| one.name.clone())),
+        Column::new("seed", Align::Right, cells(|_, run| run.seed.map_or(String::new(), |seed| seed.to_string()))),
+        Column::new(
+            "loss",
+            Align::Right,
+            cells(|_, run| run.eval_loss.map_or(String::new(), |loss| format!("{loss:.3}"))),
+        ),
+        Column::new("run", Align::Left, cells(|_, run| run.run_id.clone())),
+    ]);
+    let mut rows = String::new();
+    push_table(&mut rows, "runs", &table);
     let samples: String = best.iter().map(|(one, run)| samples(one, &experiment.dir.join(&run.run_id))).collect();
     let more = match rest {
         0 => String::new(),
@@ -51,9 +55,7 @@ fn section(experiment: &Experiment) -> String {
     };
     format!(
         "<p class=\"lead\">{}: of each configuration the run of the lowest loss, by the id that <code>lrx show</code>, \
-         <code>lrx generate</code> and <code>lrx eval</code> take.{more}</p>\n<div class=\"scroll\">\n<table>\n\
-         <thead><tr><th>configuration</th><th class=\"right\">seed</th><th class=\"right\">loss</th><th>run</th></tr></thead>\n\
-         <tbody>\n{rows}</tbody>\n</table>\n</div>\n{samples}",
+         <code>lrx generate</code> and <code>lrx eval</code> take.{more}</p>\n{rows}{samples}",
         escape(&experiment.title())
     )
 }
