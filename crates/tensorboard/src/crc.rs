@@ -1,30 +1,14 @@
 //! CRC-32C (Castagnoli), the checksum of iSCSI (RFC 3720, 12.1) and of TFRecord.
 
-/// The polynomial 0x1EDC6F41, its bits reversed.
-const POLYNOMIAL: u32 = 0x82f6_3b78;
+use crc::{CRC_32_ISCSI, Crc};
+
+const CASTAGNOLI: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 /// What TFRecord adds to a checksum, so that one over data that holds checksums is none of those.
 const MASK: u32 = 0xa282_ead8;
 
-/// What a byte does to a remainder.
-const TABLE: [u32; 256] = {
-    let mut table = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let mut remainder = byte as u32;
-        let mut bit = 0;
-        while bit < 8 {
-            remainder = if remainder & 1 == 1 { remainder >> 1 ^ POLYNOMIAL } else { remainder >> 1 };
-            bit += 1;
-        }
-        table[byte] = remainder;
-        byte += 1;
-    }
-    table
-};
-
 /// The CRC-32C of some bytes.
 pub fn crc32c(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0, |remainder, byte| remainder >> 8 ^ TABLE[(remainder as u8 ^ byte) as usize])
+    CASTAGNOLI.checksum(bytes)
 }
 
 /// The same as TFRecord has it: turned by 15 bits, with a constant added.
