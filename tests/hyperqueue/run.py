@@ -7,7 +7,6 @@ command `hq`: the stand-in beside this file (hq.py) takes the two forms of it th
     python tests/hyperqueue/run.py [LRX]         default: target/release/lrx
 """
 
-import csv
 import os
 import pathlib
 import subprocess
@@ -36,17 +35,7 @@ log_every = 50
 [sweep]
 "train.learning_rate" = [1e-3, 2e-3, 5e-4]
 """
-TIMED = {
-    "runs.csv": {"tokens_per_second", "wall_seconds", "peak_rss_mb", "threads", "machine"},
-    "curves.csv": {"elapsed_seconds"},
-    "ranks.csv": set(),
-}
 TASKS = 4
-
-
-def table(folder: pathlib.Path, name: str) -> list[dict[str, str]]:
-    with open(folder / "sweep" / name, newline="") as file:
-        return [{key: value for key, value in row.items() if key not in TIMED[name]} for row in csv.DictReader(file)]
 
 
 def main() -> int:
@@ -72,14 +61,8 @@ def main() -> int:
         for task in sorted((folder / "out" / ".logs").glob("*.log")):
             print(f"{task.name}: {sum('/6]' in line for line in task.read_text().splitlines())} runs")
 
-        for name in TIMED:
-            alone, array = table(folder / "alone", name), table(folder / "out", name)
-            right &= alone == array and len(alone) > 0
-            print(f"{name}: {len(alone)} rows of one process, {len(array)} of the array, {'identical' if alone == array else 'DIFFERENT'}")
-        weights = sorted((folder / "alone" / "sweep").glob("*/model.safetensors"))
-        same = [file.read_bytes() == (folder / "out" / file.relative_to(folder / "alone")).read_bytes() for file in weights]
-        right &= len(same) == 6 and all(same)
-        print(f"weights: {sum(same)} of {len(same)} identical")
+        same = pathlib.Path(__file__).resolve().parents[1] / "same.py"
+        right &= subprocess.run([same, "alone", "out"], cwd=folder).returncode == 0
         right &= (folder / "out" / "sweep" / "report.html").exists()
     return 0 if right else 1
 

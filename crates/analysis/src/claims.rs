@@ -50,7 +50,7 @@ impl Answer<'_> {
     /// What is claimed, as a sentence.
     pub fn sentence(&self) -> String {
         let ClaimRecord { a, b, direction, margin, budget, .. } = self.claim;
-        let margin = margin.unwrap_or(0.0);
+        let margin = margin.0;
         let by = if margin > 0.0 { format!(" by more than {margin}") } else { String::new() };
         let says = match direction.as_str() {
             "lower" => format!("{a} has a lower loss than {b}{by}"),
@@ -150,7 +150,7 @@ fn reservation(claim: &ClaimRecord, a: &Configuration, b: &Configuration) -> Res
 /// `lower` and `higher` are tested to both sides, so that a claim never holds on less than a verdict of the tables takes;
 /// `equivalent` and `no-worse` one-sided at 5 %, as is usual for them.
 fn tested(claim: &ClaimRecord, contrast: &Contrast) -> Option<[f64; 2]> {
-    let margin = claim.margin.unwrap_or(0.0);
+    let margin = claim.margin.0;
     Some(match claim.direction.as_str() {
         "lower" => [2.0 * contrast.p_below(-margin), 2.0 * contrast.p_above(-margin)],
         "higher" => [2.0 * contrast.p_above(margin), 2.0 * contrast.p_below(margin)],

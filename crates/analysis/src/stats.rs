@@ -133,10 +133,7 @@ impl Contrast {
     }
 
     fn cdf(&self, t: f64) -> f64 {
-        // A margin that is no number tells nothing.
-        if t.is_nan() {
-            return 1.0;
-        }
+        // Of a bound beyond all losses, whose square is no number.
         let most = f64::MAX.sqrt();
         let t = t.clamp(-most, most);
         StudentsT::new(0.0, 1.0, self.freedom).expect("degrees of freedom are positive").cdf(t)

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use humantime::format_rfc3339_seconds;
-use lrx_records::claim::{AFTER, BEFORE, CHANGED};
+use lrx_records::claim::{AFTER, BEFORE, CHANGED, Margin};
 use lrx_records::{ClaimRecord, RunRecord, read_rows};
 use lrx_spec::Claim;
 
@@ -56,7 +56,7 @@ pub(crate) fn write_down(folder: &Path, claims: &[Claim]) -> Result<Vec<String>,
         a_configuration: claim.a.1.clone(),
         b_configuration: claim.b.1.clone(),
         direction: claim.direction.to_owned(),
-        margin: claim.margin,
+        margin: Margin(claim.margin.unwrap_or(0.0)),
         budget: claim.budget.to_owned(),
         written: written.clone(),
         runs_begun: begun,

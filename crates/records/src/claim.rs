@@ -1,6 +1,7 @@
 //! `claims.csv`: what was claimed of an experiment, and when.
 
 use crate::row::row;
+use crate::{Cell, Cells, Error};
 
 row! {
     /// One claim of a config, written once.
@@ -20,7 +21,7 @@ row! {
         /// Of the loss of `a`: `lower`, `higher`, `equivalent`, `no-worse`.
         direction: String,
         /// By how much, nats per target.
-        margin: Option<f64>,
+        margin: Margin,
         /// Of what `a` may take no more than `b`: `parameters`, `body`, `flops`.
         budget: String,
         /// When it was written down: the time in UTC.
@@ -29,6 +30,23 @@ row! {
         runs_begun: u64,
         /// `before the runs`, `after runs began`, `changed after runs began`.
         state: String,
+    }
+}
+
+/// Nats per target, from 0; an empty cell is 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Margin(pub f64);
+
+impl Cell for Margin {
+    fn write(&self) -> String {
+        Some(self.0).filter(|margin| *margin > 0.0).write()
+    }
+
+    fn read(cells: &Cells<'_>, column: &'static str) -> Result<Self, Error> {
+        match Option::read(cells, column)?.unwrap_or(0.0) {
+            margin if f64::is_finite(margin) && margin >= 0.0 => Ok(Self(margin)),
+            _ => Err(cells.bad(column, "a number from 0")),
+        }
     }
 }
 
