@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 use lrx_files::{NamedTempFile, machine, open_regular, temporary_in};
 use serde::{Deserialize, Serialize};
 
+use crate::share::job;
+
 /// A lease that was not renewed for so long is nobody's.
 pub(crate) const EXPIRES: Duration = Duration::from_secs(60);
 /// Says another number of seconds, for file systems that answer more slowly; the same for all processes of a folder.
@@ -39,6 +41,9 @@ pub(crate) struct Owner {
     pub(crate) machine: Option<String>,
     pub(crate) host: String,
     pub(crate) process: u32,
+    /// What its scheduler calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) job: Option<String>,
     /// The file that it has locked: device and number. None where files cannot be locked.
     pub(crate) locked: Option<(u64, u64)>,
     /// Counts renewals.
@@ -53,19 +58,18 @@ impl Owner {
             machine: machine().map(str::to_string),
             host,
             process: std::process::id(),
+            job: job(|name| std::env::var(name).ok()),
             locked: None,
             renewed: 0,
             released: false,
         }
     }
 
-    /// `process 12 on host`
+    /// `process 12 on host, Slurm job 7_3`
     fn name(&self) -> String {
-        if self.host.is_empty() {
-            format!("process {}", self.process)
-        } else {
-            format!("process {} on {}", self.process, self.host)
-        }
+        let host = if self.host.is_empty() { String::new() } else { format!(" on {}", self.host) };
+        let job = self.job.as_ref().map(|job| format!(", {job}")).unwrap_or_default();
+        format!("process {}{host}{job}", self.process)
     }
 
     /// Writes this to a file that this process has made, in the place of what stands there.
@@ -277,7 +281,7 @@ impl Named {
         let Self { mut owner, mut file } = self;
         let (identity, lost) = (identity(&file), Arc::new(AtomicBool::new(false)));
         let (stop, stopped) = mpsc::channel();
-        let (own_path, is_lost, signed) = (path.clone(), lost.clone(), owner.clone());
+        let (own_path, is_lost, signed) = (path.clone(), lost.clone(), Box::new(owner.clone()));
         let renewing = thread::Builder::new().name("lease".into()).spawn(move || {
             while stopped.recv_timeout(expires() / 6) == Err(RecvTimeoutError::Timeout) {
                 if is_another(&own_path, identity, &owner) {
@@ -300,7 +304,7 @@ impl Named {
 pub(crate) struct Lease {
     path: PathBuf,
     identity: Option<(u64, u64)>,
-    signed: Owner,
+    signed: Box<Owner>,
     stop: Option<Sender<()>>,
     /// Gives the file back.
     renewing: Option<JoinHandle<(Owner, File)>>,

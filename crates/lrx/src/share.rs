@@ -51,20 +51,47 @@ impl FromStr for Asked {
     }
 }
 
-/// A scheduler: how it is called, the variable that numbers the tasks of an array, and where `lrx submit` lets these begin.
+/// A scheduler: how it is called, the variable that numbers the tasks of an array, where `lrx submit` lets these begin, and the
+/// variables that name the job, the first that is set.
 struct Scheduler {
     name: &'static str,
     variable: &'static str,
     begins: usize,
+    jobs: &'static [&'static str],
 }
 
 /// The innermost first: workers of HyperQueue and pods may themselves be jobs of another's.
 const SCHEDULERS: [Scheduler; 4] = [
-    Scheduler { name: "HyperQueue", variable: "HQ_TASK_ID", begins: 0 },
-    Scheduler { name: "Kubernetes", variable: "JOB_COMPLETION_INDEX", begins: 0 },
-    Scheduler { name: "Slurm", variable: "SLURM_ARRAY_TASK_ID", begins: 0 },
-    Scheduler { name: "Grid Engine", variable: "SGE_TASK_ID", begins: 1 },
+    Scheduler { name: "HyperQueue", variable: "HQ_TASK_ID", begins: 0, jobs: &["HQ_JOB_ID"] },
+    Scheduler { name: "Kubernetes", variable: "JOB_COMPLETION_INDEX", begins: 0, jobs: &[] },
+    Scheduler {
+        name: "Slurm",
+        variable: "SLURM_ARRAY_TASK_ID",
+        begins: 0,
+        jobs: &["SLURM_ARRAY_JOB_ID", "SLURM_JOB_ID"],
+    },
+    // Its `JOB_ID` may be anybody's.
+    Scheduler { name: "Grid Engine", variable: "SGE_TASK_ID", begins: 1, jobs: &[] },
 ];
+
+/// The value of a variable. Of a job that is no array, Grid Engine says `undefined`.
+fn set(variable: &impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+    variable(name).filter(|value| !value.is_empty() && value != "undefined")
+}
+
+/// What a scheduler calls the job that this process is, if it is one: `Slurm job 12_3`.
+pub(crate) fn job(variable: impl Fn(&str) -> Option<String>) -> Option<String> {
+    SCHEDULERS.iter().find_map(|scheduler| {
+        let job = scheduler.jobs.iter().find_map(|name| set(&variable, name));
+        let said = match (job, set(&variable, scheduler.variable)) {
+            (Some(job), Some(task)) => format!("job {job}_{task}"),
+            (Some(job), None) => format!("job {job}"),
+            (None, Some(task)) => format!("task {task}"),
+            (None, None) => return None,
+        };
+        Some(format!("{} {said}", scheduler.name))
+    })
+}
 
 impl Asked {
     /// The task's share of `runs` runs; variables of the environment are asked of `variable`.
@@ -76,8 +103,7 @@ impl Asked {
             Self::Task(share) => return Ok(share),
             Self::Auto(of) => of,
         };
-        // Of a job that is no array, Grid Engine says `undefined`.
-        let set = |name: &str| variable(name).filter(|value| !value.is_empty() && value != "undefined");
+        let set = |name: &str| set(&variable, name);
         let found = SCHEDULERS.iter().find_map(|scheduler| Some((scheduler, set(scheduler.variable)?)));
         let Some((scheduler, id)) = found else {
             let variables = SCHEDULERS.map(|scheduler| scheduler.variable).join(", ");
@@ -135,6 +161,23 @@ mod tests {
         assert_eq!(of, [1, 5, 9]);
         assert!((0..10).all(|i| (1..=4).filter(|&number| share(number).has(i)).count() == 1), "each run is one task's");
         assert_eq!((0..3).filter(|&i| share(4).has(i)).count(), 0, "more tasks than runs");
+    }
+
+    #[test]
+    fn jobs_are_called_as_their_scheduler_calls_them() {
+        let job = |variables: &[(&str, &str)]| {
+            super::job(|name| Some(variables.iter().find(|(known, _)| *known == name)?.1.to_string()))
+        };
+        assert_eq!(job(&[("JOB_ID", "8")]), None, "anybody's");
+        for (variables, expected) in [
+            (&[("SLURM_JOB_ID", "8")][..], "Slurm job 8"),
+            (&[("SLURM_JOB_ID", "8"), ("SLURM_ARRAY_JOB_ID", "7"), ("SLURM_ARRAY_TASK_ID", "3")], "Slurm job 7_3"),
+            (&[("HQ_JOB_ID", "2"), ("HQ_TASK_ID", "5"), ("SLURM_JOB_ID", "8")], "HyperQueue job 2_5"),
+            (&[("JOB_COMPLETION_INDEX", "4")], "Kubernetes task 4"),
+            (&[("JOB_ID", "8"), ("SGE_TASK_ID", "1")], "Grid Engine task 1"),
+        ] {
+            assert_eq!(job(variables).as_deref(), Some(expected));
+        }
     }
 
     /// What each scheduler sets: `sbatch --array`, an indexed Job, `hq submit --array`, `qsub -t`.
