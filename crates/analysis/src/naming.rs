@@ -37,6 +37,8 @@ struct Alike {
 
 /// Where the slots stand among the properties: kinds and ranks say more than all but the sizes, which come first.
 const SLOTS: usize = 6;
+/// So many settings are sizes.
+const SIZES: usize = 2;
 
 impl Alike {
     fn new(runs: &[&RunRecord]) -> Self {
@@ -70,8 +72,8 @@ impl Alike {
                 Some(one) => vec![one],
                 None => (0..others).filter(|&i| self.same(run, i) < self.properties.len() - 1).collect(),
             };
-            let parts: Vec<&str> =
-                telling.into_iter().map(|i| own[i].as_str()).filter(|part| !part.is_empty()).collect();
+            let part = |i: usize| if own[i].is_empty() { of_default(i) } else { own[i].clone() };
+            let parts: Vec<String> = telling.into_iter().map(part).filter(|part| !part.is_empty()).collect();
             if parts.is_empty() { own[others].clone() } else { parts.join(", ") }
         })
     }
@@ -91,6 +93,16 @@ impl Alike {
     }
 }
 
+/// Where the settings behind the sizes and the slots begin among the properties.
+const SETTINGS_AFTER: usize = SLOTS + 1;
+
+/// What to say of a property without a value, where others have one: rules that a config does not name are the kinds' own.
+fn of_default(property: usize) -> String {
+    let place = property.checked_sub(SETTINGS_AFTER).map(|place| place + SIZES);
+    let name = place.and_then(|place| SETTINGS.get(place)).map_or("", |setting| setting.name);
+    if ["init", "rates by", "decay by"].contains(&name) { format!("{name} default") } else { String::new() }
+}
+
 /// What may tell a run from others of its label: settings, kinds and ranks, the slots that not all have, its id.
 fn properties(run: &RunRecord, slots: String) -> Vec<String> {
     let named = |name: &str, value: String| if value.is_empty() { value } else { format!("{name} {value}") };
@@ -102,7 +114,7 @@ fn properties(run: &RunRecord, slots: String) -> Vec<String> {
         named("MLP", run.mlp_ranks.to_string()),
         slots,
     ];
-    all.splice(2..2, kinds);
+    all.splice(SIZES..SIZES, kinds);
     all.extend([named("params", run.params.write()), run.run_id.clone()]);
     all
 }
@@ -125,6 +137,21 @@ mod tests {
         let told = from_all.map_or_else(|| from_some.collect(), |one| vec![one]);
         let told: Vec<&str> = told.into_iter().map(|i| own[i].as_str()).filter(|text| !text.is_empty()).collect();
         if told.is_empty() { run.run_id.clone() } else { told.join(", ") }
+    }
+
+    /// One says how its matrices start, the other leaves it to the kind.
+    #[test]
+    fn a_rule_that_is_not_named_is_the_default() {
+        let named = |init: &str, decay: &str| {
+            let run =
+                RunRecord { label: "A".into(), init: init.into(), decay_rule: decay.into(), ..RunRecord::default() };
+            Configuration { name: String::new(), runs: vec![run], repeats: 0 }
+        };
+        assert_eq!(
+            unique_names(&[named("", ""), named("mlp: spectral", "")]),
+            ["A (init default)", "A (init mlp: spectral)"]
+        );
+        assert_eq!(unique_names(&[named("x", ""), named("x", "mlp: none")])[0], "A (decay by default)");
     }
 
     #[test]

@@ -270,7 +270,7 @@ fn common(key: &str, group: &[(f64, &Configuration)]) -> String {
             last.push_str(comma);
         }
     }
-    let name = kept.join(" ");
+    let name = kept.join(" ").replace(", (", " (");
     let name = name.trim_end_matches([',', ' ']);
     if name.is_empty() { group[0].1.label().to_owned() } else { name.to_owned() }
 }

@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
-use lrx_records::{ClaimRecord, CurveRow, RankRow, Row, RunRecord, SampleRow, SummaryRecord, TuneRecord, TwinRecord};
+use lrx_records::{
+    ClaimRecord, CurveRow, PlannedRow, RankRow, Row, RunRecord, SampleRow, SummaryRecord, TuneRecord, TwinRecord,
+};
 
-const FILES: [(&str, &[&str]); 8] = [
+const FILES: [(&str, &[&str]); 9] = [
     ("runs.csv", RunRecord::COLUMNS),
     ("curves.csv", CurveRow::COLUMNS),
     ("ranks.csv", RankRow::COLUMNS),
@@ -13,6 +15,7 @@ const FILES: [(&str, &[&str]); 8] = [
     ("twins.csv", TwinRecord::COLUMNS),
     ("claims.csv", ClaimRecord::COLUMNS),
     ("tune.csv", TuneRecord::COLUMNS),
+    ("planned.csv", PlannedRow::COLUMNS),
     ("samples.csv", SampleRow::COLUMNS),
 ];
 

@@ -105,13 +105,41 @@ fn other_starts_of_low_rank_are_as_the_document_says() {
 }
 
 #[test]
-fn the_zoo_in_the_attention_slots_is_as_the_document_says_so_far() {
+fn the_zoo_in_the_attention_slots_is_as_the_document_says() {
     holds("zoo-attention");
 }
 
+/// By rank, under both rules: the best of the rates and the loss there, and the losses of half and twice that rate.
+#[test]
+fn best_rates_by_rank_are_as_the_document_says() {
+    let all = read(&["rate-transfer-flat", "rate-transfer-structure-aware"]);
+    let mut table = String::new();
+    for rank in ["2", "8", "32", "128"] {
+        write!(table, "| {rank} |").unwrap();
+        for experiment in &all {
+            let ranks = format!("{rank} {rank}");
+            let of_rank = experiment.configurations.iter().filter(|one| *one.first().mlp_ranks == ranks);
+            let mut by_rate: Vec<(f64, &Configuration)> =
+                of_rank.map(|one| (one.first().learning_rate.unwrap(), one)).collect();
+            by_rate.sort_by(|a, b| a.0.total_cmp(&b.0));
+            assert!(by_rate.len() == 6 && by_rate.iter().all(|(_, one)| one.runs.len() == 2), "{ranks}");
+            let loss = |i: usize| by_rate[i].1.mean_loss();
+            let best = (0..6).min_by(|&a, &b| loss(a).total_cmp(&loss(b))).unwrap();
+            assert!((1..5).contains(&best), "the best lies at the end of the grid");
+            let (below, above) = (loss(best - 1), loss(best + 1));
+            write!(table, " {} | {:.3} | {below:.3}, {above:.3} |", by_rate[best].0, loss(best)).unwrap();
+        }
+        table.push('\n');
+    }
+    holds_rows("the rates", &table);
+}
+
 fn holds(place: &str) {
+    holds_rows(place, &rows(place));
+}
+
+fn holds_rows(place: &str, rows: &str) {
     let document = std::fs::read_to_string(root().join("docs/findings.md")).unwrap();
-    let rows = rows(place);
     let missing: Vec<&str> = rows.lines().filter(|row| !document.contains(row)).collect();
     assert!(missing.is_empty(), "docs/findings.md has not these rows of {place}:\n{}", missing.join("\n"));
 }

@@ -24,6 +24,7 @@ use crate::commands::schema::schema_of_configs;
 use crate::commands::show::{ShowArgs, show};
 use crate::commands::submit::{SubmitArgs, submit};
 use crate::commands::tune::{TuneArgs, tune};
+use crate::commands::watch::{WatchArgs, watch};
 use crate::failure::Failure;
 use crate::terminal::write_out;
 
@@ -60,6 +61,8 @@ enum Command {
     Report(ReportArgs),
     /// The runs there are: sorted, filtered, the best, their ids alone
     List(ListArgs),
+    /// A live view of a sweep, over all its processes: states, curves, speed, time left
+    Watch(WatchArgs),
     /// All that there is of one run: state, figures, model, config, files, curve, sample texts
     Show(ShowArgs),
     /// A trained run's loss, perplexity and bits per byte on other text
@@ -104,6 +107,7 @@ pub(crate) fn main(registry: &Registry) -> ExitCode {
         Command::Tune(args) => tune(&args, registry),
         Command::Report(args) => report(&args),
         Command::List(args) => list(&args),
+        Command::Watch(args) => watch(&args),
         Command::Show(args) => show(&args),
         Command::Eval(args) => eval(&args, registry),
         Command::Rm(args) => rm(&args),

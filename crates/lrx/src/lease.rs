@@ -225,6 +225,12 @@ pub(crate) fn glance_at(path: &Path) -> Glance {
     if is_silent { Glance::Left } else { Glance::Signed(owner.name()) }
 }
 
+/// The process that has signed the lease at `path`, where it runs on this kernel.
+pub(crate) fn process_here(path: &Path) -> Option<u32> {
+    let owner: Owner = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+    (owner.machine.is_some() && owner.machine.as_deref() == machine()).then_some(owner.process)
+}
+
 /// A signed file that has no name yet, or is not renewed yet.
 pub(crate) struct Signed {
     owner: Owner,

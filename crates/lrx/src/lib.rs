@@ -20,6 +20,7 @@ mod lease;
 mod listed;
 mod manifest;
 mod memory;
+mod outlook;
 mod planned;
 mod progress;
 mod results;

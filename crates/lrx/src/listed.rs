@@ -9,7 +9,7 @@ use lrx_train::CURVE_FILE;
 use rayon::prelude::*;
 
 use crate::find::is_run;
-use crate::results::{TUNE_FOLDER, about};
+use crate::results::{PLANNED_FILE, TUNE_FOLDER, about};
 use crate::runs::{Condition, condition, current_attempt, look};
 
 /// A run of an experiment.
@@ -45,8 +45,17 @@ impl Listed {
 /// # Errors
 /// When a folder or a table cannot be read.
 pub(crate) fn listed(dir: &Path) -> Result<Vec<Listed>, String> {
+    let each = experiments(dir)?.iter().map(|folder| of_experiment(folder)).collect::<Result<Vec<_>, _>>()?;
+    Ok(each.into_iter().flatten().collect())
+}
+
+/// The folders of experiments in `dir`, which may be one itself, by name.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn experiments(dir: &Path) -> Result<Vec<PathBuf>, String> {
     if is_experiment(dir) {
-        return of_experiment(dir);
+        return Ok(vec![dir.to_path_buf()]);
     }
     let mut folders: Vec<PathBuf> = Vec::new();
     for entry in fs::read_dir(dir).map_err(about(dir))? {
@@ -56,8 +65,7 @@ pub(crate) fn listed(dir: &Path) -> Result<Vec<Listed>, String> {
         }
     }
     folders.sort();
-    let each = folders.iter().map(|folder| of_experiment(folder)).collect::<Result<Vec<_>, _>>()?;
-    Ok(each.into_iter().flatten().collect())
+    Ok(folders)
 }
 
 /// The run in `folder`; none where it has no row that can be read.
@@ -66,8 +74,8 @@ pub(crate) fn listed_run(folder: &Path) -> Option<Listed> {
     let condition = condition(folder, &record);
     let record = if condition.is_open() { so_far(folder, record) } else { record };
     // `.` and links are the folders that they lead to.
-    let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
-    let mut outside = whole.parent();
+    let place = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
+    let mut outside = place.parent();
     if outside.is_some_and(|folder| folder.ends_with(TUNE_FOLDER)) {
         outside = outside.and_then(Path::parent);
     }
@@ -78,10 +86,11 @@ pub(crate) fn listed_run(folder: &Path) -> Option<Listed> {
 /// Whether a folder is that of an experiment: it has a table, or a run.
 fn is_experiment(dir: &Path) -> bool {
     let has_run = || fs::read_dir(dir).into_iter().flatten().flatten().any(|entry| is_run(&entry.path()));
-    dir.join("runs.csv").is_file() || has_run()
+    dir.join("runs.csv").is_file() || dir.join(PLANNED_FILE).is_file() || has_run()
 }
 
-fn of_experiment(dir: &Path) -> Result<Vec<Listed>, String> {
+/// The runs of one experiment.
+pub(crate) fn of_experiment(dir: &Path) -> Result<Vec<Listed>, String> {
     let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
     let experiment = name(dir).or_else(|| name(&dir.canonicalize().ok()?)).unwrap_or_else(|| dir.display().to_string());
     let table = dir.join("runs.csv");

@@ -23,6 +23,9 @@ pub(crate) const EVENTS_FILE: &str = "events.out.tfevents.0000000000.lrx";
 /// The effective ranks of a run's matrices; of all runs in an experiment's folder.
 pub(crate) const RANKS_FILE: &str = "ranks.csv";
 
+/// What a sweep has set out to train, in an experiment's folder.
+pub(crate) const PLANNED_FILE: &str = "planned.csv";
+
 /// The runs of `lrx tune`, in an experiment's folder, and what they have shown.
 pub(crate) const TUNE_FOLDER: &str = "tune";
 pub(crate) const TUNE_FILE: &str = "tune.csv";

@@ -46,10 +46,16 @@ pub(super) fn marker(root: &Area, key: &Key, (x, y): (i32, i32), opacity: f64) {
     .expect(DRAWS);
 }
 
-/// Draws a bar with ends, between two heights in pixels.
-pub(super) fn bar(root: &Area, color: RGBColor, x: i32, (low, high): (i32, i32)) {
+/// Draws a bar between two heights in pixels, with a cross-line at each end that is its own: where the plot ends before it, there
+/// is none.
+pub(super) fn bar(root: &Area, color: RGBColor, x: i32, (low, high): (i32, i32), (ends_low, ends_high): (bool, bool)) {
     let style = color.stroke_width(2);
-    for line in [[(x, low), (x, high)], [(x - 5, low), (x + 5, low)], [(x - 5, high), (x + 5, high)]] {
+    let ends = [
+        (true, [(x, low), (x, high)]),
+        (ends_low, [(x - 5, low), (x + 5, low)]),
+        (ends_high, [(x - 5, high), (x + 5, high)]),
+    ];
+    for (_, line) in ends.into_iter().filter(|(is_there, _)| *is_there) {
         root.draw(&PathElement::new(line.to_vec(), style)).expect(DRAWS);
     }
 }

@@ -232,7 +232,7 @@ fn draw_points(
                 let style = point.look.key().color.mix(0.35).stroke_width(1);
                 root.draw(&PathElement::new(vec![(x, low), (x, high)], style)).expect(DRAWS);
             } else {
-                canvas::bar(root, point.look.key().color, x, (low, high));
+                canvas::bar(root, point.look.key().color, x, (low, high), (true, true));
             }
             let height = f64::from(low - high) + 2.0;
             obstacles.push(Rect::around((f64::from(x), f64::from(low + high) / 2.0), 12.0, height));

@@ -49,7 +49,8 @@ fn plot(sweep: &Sweep, summary: &Summary) -> Option<Plot> {
         .filter(in_sight)
         .flat_map(ends)
         .filter(|end| canvas::drawable(*end));
-    let shown: Vec<f64> = shown.collect();
+    let means = points().map(|(_, one)| one.mean_loss()).chain(dense.iter().map(|one| one.mean_loss()));
+    let (shown, has_longer) = with_room(means.filter(|loss| *loss <= top).collect(), shown.collect());
     let highest = shown.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let y = Axis::around("evaluation loss, nats per target token".to_owned(), shown, 0.06)?;
     let mut names = shortened(&lines.iter().map(|line| line.name.clone()).collect::<Vec<_>>(), MOST);
@@ -80,7 +81,7 @@ fn plot(sweep: &Sweep, summary: &Summary) -> Option<Plot> {
     );
     let file: String = sweep.key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     let file = file.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-").to_lowercase();
-    let caption = caption(sweep, summary, dense.len(), drawable().any(|loss| loss > top));
+    let caption = caption(sweep, summary, dense.len(), (drawable().any(|loss| loss > top), has_longer));
     let plot = Plot::new(format!("loss-against-{file}"), (title, caption), &keys, draw);
     Some(Plot { is_sweep: true, ..plot })
 }
@@ -95,6 +96,23 @@ fn ceiling(mut losses: Vec<f64>) -> Option<f64> {
     let (lowest, median, highest) = (*losses.first()?, losses[losses.len() / 2], *losses.last()?);
     let top = lowest + CUT * (median - lowest);
     Some(if median > lowest && losses.len() > 3 { highest.min(top) } else { highest })
+}
+
+/// Intervals may go so far beyond all means, in parts of the range of these: those of a few seeds that differ much would leave no
+/// room for the lines.
+const BEYOND: f64 = 0.5;
+
+/// The ends of intervals as far as there is room for them, and whether one goes further.
+fn with_room(means: Vec<f64>, ends: Vec<f64>) -> (Vec<f64>, bool) {
+    let (low, high) =
+        means.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &mean| (low.min(mean), high.max(mean)));
+    let room = BEYOND * (high - low);
+    if means.len() < 2 || room <= 0.0 {
+        return (ends, false);
+    }
+    let (low, high) = (low - room, high + room);
+    let has_longer = ends.iter().any(|end| *end < low || *end > high);
+    (ends.into_iter().map(|end| end.clamp(low, high)).collect(), has_longer)
 }
 
 /// Dashes of lines that are there for comparison, and their length in pixels; as they stand in the legend.
@@ -161,7 +179,8 @@ fn draw_line(
         let loss = one.mean_loss();
         if let Some(half) = summary.errors.of_mean(one).filter(|half| canvas::drawable(*half)) {
             let (x, low) = at(*value, loss - half);
-            canvas::bar(root, key.color, x, (low, at(*value, loss + half).1));
+            let ends_inside = (loss - half >= bottom, loss + half <= top);
+            canvas::bar(root, key.color, x, (low, at(*value, loss + half).1), ends_inside);
         }
         open(root, &Group::Point(&families, &told::of_configuration(one)));
         canvas::marker(root, key, at(*value, loss), 1.0);
@@ -170,7 +189,7 @@ fn draw_line(
     close(root);
 }
 
-fn caption(sweep: &Sweep, summary: &Summary, dense: usize, is_cut: bool) -> String {
+fn caption(sweep: &Sweep, summary: &Summary, dense: usize, (is_cut, has_longer): (bool, bool)) -> String {
     let mut sentences = Vec::new();
     sentences.push(if sweep.lines.len() > 1 {
         "A line joins configurations that differ in nothing else; lines stand a little apart.".to_owned()
@@ -181,6 +200,9 @@ fn caption(sweep: &Sweep, summary: &Summary, dense: usize, is_cut: bool) -> Stri
         sentences.push("Points are means over the seeds, bars their 95 % intervals, each by itself.".to_owned());
     } else {
         sentences.push("No seeds were repeated, so there are no intervals.".to_owned());
+    }
+    if has_longer {
+        sentences.push("A bar that ends without a cross-line goes on beyond the plot.".to_owned());
     }
     match dense {
         0 => {}
@@ -205,6 +227,16 @@ fn caption(sweep: &Sweep, summary: &Summary, dense: usize, is_cut: bool) -> Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn intervals_leave_room_for_the_lines() {
+        let (shown, has_longer) = with_room(vec![4.0, 5.0], vec![3.9, 4.1, -0.2, 11.0]);
+        assert_eq!((shown, has_longer), (vec![3.9, 4.1, 3.5, 5.5], true));
+        // All within half of the range, and a single point whose interval is all there is.
+        assert_eq!(with_room(vec![4.0, 5.0], vec![3.6, 5.5]), (vec![3.6, 5.5], false));
+        assert_eq!(with_room(vec![4.0], vec![1.0, 7.0]), (vec![1.0, 7.0], false));
+        assert_eq!(with_room(vec![4.0, 4.0], vec![1.0, 7.0]), (vec![1.0, 7.0], false));
+    }
 
     #[test]
     fn only_a_loss_that_is_far_from_all_others_is_cut() {

@@ -10,8 +10,8 @@ use clap::{Args, ValueEnum};
 use lrx_records::csv_text;
 use lrx_spec::hint;
 
-pub(super) use self::query::best;
-use self::query::{Condition as Filter, Order, columns_known};
+use self::query::Order;
+pub(super) use self::query::{Condition as Filter, best, columns_known};
 use super::plan::table::{Column, Line, Room, columns, table_of};
 use crate::failure::Failure;
 use crate::listed::{Listed, listed};
@@ -27,6 +27,7 @@ Columns are those of runs.csv (docs/csv.md), and `experiment` and `state`:
   finished     trained to its end
   running      a process that lives has claimed it
   paused       stopped in order, with a checkpoint: `lrx run` goes on from there
+  stopped      `lrx tune` has seen enough of it
   interrupted  its process is gone without that: `lrx run` goes on from its last checkpoint
   diverged, failed  `lrx run --retry-failed` tries again
 

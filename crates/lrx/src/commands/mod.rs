@@ -22,3 +22,4 @@ pub(crate) mod schema;
 pub(crate) mod show;
 pub(crate) mod submit;
 pub(crate) mod tune;
+pub(crate) mod watch;

@@ -19,6 +19,7 @@ use crate::claims;
 use crate::corpus::{CACHE_FOLDER, Corpora, Starts, vocabulary};
 use crate::failure::Failure;
 use crate::memory::{self, Verdict};
+use crate::outlook;
 use crate::progress::{Lines, thousands};
 use crate::results::about;
 use crate::runs::{Place, Policy, Task, Totals, work};
@@ -140,6 +141,12 @@ pub(crate) fn run(args: &RunArgs, registry: &Registry) -> Result<ExitCode, Failu
         for name in late {
             let note = "had begun before this claim was written: the report says so";
             tell!("note: {}: claim \"{}\": runs {note}", experiment.name, visible(&name));
+        }
+    }
+    for experiment in &experiments {
+        // Who watches is told less where this cannot be written; the runs do not depend on it.
+        if let Err(error) = outlook::write_down(&folder(args, experiment), experiment, &tasks) {
+            tell!("warning: {error}");
         }
     }
     tasks.iter().for_each(|task| lines.expect(task.work()));

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use lrx_files::{TEMPORARY_PREFIX, temporary_folder_in};
 
-use crate::lease::{Glance, Lease, Signed, Standing, Watch, glance_at};
+use crate::lease::{Glance, Lease, Signed, Standing, Watch, glance_at, process_here};
 
 const PREFIX: &str = "attempt.";
 const OWNER: &str = "owner";
@@ -195,6 +195,11 @@ pub(crate) fn current_attempt(folder: &Path) -> io::Result<Option<PathBuf>> {
 /// Whose an attempt is, at a glance.
 pub(super) fn owner_of(attempt: &Path) -> Glance {
     glance_at(&attempt.join(OWNER))
+}
+
+/// The process that an attempt is claimed by, where it is one of this machine's.
+pub(crate) fn process_of(attempt: &Path) -> Option<u32> {
+    process_here(&attempt.join(OWNER))
 }
 
 #[cfg(all(test, unix))]

@@ -8,6 +8,7 @@ use lrx_train::CHECKPOINT_FILES;
 
 use super::claim::{current_attempt, owner_of};
 use crate::lease::Glance;
+use crate::results::TUNE_FOLDER;
 
 /// How a run stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub(crate) enum Condition {
     Running(String),
     /// Its process has stopped it in order, at a signal say, with a checkpoint: it goes on from there.
     Paused,
+    /// `lrx tune` has seen enough of it.
+    Stopped,
     /// Its process is gone without that: it goes on from its last checkpoint, if it has one, else from the beginning.
     Interrupted,
     /// Its numbers stopped being finite.
@@ -29,7 +32,8 @@ pub(crate) enum Condition {
 }
 
 /// All words for these, but for those of other tables.
-pub(crate) const CONDITIONS: [&str; 6] = ["finished", "running", "paused", "interrupted", "diverged", "failed"];
+pub(crate) const CONDITIONS: [&str; 7] =
+    ["finished", "running", "paused", "stopped", "interrupted", "diverged", "failed"];
 
 impl Condition {
     /// What a table without the run's folder says.
@@ -45,7 +49,7 @@ impl Condition {
 
     /// Whether the run has begun and not ended: its row does not say how far it is.
     pub(crate) fn is_open(&self) -> bool {
-        matches!(self, Self::Running(_) | Self::Paused | Self::Interrupted)
+        matches!(self, Self::Running(_) | Self::Paused | Self::Stopped | Self::Interrupted)
     }
 
     pub(crate) fn word(&self) -> &str {
@@ -53,9 +57,10 @@ impl Condition {
             Self::Finished => CONDITIONS[0],
             Self::Running(_) => CONDITIONS[1],
             Self::Paused => CONDITIONS[2],
-            Self::Interrupted => CONDITIONS[3],
-            Self::Diverged => CONDITIONS[4],
-            Self::Failed => CONDITIONS[5],
+            Self::Stopped => CONDITIONS[3],
+            Self::Interrupted => CONDITIONS[4],
+            Self::Diverged => CONDITIONS[5],
+            Self::Failed => CONDITIONS[6],
             Self::Other(word) => word,
         }
     }
@@ -80,6 +85,8 @@ pub(crate) fn condition(folder: &Path, record: &RunRecord) -> Condition {
     match owner_of(&attempt) {
         Glance::Held(by) | Glance::Signed(by) => Condition::Running(by),
         Glance::Released if CHECKPOINT_FILES.iter().any(|file| attempt.join(file).exists()) => Condition::Paused,
+        // Once all is known, the checkpoints of all are deleted: see `paused`.
+        Glance::Released if folder.parent().is_some_and(|parent| parent.ends_with(TUNE_FOLDER)) => Condition::Stopped,
         Glance::Released | Glance::Left | Glance::Nothing => Condition::Interrupted,
     }
 }

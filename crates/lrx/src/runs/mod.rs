@@ -30,7 +30,7 @@ mod start;
 mod task;
 mod worker;
 
-pub(crate) use claim::current_attempt;
+pub(crate) use claim::{current_attempt, process_of};
 pub(crate) use condition::{CONDITIONS, Condition, condition};
 pub(crate) use folder::{Checked, Run, State, check_files, glance, look, read_run};
 pub(crate) use paused::drop_checkpoints;

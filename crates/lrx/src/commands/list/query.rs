@@ -10,7 +10,7 @@ use super::BestOf;
 use crate::listed::{Listed, MORE};
 
 /// The columns that can be asked for.
-pub(super) fn columns_known() -> Vec<&'static str> {
+pub(in crate::commands) fn columns_known() -> Vec<&'static str> {
     RunRecord::COLUMNS.iter().chain(&MORE).copied().collect()
 }
 
@@ -21,7 +21,7 @@ fn column(name: &str, option: &str, known: &[&'static str]) -> Result<&'static s
 
 /// What has to hold of a column.
 #[derive(Debug, PartialEq)]
-pub(super) struct Condition {
+pub(in crate::commands) struct Condition {
     pub(super) column: &'static str,
     test: Test,
     value: String,
@@ -54,7 +54,7 @@ impl Condition {
     ///
     /// # Errors
     /// When it is no condition, or of a column that is not there.
-    pub(super) fn parse(text: &str, known: &[&'static str]) -> Result<Self, String> {
+    pub(in crate::commands) fn parse(text: &str, known: &[&'static str]) -> Result<Self, String> {
         let option = format!("--where {text}");
         let is_name = |c: char| c.is_alphanumeric() || c == '_';
         let (name, rest) =
@@ -75,7 +75,7 @@ impl Condition {
         Ok(condition)
     }
 
-    pub(super) fn holds(&self, run: &Listed) -> bool {
+    pub(in crate::commands) fn holds(&self, run: &Listed) -> bool {
         let cell = run.cell(self.column).unwrap_or_default();
         let is = |wanted: fn(Ordering) -> bool| !cell.is_empty() && compare(&cell, &self.value).is_some_and(wanted);
         let equal = cell == self.value || is(Ordering::is_eq);
