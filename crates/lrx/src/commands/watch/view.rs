@@ -183,7 +183,7 @@ fn draw_runs(frame: &mut Frame<'_>, area: Rect, sweep: &Sweep, choice: &mut Choi
         columns.remove(last);
     }
     // Who trains a run stands where there is room for all of it.
-    let shows_owner = by_whom > 0 && needed(&columns) + longest + by_whom + 1 <= room;
+    let shows_owner = by_whom > 0 && needed(&columns) + longest + by_whom < room;
     let direction = if choice.is_reversed { "▼" } else { "▲" };
     let heading = |by: By| {
         let name = by.heading();
