@@ -109,6 +109,16 @@ fn the_zoo_in_the_attention_slots_is_as_the_document_says() {
     holds("zoo-attention");
 }
 
+#[test]
+fn the_zoo_in_both_places_is_as_the_document_says() {
+    holds("zoo-both");
+}
+
+#[test]
+fn attention_in_two_factors_of_full_rank_is_as_the_document_says() {
+    holds("zoo-full-rank");
+}
+
 /// By rank, under both rules: the best of the rates and the loss there, and the losses of half and twice that rate.
 #[test]
 fn best_rates_by_rank_are_as_the_document_says() {
