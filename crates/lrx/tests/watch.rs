@@ -76,13 +76,20 @@ fn a_part_of_a_sweep_plans_all_of_it() {
 fn folders_that_are_not_there_are_told_and_empty_ones_are_empty() {
     let lab = Lab::tiny("");
     fs::create_dir(lab.path("results")).unwrap();
-    assert!(lab.expect(0, "watch").stdout.contains("0 runs"));
+    assert!(lab.expect(0, "watch").stdout.contains("no runs"));
     let told = lab.expect(2, "watch resutls").stderr;
     assert!(told.contains("resutls: there is no such folder"), "{told}");
     // A plan that is torn is no plan.
     fs::create_dir(lab.path("results/x")).unwrap();
     lab.write("results/x/planned.csv", "run_id,label,seed,steps,flops\nr1,R1,0,1");
     lab.expect(0, "watch");
+    // Lengths that no run has.
+    for flops in ["inf", "nan", "1e308", "-1", "0"] {
+        let row = |id: &str| format!("{id},A,0,5,{flops}\n");
+        lab.write("results/x/planned.csv", format!("run_id,label,seed,steps,flops\n{}{}", row("a"), row("b")));
+        assert!(lab.expect(0, "watch").stdout.contains("2 runs: 2 planned"), "{flops}");
+    }
+    assert!(lab.expect(0, "watch results results/x results/../results").stdout.contains("2 runs"), "each once");
     lab.write("results/x/planned.csv", [0xff, 0x00, b',']);
-    assert!(lab.expect(0, "watch results/x").stdout.contains("0 runs"));
+    assert!(lab.expect(0, "watch results/x").stdout.contains("no runs"));
 }

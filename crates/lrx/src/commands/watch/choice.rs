@@ -135,8 +135,10 @@ impl Choice {
             Some(condition) => condition.holds(&run.run),
             None => {
                 let record = &run.run.record;
-                let cells = [&record.label, &record.run_id, &run.run.experiment, run.run.condition.word()];
-                text.is_empty() || cells.iter().any(|cell| cell.to_lowercase().contains(&text))
+                let kinds = [&record.attention, &record.mlp, &record.slots];
+                let names = [&record.label, &record.run_id, &run.run.experiment];
+                let cells = names.into_iter().chain(kinds).map(String::as_str).chain([run.run.condition.word()]);
+                text.is_empty() || cells.into_iter().any(|cell| cell.to_lowercase().contains(&text))
             }
         };
         self.shown = (0..sweep.runs.len()).filter(|&index| holds(&sweep.runs[index])).collect();
@@ -164,6 +166,13 @@ impl Choice {
     /// What was typed, where it is a condition of a column.
     fn condition(&self) -> Option<Filter> {
         Filter::parse(&self.filter, &columns_known()).ok()
+    }
+
+    /// Why what was typed is no condition, where it looks like one.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let looks_like_one = self.filter.contains(['=', '<', '>', '~']);
+        let error = Filter::parse(&self.filter, &columns_known()).err().filter(|_| looks_like_one && !self.is_typing);
+        error.map(|error| error.trim_start_matches("--where ").to_owned())
     }
 
     /// Puts the cursor on another run, which it then follows.
@@ -243,7 +252,8 @@ mod tests {
 
     #[test]
     fn text_and_conditions_filter() {
-        let (sweep, mut choice) = (some(), Choice::default());
+        let (mut sweep, mut choice) = (some(), Choice::default());
+        sweep.runs[3].run.record.mlp = "block-diagonal".into();
         for (filter, expected) in [
             ("running", vec![2, 4]),
             ("RUN-S3", vec![3]),
@@ -251,12 +261,16 @@ mod tests {
             (" seed >= 3", vec![4, 3]),
             ("state=planned", vec![1]),
             ("no such", vec![]),
-            // Half a condition is text, of which there is none.
+            // Half a condition is text, of which there is none; the kinds are text, too.
             ("seed>=", vec![]),
+            ("Block-Diag", vec![3]),
+            ("nosuch<4", vec![]),
             ("", vec![2, 4, 3, 1, 0]),
         ] {
             choice.filter = filter.into();
             choice.apply(&sweep);
+            let is_told = ["seed>=", "nosuch<4"].contains(&filter);
+            assert_eq!(choice.trouble().is_some(), is_told, "{filter}: {:?}", choice.trouble());
             assert_eq!(seeds(&choice, &sweep), expected, "{filter}");
         }
     }

@@ -19,10 +19,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, value_parser};
 use lrx_spec::hint;
 
-use self::sweep::Sweep;
+use self::sweep::{Seen, Sweep};
 use super::plan::table::columns;
 use crate::failure::Failure;
 use crate::terminal::say;
@@ -46,7 +46,7 @@ pub(crate) struct WatchArgs {
     #[arg(value_name = "DIR", default_value = "results")]
     dirs: Vec<PathBuf>,
     /// Seconds between looks; more where one takes long
-    #[arg(long, value_name = "SECONDS", default_value_t = 2)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = value_parser!(u64).range(1..=86_400))]
     every: u64,
     /// Print one picture and end: what is done where no terminal is there
     #[arg(long)]
@@ -60,11 +60,11 @@ pub(crate) fn watch(args: &WatchArgs) -> Result<ExitCode, Failure> {
     // Folders of runs are read on all cores.
     use_threads(None)?;
     if args.once || !io::stdout().is_terminal() || !io::stdin().is_terminal() {
-        let sweep = Sweep::read(&args.dirs).map_err(Failure::Failed)?;
+        let sweep = Sweep::read(&args.dirs, &mut Seen::default()).map_err(Failure::Failed)?;
         say!("{}", view::still(&sweep, columns()));
         return Ok(ExitCode::SUCCESS);
     }
-    screen::show(&args.dirs, Duration::from_secs(args.every.max(1)))
+    let ended = screen::show(&args.dirs, Duration::from_secs(args.every))
         .map_err(|error| Failure::Failed(format!("the terminal: {error}")))?;
-    Ok(ExitCode::SUCCESS)
+    Ok(ended.and_then(|signal| u8::try_from(128 + signal).ok()).map_or(ExitCode::SUCCESS, ExitCode::from))
 }

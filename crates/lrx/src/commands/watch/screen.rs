@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::choice::Choice;
 use super::keys::{Then, press};
-use super::sweep::Sweep;
+use super::sweep::{Seen, Sweep};
 use super::view::draw;
 
 /// How long a key or a new reading may wait.
@@ -24,21 +24,24 @@ const SHARE: u32 = 10;
 
 /// Shows the runs in `dirs` until the user has seen enough, or a signal comes.
 ///
+/// The signal that has ended it, if one has.
+///
 /// # Errors
 /// When the terminal cannot be drawn on or listened to; it is as it was before, all the same.
-pub(super) fn show(dirs: &[PathBuf], every: Duration) -> io::Result<()> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register(signal, stop.clone())?;
+pub(super) fn show(dirs: &[PathBuf], every: Duration) -> io::Result<Option<i32>> {
+    let stop = Arc::new(AtomicUsize::new(0));
+    for signal in ending() {
+        signal_hook::flag::register_usize(signal, stop.clone(), signal as usize)?;
     }
     let (asked, asking) = mpsc::channel::<()>();
     let (reading, read) = mpsc::channel::<Result<Sweep, String>>();
     let dirs = dirs.to_vec();
     // Ends with the process, or when nobody asks any more.
     thread::Builder::new().name("watch".into()).spawn(move || {
+        let mut seen = Seen::default();
         loop {
             let began = Instant::now();
-            if reading.send(Sweep::read(&dirs)).is_err() {
+            if reading.send(Sweep::read(&dirs, &mut seen)).is_err() {
                 return;
             }
             let pause = every.max(began.elapsed() * SHARE);
@@ -54,15 +57,28 @@ pub(super) fn show(dirs: &[PathBuf], every: Duration) -> io::Result<()> {
     result
 }
 
+/// The signals that end it, after which the terminal has to be as it was.
+fn ending() -> Vec<i32> {
+    #[cfg(unix)]
+    let more = [signal_hook::consts::SIGHUP, signal_hook::consts::SIGQUIT];
+    #[cfg(not(unix))]
+    let more = [];
+    [SIGINT, SIGTERM].into_iter().chain(more).collect()
+}
+
 fn listen(
     terminal: &mut DefaultTerminal,
-    stop: &AtomicBool,
+    stop: &AtomicUsize,
     asked: &mpsc::Sender<()>,
     read: &mpsc::Receiver<Result<Sweep, String>>,
-) -> io::Result<()> {
+) -> io::Result<Option<i32>> {
     let (mut sweep, mut choice) = (None::<Sweep>, Choice::default());
     let (mut trouble, mut has_changed) = (None::<String>, true);
-    while !stop.load(Ordering::Relaxed) {
+    loop {
+        let signal = stop.load(Ordering::Relaxed);
+        if signal != 0 {
+            return Ok(i32::try_from(signal).ok());
+        }
         // The newest reading; one that failed leaves what was read before.
         while let Ok(result) = read.try_recv() {
             has_changed = true;
@@ -84,7 +100,7 @@ fn listen(
         match event::read()? {
             Event::Key(key) if key.kind != KeyEventKind::Release => {
                 match press(key, &mut choice, sweep.as_ref().unwrap_or(&Sweep::default())) {
-                    Then::End => return Ok(()),
+                    Then::End => return Ok(None),
                     Then::Look => drop(asked.send(())),
                     Then::GoOn => {}
                 }
@@ -92,5 +108,4 @@ fn listen(
             _ => {}
         }
     }
-    Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use lrx_records::{CurveRow, PlannedRow, RunRecord, Split, Status};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
@@ -12,6 +13,26 @@ use crate::runs::{Condition, current_attempt, process_of};
 
 /// The speed of a run is that of its last measurements, so many.
 const RECENT: usize = 8;
+/// A run that has measured nothing for so long, and for so many times as long as it usually takes, is silent: its process may be
+/// frozen, and its speed was one.
+const SILENT: Duration = Duration::from_secs(60);
+const USUALLY: u32 = 5;
+
+/// What was seen of curves: how many rows each had, since when. No clock but this process's own is asked.
+#[derive(Default)]
+pub(super) struct Seen(HashMap<PathBuf, (usize, Instant)>);
+
+impl Seen {
+    /// For how long the curve of the run in `folder` has had so many rows, as far as this has looked.
+    fn unchanged(&mut self, folder: &Path, rows: usize) -> Duration {
+        let now = Instant::now();
+        let seen = self.0.entry(folder.to_path_buf()).or_insert((rows, now));
+        if seen.0 != rows {
+            *seen = (rows, now);
+        }
+        now - seen.1
+    }
+}
 
 /// A run.
 pub(super) struct Shown {
@@ -22,6 +43,8 @@ pub(super) struct Shown {
     pub(super) share: Option<f64>,
     /// Targets a second: now of a run that goes on, over all of one that has ended.
     pub(super) rate: Option<f64>,
+    /// For how long it has measured nothing, where that is longer than it should be.
+    pub(super) silent: Option<Duration>,
     /// Seconds until it is done.
     pub(super) left: Option<f64>,
     /// Bytes: of its process on this machine, or at most while it was trained.
@@ -54,7 +77,7 @@ impl Shown {
     }
 
     /// A run that has a folder, or had one, and how long it was planned to be.
-    fn of(run: Listed, planned: Option<&PlannedRow>) -> Self {
+    fn of(run: Listed, planned: Option<&PlannedRow>, seen: &mut Seen) -> Self {
         let is_open = run.condition.is_open();
         let curve = run.folder.as_deref().filter(|_| is_open).map(curve).unwrap_or_default();
         let is_running = matches!(run.condition, Condition::Running(_));
@@ -74,9 +97,14 @@ impl Shown {
             (true, None, Some(_)) => Some(0.0),
             _ => None,
         };
-        let rate = if is_open { recent_rate(&curve).filter(|_| is_running) } else { record.tokens_per_second };
+        let unchanged = run.folder.as_deref().filter(|_| is_running).map(|folder| seen.unchanged(folder, curve.len()));
+        let usual = interval(&curve).map_or(Duration::ZERO, |seconds| Duration::from_secs_f64(seconds.min(1e6)));
+        let silent = unchanged.filter(|&silent| silent > SILENT.max(usual * USUALLY));
+        let is_measured = is_running && silent.is_none();
+        let rate = if is_open { recent_rate(&curve).filter(|_| is_measured) } else { record.tokens_per_second };
         let memory = record.peak_rss_mb.map(|mb| mb * 1e6);
-        let mut shown = Self { curve, share, rate, left: None, memory, steps, flops, process, run };
+        let flops = flops.filter(|flops| flops.is_finite() && *flops > 0.0);
+        let mut shown = Self { curve, share, rate, silent, left: None, memory, steps, flops, process, run };
         shown.left = shown.seconds_left();
         shown
     }
@@ -101,8 +129,8 @@ impl Shown {
         let name = experiment.file_name().unwrap_or(experiment.as_os_str()).to_string_lossy().into_owned();
         let run = Listed { experiment: name, folder: None, condition: Condition::of_row(&Status::Planned), record };
         let (curve, share) = (Vec::new(), Some(0.0));
-        let (steps, flops) = (row.steps, row.flops);
-        Self { run, curve, share, rate: None, left: None, memory: None, steps, flops, process: None }
+        let (steps, flops) = (row.steps, row.flops.filter(|flops| flops.is_finite() && *flops > 0.0));
+        Self { run, curve, share, rate: None, silent: None, left: None, memory: None, steps, flops, process: None }
     }
 }
 
@@ -111,8 +139,8 @@ impl Shown {
 pub(super) struct Sweep {
     pub(super) dirs: Vec<PathBuf>,
     pub(super) runs: Vec<Shown>,
-    /// The part of all there is to compute that is done.
-    pub(super) share: f64,
+    /// The part of all there is to compute that is done; none where nobody knows how long the runs are.
+    pub(super) share: Option<f64>,
     /// Targets a second, of all runs that go on.
     pub(super) rate: f64,
     /// Seconds until all is done, with the processes that train now; none where none does, or its speed is not known yet.
@@ -126,17 +154,21 @@ impl Sweep {
     ///
     /// # Errors
     /// When a folder or a table cannot be read.
-    pub(super) fn read(dirs: &[PathBuf]) -> Result<Self, String> {
-        let mut runs = Vec::new();
+    pub(super) fn read(dirs: &[PathBuf], seen: &mut Seen) -> Result<Self, String> {
+        let (mut runs, mut read) = (Vec::new(), HashSet::new());
         for dir in dirs {
             for experiment in experiments(dir)? {
+                // Named twice, it is one all the same.
+                if !read.insert(experiment.canonicalize().unwrap_or_else(|_| experiment.clone())) {
+                    continue;
+                }
                 let listed = of_experiment(&experiment)?;
                 let planned = outlook::read(&experiment);
                 let by_id: HashMap<&str, &PlannedRow> = planned.iter().map(|row| (row.run_id.as_str(), row)).collect();
                 let known: HashSet<String> = listed.iter().map(|run| run.record.run_id.clone()).collect();
                 runs.extend(listed.into_iter().map(|run| {
                     let planned = by_id.get(run.record.run_id.as_str()).copied();
-                    Shown::of(run, planned)
+                    Shown::of(run, planned, seen)
                 }));
                 let to_come = planned.into_iter().filter(|row| !known.contains(&row.run_id));
                 runs.extend(to_come.map(|row| Shown::planned(&experiment, row)));
@@ -172,25 +204,36 @@ pub(super) fn place(state: &str) -> usize {
 
 /// The part of all runs that is done, and the seconds until all are: what is left over the speed of those that go on, and no
 /// less than the slowest of these takes.
-fn outlook_of(runs: &[Shown]) -> (f64, Option<f64>) {
+fn outlook_of(runs: &[Shown]) -> (Option<f64>, Option<f64>) {
     let mean = |values: &[f64]| (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
-    // A run whose length nobody knows is taken to be like the others.
-    let usual = mean(&runs.iter().filter_map(|run| run.flops).collect::<Vec<_>>()).unwrap_or(1.0);
+    // A run whose length nobody knows is taken to be like the others. Where none is known, as of `lrx tune`, which decides on the
+    // way, all that is known is whether all have ended.
+    let known = mean(&runs.iter().filter_map(|run| run.flops).collect::<Vec<_>>());
+    let Some(usual) = known.or_else(|| runs.iter().all(Shown::has_ended).then_some(1.0)) else { return (None, None) };
     let (mut all, mut left) = (0.0, 0.0);
     for run in runs {
-        let flops = run.flops.unwrap_or(usual);
-        all += flops;
+        // As parts of the usual one: their sum is finite.
+        let part = run.flops.unwrap_or(usual) / usual;
+        all += part;
         if !run.has_ended() {
-            left += flops * (1.0 - run.share.unwrap_or(0.0));
+            left += part * (1.0 - run.share.unwrap_or(0.0));
         }
     }
-    let share = if all > 0.0 { 1.0 - left / all } else { 0.0 };
-    let running: Vec<&Shown> = runs.iter().filter(|run| run.is_running()).collect();
-    let known: Vec<f64> = running.iter().filter_map(|run| run.speed()).collect();
+    let share = (all > 0.0).then(|| 1.0 - left / all);
+    let running: Vec<&Shown> = runs.iter().filter(|run| run.is_running() && run.silent.is_none()).collect();
+    let speeds: Vec<f64> = running.iter().filter_map(|run| run.speed()).collect();
     // One that has only begun will be as fast as the others.
-    let speed = mean(&known).map(|speed| speed * running.len() as f64);
+    let speed = mean(&speeds).map(|speed| speed * running.len() as f64);
     let slowest = running.iter().filter_map(|run| run.left).fold(0.0, f64::max);
-    (share, speed.map(|speed| (left / speed).max(slowest)))
+    (share, speed.map(|speed| (left / (speed / usual)).max(slowest)))
+}
+
+/// Seconds from each of the last measurements of a curve to the next.
+fn interval(curve: &[CurveRow]) -> Option<f64> {
+    let recent = &curve[curve.len().saturating_sub(RECENT)..];
+    let (first, last) = (recent.first()?.elapsed_seconds?, recent.last()?.elapsed_seconds?);
+    let seconds = (last - first) / recent.len().saturating_sub(1).max(1) as f64;
+    (seconds.is_finite() && seconds >= 0.0).then_some(seconds)
 }
 
 /// Targets a second, of the last rows of a curve.
@@ -267,7 +310,8 @@ pub(super) mod tests {
         let is_running = matches!(run.condition, Condition::Running(_));
         let (rate, share) = (recent_rate(&curve).filter(|_| is_running), Some(steps as f64 / 100.0));
         let (steps, flops) = (Some(100), Some(1e6));
-        let mut shown = Shown { run, curve, share, rate, left: None, memory: None, steps, flops, process: None };
+        let (silent, left, memory, process) = (None, None, None, None);
+        let mut shown = Shown { run, curve, share, rate, silent, left, memory, steps, flops, process };
         shown.left = shown.seconds_left();
         shown
     }
@@ -312,7 +356,7 @@ pub(super) mod tests {
         let runs =
             vec![shown(0, Condition::Finished, 100), shown(1, running(), 50), planned(2, Some(1e6)), planned(3, None)];
         let (share, left) = outlook_of(&runs);
-        assert!((share - 1.5 / 4.0).abs() < 1e-12, "{share}");
+        assert!((share.unwrap() - 1.5 / 4.0).abs() < 1e-12, "{share:?}");
         assert!((left.unwrap() - 250.0).abs() < 1e-9, "{left:?}");
         // A second process, whose speed is not known yet, halves that.
         let with_another =
@@ -323,11 +367,35 @@ pub(super) mod tests {
         assert!((outlook_of(&last).1.unwrap() - 90.0).abs() < 1e-9);
         // Where nobody trains, nobody knows.
         let (share, left) = outlook_of(&[shown(0, Condition::Paused, 50), planned(1, Some(1e6))]);
-        assert!((share - 0.25).abs() < 1e-12 && left.is_none(), "{share} {left:?}");
-        assert_eq!(outlook_of(&[]), (0.0, None));
+        assert!((share.unwrap() - 0.25).abs() < 1e-12 && left.is_none(), "{share:?} {left:?}");
+        assert_eq!(outlook_of(&[]), (None, None));
+        // One that is frozen computes nothing, and its speed was one.
+        let mut frozen = shown(0, running(), 50);
+        (frozen.silent, frozen.rate, frozen.left) = (Some(Duration::from_secs(90)), None, None);
+        assert_eq!(outlook_of(&[frozen, planned(1, Some(1e6))]).1, None);
+        // Lengths that nobody knows, and lengths that no run has.
+        let mut unknown = shown(0, running(), 50);
+        (unknown.flops, unknown.share) = (None, None);
+        assert_eq!(outlook_of(&[unknown, planned(1, None)]), (None, None));
+        let endless = [f64::INFINITY, f64::NAN, -1.0, 0.0].map(|flops| planned(1, Some(flops)));
+        assert_eq!(outlook_of(&endless), (None, None));
+        let large = [planned(0, Some(1e308)), planned(1, Some(1e308)), shown(2, Condition::Finished, 100)];
+        assert!(outlook_of(&large).0.is_none_or(|share| (0.0..=1.0).contains(&share)));
         // What has failed, or is not wanted any more, is nothing that is left.
-        assert_eq!(outlook_of(&[shown(0, Condition::Failed, 50)]).0, 1.0);
-        assert_eq!(outlook_of(&[shown(0, Condition::Stopped, 50)]).0, 1.0);
+        assert_eq!(outlook_of(&[shown(0, Condition::Failed, 50)]).0, Some(1.0));
+        assert_eq!(outlook_of(&[shown(0, Condition::Stopped, 50)]).0, Some(1.0));
+    }
+
+    #[test]
+    fn a_curve_that_stays_as_it_is_is_seen_to() {
+        let mut seen = Seen::default();
+        assert_eq!(seen.unchanged(Path::new("a"), 3), Duration::ZERO);
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(seen.unchanged(Path::new("a"), 3) >= Duration::from_millis(20));
+        assert_eq!(seen.unchanged(Path::new("b"), 3), Duration::ZERO);
+        assert_eq!(seen.unchanged(Path::new("a"), 4), Duration::ZERO, "it goes on");
+        let curve = [row(1, Split::Train, 5, 2.0), row(2, Split::Train, 9, 6.0), row(2, Split::Eval, 9, 8.0)];
+        assert_eq!((interval(&curve), interval(&curve[..1]), interval(&[])), (Some(3.0), Some(0.0), None));
     }
 
     #[test]

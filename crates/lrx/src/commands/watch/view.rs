@@ -1,5 +1,6 @@
 //! What the terminal shows: how far all is, the runs, the curve of one, and what keys there are.
 
+use console::{measure_text_width, truncate_str};
 use lrx_records::{CurveRow, Split};
 use ratatui::backend::TestBackend;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -21,14 +22,16 @@ use crate::terminal::visible;
 
 /// A lower terminal has no room for a curve under the runs.
 const WITH_CURVE: u16 = 18;
-/// Labels get at least so many columns, where others have to go for it.
-const LABEL: u16 = 18;
+/// Labels get at least this part of the width, where others have to go for it; less where the experiment has to be told, too.
+const LABEL: (u16, u16) = (2, 5);
+const LABEL_OF_SEVERAL: u16 = 18;
 
 /// Draws everything; `trouble` is why the last look has failed.
 pub(super) fn draw(frame: &mut Frame<'_>, sweep: Option<&Sweep>, choice: &mut Choice, trouble: Option<&str>) {
     let area = frame.area();
+    let lines = sweep.map_or(2, |sweep| head_lines(sweep, area.width));
     let [head, body, foot] =
-        Layout::vertical([Constraint::Length(2), Constraint::Fill(1), Constraint::Length(1)]).areas(area);
+        Layout::vertical([Constraint::Length(lines), Constraint::Fill(1), Constraint::Length(1)]).areas(area);
     let Some(sweep) = sweep else {
         let text = trouble.map_or_else(|| "reads the folders …".to_string(), |error| visible(error).into_owned());
         frame.render_widget(Paragraph::new(text), body);
@@ -58,15 +61,16 @@ pub(super) fn still(sweep: &Sweep, columns: usize) -> String {
     choice.apply(sweep);
     let width = u16::try_from(columns).unwrap_or(u16::MAX).max(20);
     // Higher than a screen may be is no matter here; a buffer counts its cells in 32 bits.
-    let lines = u16::try_from(sweep.runs.len() + 5).unwrap_or(u16::MAX).min(u16::MAX / 2);
-    let left_out = (sweep.runs.len() + 5).saturating_sub(lines.into());
+    let lines = u16::try_from(sweep.runs.len() + 6).unwrap_or(u16::MAX).min(u16::MAX / 2);
+    let left_out = (sweep.runs.len() + 6).saturating_sub(lines.into());
     let backend = TestBackend::new(width, lines);
     let mut terminal = match Terminal::new(backend) {
         Ok(terminal) => terminal,
         Err(never) => match never {},
     };
     let drawn = terminal.draw(|frame| {
-        let [head, table] = Layout::vertical([Constraint::Length(2), Constraint::Fill(1)]).areas(frame.area());
+        let head = Constraint::Length(head_lines(sweep, width));
+        let [head, table] = Layout::vertical([head, Constraint::Fill(1)]).areas(frame.area());
         draw_head(frame, head, sweep);
         draw_runs(frame, table, sweep, &mut choice, false);
     });
@@ -87,7 +91,7 @@ fn text(buffer: &ratatui::buffer::Buffer) -> String {
             let symbol = buffer[(x, y)].symbol();
             line += symbol;
             // A wide character takes the cell beside it, too.
-            x += u16::try_from(console::measure_text_width(symbol)).unwrap_or(1).max(1);
+            x += u16::try_from(measure_text_width(symbol)).unwrap_or(1).max(1);
         }
         line.trim_end().to_owned()
     };
@@ -95,28 +99,54 @@ fn text(buffer: &ratatui::buffer::Buffer) -> String {
     lines.join("\n").trim_end().to_owned()
 }
 
+/// How many runs of each state there are.
+fn counts(sweep: &Sweep) -> Line<'_> {
+    let runs = match sweep.runs.len() {
+        0 => " no runs".to_owned(),
+        1 => " 1 run: ".to_owned(),
+        count => format!(" {} runs: ", thousands(count as f64)),
+    };
+    let mut said = vec![Span::from(runs).bold()];
+    for (i, (word, count)) in sweep.counts().into_iter().enumerate() {
+        let comma = if i == 0 { "" } else { ", " };
+        said.push(Span::styled(format!("{comma}{} {word}", thousands(count as f64)), color_of(word)));
+    }
+    Line::from(said)
+}
+
+/// How long all of them will take.
+fn time_left(sweep: &Sweep) -> String {
+    let is_running = sweep.runs.iter().any(Shown::is_running);
+    match sweep.left {
+        Some(left) => format!("{} left for all ", duration(left)),
+        None if sweep.runs.iter().all(|run| matches!(run.run.condition, Condition::Finished)) => String::new(),
+        None if is_running => "time left not known ".into(),
+        None => "nothing is being trained ".into(),
+    }
+}
+
+/// Counts and time left stand side by side where there is room for both.
+fn head_lines(sweep: &Sweep, width: u16) -> u16 {
+    if counts(sweep).width() + 2 + time_left(sweep).len() <= width.into() { 2 } else { 3 }
+}
+
 /// Counts and time left; under them how much is done, how fast, in how much memory.
 fn draw_head(frame: &mut Frame<'_>, area: Rect, sweep: &Sweep) {
-    let [first, second] = Layout::vertical([Constraint::Length(1), Constraint::Length(1)]).areas(area);
-    let counts = sweep.counts();
-    let mut said = vec![Span::from(format!(" {} runs: ", thousands(sweep.runs.len() as f64))).bold()];
-    for (i, (word, count)) in counts.iter().enumerate() {
-        let comma = if i == 0 { "" } else { ", " };
-        said.push(Span::styled(format!("{comma}{} {word}", thousands(*count as f64)), color_of(word)));
+    let left = Line::from(time_left(sweep)).bold();
+    let lines = Layout::vertical(vec![Constraint::Length(1); area.height.into()]).split(area);
+    if lines.len() < 2 {
+        return;
     }
-    let is_done = sweep.runs.iter().all(|run| matches!(run.run.condition, Condition::Finished));
-    let left = match sweep.left {
-        Some(left) => format!("{} left for all ", duration(left)),
-        None if sweep.runs.is_empty() || is_done => String::new(),
-        None if counts.iter().any(|(word, _)| *word == "running") => "time left not known yet ".into(),
-        None => "nothing is being trained ".into(),
-    };
-    let left = Span::from(left).bold();
-    let [counts, time] =
-        Layout::horizontal([Constraint::Fill(1), Constraint::Length(left.width() as u16)]).areas(first);
-    frame.render_widget(Line::from(said), counts);
-    frame.render_widget(left, time);
-    let mut figures = vec![format!(" {:.0} %", 100.0 * sweep.share.clamp(0.0, 1.0))];
+    let (counts, second) = (counts(sweep), if area.height > 2 { lines[2] } else { lines[1] });
+    if area.height > 2 {
+        frame.render_widget(counts, lines[0]);
+        frame.render_widget(Line::from([vec![Span::from(" ")], left.spans].concat()).bold(), lines[1]);
+    } else {
+        frame.render_widget(counts, lines[0]);
+        frame.render_widget(left.right_aligned(), lines[0]);
+    }
+    let share = sweep.share.filter(|share| share.is_finite()).map(|share| share.clamp(0.0, 1.0));
+    let mut figures = vec![share.map_or(" ? %".to_owned(), |share| format!(" {:.0} %", 100.0 * share))];
     if sweep.rate > 0.0 {
         figures.push(format!("{} tokens/s", thousands(sweep.rate)));
     }
@@ -124,7 +154,7 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, sweep: &Sweep) {
         figures.push(format!("{} here", bytes(sweep.memory)));
     }
     let gauge = LineGauge::default()
-        .ratio(sweep.share.clamp(0.0, 1.0))
+        .ratio(share.unwrap_or(0.0))
         .label(figures.join("  "))
         .filled_symbol("█")
         .unfilled_symbol("░")
@@ -149,13 +179,15 @@ fn is_text(by: By) -> bool {
 fn columns() -> Vec<Column> {
     let column = |by, width, rank, cell: fn(&Shown) -> String| Column { by, width, rank, cell };
     vec![
-        column(By::State, 11, 0, |run| run.run.condition.word().to_owned()),
-        column(By::Seed, 4, 4, |run| run.run.record.seed.map_or(String::new(), |seed| seed.to_string())),
+        column(By::State, 11, 0, |run| {
+            if run.silent.is_some() { "silent" } else { run.run.condition.word() }.to_owned()
+        }),
+        column(By::Seed, 4, 3, |run| run.run.record.seed.map_or(String::new(), |seed| seed.to_string())),
         column(By::Done, 5, 1, done),
-        column(By::Loss, 7, 5, |run| loss(run.run.record.train_loss)),
+        column(By::Loss, 7, 6, |run| loss(run.run.record.train_loss)),
         column(By::EvalLoss, 7, 2, |run| loss(run.run.record.eval_loss)),
-        column(By::Speed, 10, 6, |run| run.rate.map_or(String::new(), thousands)),
-        column(By::Left, 12, 3, |run| run.left.map_or(String::new(), duration)),
+        column(By::Speed, 10, 7, |run| run.rate.map_or(String::new(), thousands)),
+        column(By::Left, 12, 4, |run| run.left.map_or(String::new(), duration)),
         column(By::Memory, 8, 8, |run| run.memory.map_or(String::new(), bytes)),
     ]
 }
@@ -164,19 +196,27 @@ fn draw_runs(frame: &mut Frame<'_>, area: Rect, sweep: &Sweep, choice: &mut Choi
     let has_several = sweep.runs.iter().any(|run| run.run.experiment != sweep.runs[0].run.experiment);
     let by_whom = sweep.runs.iter().map(|run| owner(run).chars().count()).max().unwrap_or(0) as u16;
     let mut columns = columns();
+    for column in &mut columns {
+        let numbers = matches!(column.by, By::Seed | By::Speed | By::Memory);
+        if numbers {
+            let widest = sweep.runs.iter().map(|run| (column.cell)(run).len()).max().unwrap_or(0) as u16;
+            column.width = column.width.max(widest);
+        }
+    }
     if has_several {
         let width = sweep.runs.iter().map(|run| run.run.experiment.chars().count()).max().unwrap_or(0).clamp(10, 24);
         columns.push(Column {
             by: By::Experiment,
             width: width as u16,
-            rank: 7,
+            rank: 5,
             cell: |run| run.run.experiment.clone(),
         });
     }
     let longest = sweep.runs.iter().map(|run| run.run.record.label.chars().count()).max().unwrap_or(0) as u16;
     let room = area.width.saturating_sub(2);
     let needed = |columns: &[Column]| columns.iter().map(|column| column.width + 1).sum::<u16>();
-    while needed(&columns) + longest.clamp(3, LABEL) > room {
+    let least = if has_several { LABEL_OF_SEVERAL } else { area.width * LABEL.0 / LABEL.1 };
+    while needed(&columns) + longest.min(least).max(3) > room {
         let Some(last) = (0..columns.len()).filter(|&i| columns[i].rank > 0).max_by_key(|&i| columns[i].rank) else {
             break;
         };
@@ -200,10 +240,11 @@ fn draw_runs(frame: &mut Frame<'_>, area: Rect, sweep: &Sweep, choice: &mut Choi
         0
     };
     let seen = choice.shown.iter().skip(first).take(lines);
+    let label_room = usize::from(room.saturating_sub(needed(&columns))).max(3);
     let rows = seen.map(|&index| {
         let run = &sweep.runs[index];
-        let style = color_of(run.run.condition.word());
-        let mut cells = vec![Cell::from(visible(&run.run.record.label).into_owned())];
+        let style = color_of(if run.silent.is_some() { "paused" } else { run.run.condition.word() });
+        let mut cells = vec![Cell::from(cut(&visible(&run.run.record.label), label_room))];
         cells.extend(columns.iter().map(|column| {
             let text = visible(&(column.cell)(run)).into_owned();
             let cell = if is_text(column.by) { Line::from(text) } else { Line::from(text).right_aligned() };
@@ -230,7 +271,11 @@ fn draw_runs(frame: &mut Frame<'_>, area: Rect, sweep: &Sweep, choice: &mut Choi
     let dirs: Vec<String> = sweep.dirs.iter().map(|dir| visible(&dir.display().to_string()).into_owned()).collect();
     let mut title = format!(" {} ", dirs.join(", "));
     if choice.shown.len() < sweep.runs.len() {
-        title += &format!("· {} of {} runs ", choice.shown.len(), sweep.runs.len());
+        let (shown, all) = (thousands(choice.shown.len() as f64), thousands(sweep.runs.len() as f64));
+        title += &format!("· {shown} of {all} runs ");
+    }
+    if has_cursor && choice.by != By::Label && !columns.iter().any(|column| column.by == choice.by) {
+        title += &format!("· by {} {direction} ", choice.by.heading());
     }
     let block = if has_cursor { Block::bordered().title(title) } else { Block::new().title(title) };
     let table = Table::new(rows.collect::<Vec<_>>(), widths)
@@ -244,7 +289,10 @@ fn draw_runs(frame: &mut Frame<'_>, area: Rect, sweep: &Sweep, choice: &mut Choi
 /// One run: its figures, and its curve under them.
 fn draw_run(frame: &mut Frame<'_>, area: Rect, run: &Shown) {
     let record = &run.run.record;
-    let mut lines = vec![("run_id", record.run_id.clone()), ("state", run.run.condition.to_string())];
+    let silent =
+        run.silent.map(|silent| format!(", silent for {}", duration(silent.as_secs_f64()))).unwrap_or_default();
+    let state = format!("{}{silent}", run.run.condition);
+    let mut lines = vec![("run_id", record.run_id.clone()), ("state", state)];
     let steps = match (record.steps, run.steps) {
         (Some(done), Some(all)) if run.run.condition.is_open() => {
             format!("{} of {}", thousands(done as f64), thousands(all as f64))
@@ -339,8 +387,8 @@ fn draw_curve(frame: &mut Frame<'_>, area: Rect, run: &Shown) {
 fn draw_foot(frame: &mut Frame<'_>, area: Rect, choice: &Choice, trouble: Option<&str>) {
     let line = if choice.is_typing {
         Line::from(vec![Span::from(" /").bold(), Span::from(visible(&choice.filter).into_owned()), Span::from("█")])
-    } else if let Some(trouble) = trouble {
-        Line::from(format!(" {}", visible(trouble))).fg(Color::Red)
+    } else if let Some(trouble) = trouble.map(str::to_owned).or_else(|| choice.trouble()) {
+        Line::from(format!(" {}", visible(&trouble))).fg(Color::Red)
     } else {
         let filter =
             if choice.filter.is_empty() { String::new() } else { format!("filter: {}  Esc all  ", choice.filter) };
@@ -386,6 +434,26 @@ fn done(run: &Shown) -> String {
         None if run.run.condition.is_open() => "?".into(),
         _ => String::new(),
     }
+}
+
+/// A text in so many columns: what is too long has lost its middle, as beginnings and ends of labels tell most.
+fn cut(text: &str, room: usize) -> String {
+    if measure_text_width(text) <= room {
+        return text.to_owned();
+    }
+    let end_room = room.saturating_sub(1) / 2;
+    let mut end: Vec<char> = Vec::new();
+    let mut used = 0;
+    for c in text.chars().rev() {
+        used += measure_text_width(c.encode_utf8(&mut [0; 4]));
+        if used > end_room {
+            break;
+        }
+        end.push(c);
+    }
+    let end: String = end.into_iter().rev().collect();
+    let begin = truncate_str(text, room.saturating_sub(1 + measure_text_width(&end)), "");
+    format!("{begin}…{end}")
 }
 
 fn loss(loss: Option<f64>) -> String {
@@ -483,9 +551,43 @@ mod tests {
         let picture = still(&sweep, 100);
         assert!(!picture.contains('\u{1b}') && picture.contains("漢字漢字"), "{picture}");
         assert_eq!(picture.matches("planned").count(), 38, "each, and their count:\n{picture}");
-        assert!(picture.lines().all(|line| console::measure_text_width(line) <= 100), "{picture}");
+        assert!(picture.lines().all(|line| measure_text_width(line) <= 100), "{picture}");
         let nothing = still(&super::super::sweep::tests::sweep(Vec::new()), 100);
-        assert!(nothing.contains("0 runs"), "{nothing}");
+        assert!(nothing.contains("no runs"), "{nothing}");
+    }
+
+    #[test]
+    fn labels_lose_their_middle_and_seeds_nothing() {
+        assert_eq!(cut("FullSA-R4MLP-2L, learning rate 0.002", 20), "FullSA-R4M…ate 0.002".to_owned());
+        assert_eq!((cut("short", 5), cut("漢字漢字", 6), cut("abc", 1)), ("short".into(), "漢…字".into(), "…".into()));
+        let mut sweep = some();
+        sweep.runs[1].run.record.seed = Some(20_240_101);
+        sweep.runs[1].run.record.label = "FullSA-R4MLP-2L, width 128, warm-up 10, learning rate 0.002".into();
+        sweep.runs[1].silent = Some(std::time::Duration::from_secs(78));
+        for width in [80, 100, 160] {
+            let screen = drawn(width, 24, Some(&sweep), &mut Choice::default(), None);
+            for part in ["20240101", "0.002 ", "FullSA-R4MLP-2L, ", " silent "] {
+                assert!(screen.contains(part), "{part}:\n{screen}");
+            }
+        }
+    }
+
+    #[test]
+    fn counts_and_time_stand_apart() {
+        let mut sweep = some();
+        let states = [Condition::Interrupted, Condition::Diverged, Condition::Failed, Condition::Stopped];
+        sweep.runs.extend(states.into_iter().zip(50..).map(|(state, seed)| shown(seed, state, 10)));
+        for width in [40, 80, 100] {
+            let screen = drawn(width, 24, Some(&sweep), &mut Choice::default(), None);
+            let lines: Vec<&str> = screen.lines().collect();
+            assert!(lines[0].starts_with(" 44 runs: 1 running, 1 interrupted"), "{screen}");
+            assert!(lines[1].contains("left for all") && lines[2].contains(" %"), "{screen}");
+        }
+        let wide = drawn(160, 24, Some(&sweep), &mut Choice::default(), None);
+        assert!(
+            wide.lines().next().is_some_and(|line| line.contains("1 finished") && line.contains("for all")),
+            "{wide}"
+        );
     }
 
     #[test]
