@@ -94,8 +94,11 @@ impl Corpora {
         };
         self.of_data(spec, out).map_err(|error| match error.key() {
             Some(key) => Failure::Usage(run.error_at(&format!("data.{key}"), error.to_string()).to_string()),
-            None => match self.signals.as_ref().and_then(Signals::stop) {
-                Some(code) if error.is_stopped() => Failure::Stopped(code),
+            None => match self.signals.as_ref().and_then(|signals| Some((signals, signals.stop()?))) {
+                Some((signals, code)) if error.is_stopped() => {
+                    signals.wait_until_told();
+                    Failure::Stopped(code)
+                }
                 // What no key is to blame for has gone wrong on this machine.
                 _ => Failure::Failed(error.to_string()),
             },

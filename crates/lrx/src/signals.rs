@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::{flag, iterator, low_level};
@@ -27,6 +27,8 @@ pub(crate) struct Signals {
     got: Arc<AtomicUsize>,
     /// Whether there is something to keep.
     begun: Arc<AtomicBool>,
+    /// Whether it was said what the first one does.
+    told: Arc<AtomicBool>,
     /// The exit code of work that is to be gone on with, where it is not the signal's own.
     requeue_exit: Option<u8>,
 }
@@ -57,6 +59,7 @@ impl Signals {
             if !own.begun.load(Ordering::SeqCst) {
                 impatient.store(true, Ordering::SeqCst);
                 lines.print(&format!("stopped by {} before any run began", name(first)));
+                own.told.store(true, Ordering::SeqCst);
                 // Whoever prepares stories ends by itself and leaves nothing half done.
                 thread::sleep(GRACE);
                 end(first);
@@ -71,6 +74,14 @@ impl Signals {
         });
         thread.map_err(|error| io::Error::new(error.kind(), format!("cannot start a thread: {error}")))?;
         Ok(signals)
+    }
+
+    /// Waits until it was said what has stopped this process before its first run: whoever prepares stories may end sooner than that.
+    pub(crate) fn wait_until_told(&self) {
+        let since = Instant::now();
+        while !self.told.load(Ordering::SeqCst) && since.elapsed() < GRACE {
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// From now on the first signal waits for a checkpoint.
