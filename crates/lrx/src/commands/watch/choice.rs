@@ -51,41 +51,33 @@ impl By {
         }
     }
 
-    /// Two runs by it; those without a value come last either way, so that is said apart.
-    fn compare(self, a: &Shown, b: &Shown) -> Ordering {
-        let number = |of: &dyn Fn(&Shown) -> Option<f64>| by_number(of(a), of(b));
-        let text = |of: &dyn Fn(&Shown) -> String| of(a).cmp(&of(b));
-        match self {
-            Self::State => place(a.run.condition.word()).cmp(&place(b.run.condition.word())),
-            Self::Label => text(&|run| run.run.record.label.to_lowercase()),
-            Self::Experiment => text(&|run| run.run.experiment.to_lowercase()),
-            Self::Seed => number(&|run| run.run.record.seed.map(|seed| seed as f64)),
-            Self::Done => number(&|run| run.share),
-            Self::Loss => number(&|run| run.run.record.train_loss),
-            Self::EvalLoss => number(&|run| run.run.record.eval_loss),
-            Self::Speed => number(&|run| run.rate),
-            Self::Left => number(&|run| run.left),
-            Self::Memory => number(&|run| run.memory),
-        }
-    }
-
-    fn has_value(self, run: &Shown) -> bool {
+    /// What numbers are sorted by; none of a column of text, and of a run without a value.
+    fn number(self, run: &Shown) -> Option<f64> {
+        let record = &run.run.record;
         let number = match self {
-            Self::State | Self::Label | Self::Experiment => return true,
-            Self::Seed => run.run.record.seed.map(|seed| seed as f64),
+            Self::State | Self::Label | Self::Experiment => None,
+            Self::Seed => record.seed.map(|seed| seed as f64),
             Self::Done => run.share,
-            Self::Loss => run.run.record.train_loss,
-            Self::EvalLoss => run.run.record.eval_loss,
+            Self::Loss => record.train_loss,
+            Self::EvalLoss => record.eval_loss,
             Self::Speed => run.rate,
             Self::Left => run.left,
             Self::Memory => run.memory,
         };
-        number.is_some_and(|number| !number.is_nan())
+        number.filter(|number| !number.is_nan())
     }
-}
 
-fn by_number(a: Option<f64>, b: Option<f64>) -> Ordering {
-    a.partial_cmp(&b).unwrap_or(Ordering::Equal)
+    /// Two runs in their order; those without a value come last either way round.
+    fn compare(self, a: &Shown, b: &Shown, is_reversed: bool) -> Ordering {
+        let (one, other) = (self.number(a), self.number(b));
+        let order = match self {
+            Self::State => place(a.run.condition.word()).cmp(&place(b.run.condition.word())),
+            Self::Label => a.run.record.label.to_lowercase().cmp(&b.run.record.label.to_lowercase()),
+            Self::Experiment => a.run.experiment.to_lowercase().cmp(&b.run.experiment.to_lowercase()),
+            _ => one.partial_cmp(&other).unwrap_or(Ordering::Equal),
+        };
+        other.is_some().cmp(&one.is_some()).then(if is_reversed { order.reverse() } else { order })
+    }
 }
 
 /// What of the sweep is on the screen.
@@ -144,11 +136,7 @@ impl Choice {
         self.shown = (0..sweep.runs.len()).filter(|&index| holds(&sweep.runs[index])).collect();
         let (by, is_reversed) = (self.by, self.is_reversed);
         // Stable: among equals, the order of the sweep stays.
-        self.shown.sort_by(|&a, &b| {
-            let (a, b) = (&sweep.runs[a], &sweep.runs[b]);
-            let order = by.compare(a, b);
-            by.has_value(b).cmp(&by.has_value(a)).then(if is_reversed { order.reverse() } else { order })
-        });
+        self.shown.sort_by(|&a, &b| by.compare(&sweep.runs[a], &sweep.runs[b], is_reversed));
         let Some(on) = &self.on else {
             self.cursor = 0;
             self.is_open &= !self.shown.is_empty();

@@ -61,6 +61,11 @@ impl Shown {
         matches!(self.run.condition, Condition::Running(_))
     }
 
+    /// Its state in a word.
+    pub(super) fn state(&self) -> &str {
+        if self.silent.is_some() { "silent" } else { self.run.condition.word() }
+    }
+
     /// Whether there is nothing more to do for it.
     fn has_ended(&self) -> bool {
         self.run.condition == Condition::Stopped || !self.run.condition.is_open() && !self.is_planned()

@@ -179,9 +179,7 @@ fn is_text(by: By) -> bool {
 fn columns() -> Vec<Column> {
     let column = |by, width, rank, cell: fn(&Shown) -> String| Column { by, width, rank, cell };
     vec![
-        column(By::State, 11, 0, |run| {
-            if run.silent.is_some() { "silent" } else { run.run.condition.word() }.to_owned()
-        }),
+        column(By::State, 11, 0, |run| run.state().to_owned()),
         column(By::Seed, 4, 3, |run| run.run.record.seed.map_or(String::new(), |seed| seed.to_string())),
         column(By::Done, 5, 1, done),
         column(By::Loss, 7, 6, |run| loss(run.run.record.train_loss)),
@@ -243,7 +241,7 @@ fn draw_runs(frame: &mut Frame<'_>, area: Rect, sweep: &Sweep, choice: &mut Choi
     let label_room = usize::from(room.saturating_sub(needed(&columns))).max(3);
     let rows = seen.map(|&index| {
         let run = &sweep.runs[index];
-        let style = color_of(if run.silent.is_some() { "paused" } else { run.run.condition.word() });
+        let style = color_of(run.state());
         let mut cells = vec![Cell::from(cut(&visible(&run.run.record.label), label_room))];
         cells.extend(columns.iter().map(|column| {
             let text = visible(&(column.cell)(run)).into_owned();
@@ -413,7 +411,7 @@ fn draw_keys(frame: &mut Frame<'_>, area: Rect) {
 fn color_of(state: &str) -> Style {
     match state {
         "running" => Style::new().fg(Color::Green).bold(),
-        "paused" | "interrupted" => Style::new().fg(Color::Yellow),
+        "paused" | "interrupted" | "silent" => Style::new().fg(Color::Yellow),
         "failed" | "diverged" => Style::new().fg(Color::Red),
         "planned" => Style::new().dim(),
         _ => Style::new(),
