@@ -11,7 +11,7 @@ import sys
 
 # Tables, and their columns that depend on the clock and the machine.
 TIMED = {
-    "runs.csv": {"tokens_per_second", "wall_seconds", "peak_rss_mb", "threads", "machine"},
+    "runs.csv": {"tokens_per_second", "wall_seconds", "peak_rss_mb", "threads", "machine", "others_share"},
     "curves.csv": {"elapsed_seconds"},
     "ranks.csv": set(),
 }
@@ -25,7 +25,7 @@ def rows(path: pathlib.Path) -> list[dict[str, str]]:
 
 def differences(alone: pathlib.Path, other: pathlib.Path) -> tuple[list[str], str]:
     """What differs, and what was compared."""
-    found, counts = [], dict.fromkeys([*TIMED, "weights"], 0)
+    found, counts = [], dict.fromkeys([*TIMED, "weights", "stories"], 0)
     tables = sorted(path for name in TIMED for path in alone.glob(f"*/{name}"))
     weights = sorted(alone.glob("*/*/model.safetensors"))
     if not tables or not weights:
@@ -38,15 +38,16 @@ def differences(alone: pathlib.Path, other: pathlib.Path) -> tuple[list[str], st
         ids = [row["run_id"] for row in there] if path.name == "runs.csv" else []
         if len(ids) != len(set(ids)):
             found.append(f"{other / path.relative_to(alone)}: a run is there twice")
-    for path in weights:
+    stories = sorted(alone.glob("*/*/stories.csv"))
+    for path in weights + stories:
         there = other / path.relative_to(alone)
-        counts["weights"] += 1
+        counts["stories" if path in stories else "weights"] += 1
         if not there.exists() or path.read_bytes() != there.read_bytes():
             found.append(f"{there}: DIFFERENT")
     left = [str(path) for path in other.glob("*/*/*") if any(part in path.name for part in LEFT_BEHIND)]
     if left:
         found.append(f"left behind: {', '.join(left)}")
-    return found, ", ".join(f"{count} {name if name == 'weights' else 'rows of ' + name}" for name, count in counts.items())
+    return found, ", ".join(f"{count} {'rows of ' + name if name in TIMED else name}" for name, count in counts.items())
 
 
 def main() -> int:

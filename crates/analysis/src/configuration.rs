@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use lrx_records::RunRecord;
 
+use crate::held_out::HeldOut;
 use crate::naming::unique_names;
 use crate::settings::SETTINGS;
 use crate::stats;
@@ -24,6 +25,8 @@ pub struct Configuration {
     pub runs: Vec<RunRecord>,
     /// How many further runs were left out because they are, or have the numbers of, one of these.
     pub repeats: usize,
+    /// What each held-out story cost them, where all of them tell.
+    pub held_out: Option<HeldOut>,
 }
 
 impl Configuration {
@@ -100,7 +103,7 @@ pub(crate) fn group(runs: &[RunRecord]) -> Vec<Configuration> {
         .map(|group| {
             let all = group.len();
             let runs = distinct(group);
-            Configuration { name: runs[0].label.clone(), repeats: all - runs.len(), runs }
+            Configuration { name: runs[0].label.clone(), repeats: all - runs.len(), runs, held_out: None }
         })
         .collect();
     let names = unique_names(&configurations);
@@ -126,7 +129,7 @@ pub fn tell_labels_apart(runs: &mut [RunRecord]) {
             let done = run.final_loss().is_some();
             let (steps, tokens) = (run.steps.filter(|_| done), run.tokens.filter(|_| done));
             let first = RunRecord { steps, tokens, ..run.clone() };
-            firsts.push(Configuration { name: String::new(), runs: vec![first], repeats: 0 });
+            firsts.push(Configuration { name: String::new(), runs: vec![first], repeats: 0, held_out: None });
             firsts.len() - 1
         });
         of_run.push(Some(index));

@@ -1,5 +1,6 @@
 //! How losses scatter from seed to seed: one model for everything that a report says of an experiment.
 
+use crate::held_out::{HeldOut, crossed};
 use crate::stats::{self, Blocks, CONFIDENCE, Contrast, Spread};
 use crate::{Configuration, Method};
 
@@ -14,6 +15,8 @@ const SURE: f64 = 0.01;
 ///   all configurations have the same ones; that is decided for the whole table, by an F test, and not for each pair:
 ///   pairing costs half of the degrees of freedom, and brings nothing where seeds share little;
 /// - where spreads are unequal (Bartlett), each side of a difference has its own (Welch), if it has two runs.
+///
+/// Where it is known what each held-out story cost every run, differences are over stories, too ([`crossed`]).
 #[derive(Debug, Clone, PartialEq)]
 pub struct ErrorModel {
     /// Over all configurations; `None` where no seeds were repeated, or all gave the same loss.
@@ -22,6 +25,8 @@ pub struct ErrorModel {
     pub equality: Option<f64>,
     /// Seeds as blocks, where all configurations have the same ones.
     pub blocks: Option<Blocks>,
+    /// Held-out stories that intervals of differences are over, beside seeds: where what each cost is known of all configurations.
+    pub stories: Option<usize>,
 }
 
 impl ErrorModel {
@@ -35,6 +40,7 @@ impl ErrorModel {
             equality: stats::bartlett(groups()),
             blocks: by_seed(configurations)
                 .and_then(|rows| Blocks::of(&rows.iter().map(Vec::as_slice).collect::<Vec<_>>())),
+            stories: HeldOut::common(configurations),
         }
     }
 
@@ -83,6 +89,7 @@ impl ErrorModel {
             },
             method => (pooled(), method),
         };
+        let contrast = contrast.map(|one| if self.stories.is_some() { crossed(one, parts) } else { one });
         (contrast, if contrast.is_some() { method } else { Method::NoSpread })
     }
 }

@@ -8,6 +8,7 @@ use lrx_records::{ClaimRecord, CurveRow, RankRow, Row, RunRecord, TuneRecord, re
 
 use crate::comparable::{apart, parts};
 use crate::configuration::group;
+use crate::held_out::HeldOut;
 use crate::references::trained_alike;
 use crate::{Comparison, Configuration, Error, ErrorModel, Part, compare};
 
@@ -35,12 +36,17 @@ pub struct Experiment {
 }
 
 impl Experiment {
-    fn new(name: String, dir: &Path, part: Option<Part>, runs: &[RunRecord]) -> Self {
+    /// Of `runs`, whose folders lie in one of `dirs`.
+    fn new(name: String, dirs: &[&Path], part: Option<Part>, runs: &[RunRecord]) -> Self {
+        let mut configurations = group(runs);
+        for one in &mut configurations {
+            one.held_out = held_out(&one.runs, dirs);
+        }
         Self {
             name,
-            dir: dir.to_owned(),
+            dir: dirs[0].to_owned(),
             part,
-            configurations: group(runs),
+            configurations,
             unfinished: runs.iter().filter(|run| run.final_loss().is_none()).cloned().collect(),
             curves: Vec::new(),
             ranks: Vec::new(),
@@ -149,8 +155,9 @@ fn merge(experiments: &[&Experiment]) -> Experiment {
     let runs = experiments.iter().flat_map(|one| one.configurations.iter().flat_map(|one| &one.runs));
     let runs: Vec<RunRecord> = runs.filter(|run| run.run_id.is_empty() || known.insert(&run.run_id)).cloned().collect();
     let names: Vec<String> = experiments.iter().map(|experiment| experiment.title()).collect();
+    let dirs: Vec<&Path> = experiments.iter().map(|experiment| experiment.dir.as_path()).collect();
     let tuning = experiments.iter().flat_map(|experiment| experiment.tuning.iter().cloned()).collect();
-    Experiment { tuning, ..Experiment::new(names.join(" + "), &experiments[0].dir, None, &runs) }
+    Experiment { tuning, ..Experiment::new(names.join(" + "), &dirs, None, &runs) }
 }
 
 /// Reads one experiment folder: its `runs.csv`, and its `curves.csv`, `ranks.csv`, `claims.csv` and `tune.csv` if there are
@@ -174,7 +181,7 @@ pub(crate) fn read_experiment_without(dir: &Path, left_out: &[String]) -> Result
     let mut tuning: Vec<TuneRecord> = read_if_there(&dir.join("tune.csv"))?;
     let mut experiment = |part, runs: &[RunRecord]| {
         let (claims, tuning) = (claims.clone(), std::mem::take(&mut tuning));
-        Experiment { claims, tuning, ..Experiment::new(folder_name(dir), dir, part, runs) }
+        Experiment { claims, tuning, ..Experiment::new(folder_name(dir), &[dir], part, runs) }
     };
     let mut parts = parts(&runs);
     if left_out.is_empty() && parts.len() == 1 {
@@ -189,6 +196,16 @@ pub(crate) fn read_experiment_without(dir: &Path, left_out: &[String]) -> Result
         Experiment { curves, ranks, ..experiment(part, &runs) }
     };
     Ok(parts.into_iter().map(&mut part).collect())
+}
+
+/// What each held-out story cost these runs, as their folders tell.
+fn held_out(runs: &[RunRecord], dirs: &[&Path]) -> Option<HeldOut> {
+    let folder = |run: &RunRecord| {
+        let named = Some(&run.run_id).filter(|run_id| !run_id.is_empty() && !run_id.contains(['/', '\\']))?;
+        dirs.iter().map(|dir| dir.join(named)).find(|folder| folder.is_dir())
+    };
+    let folders: Vec<PathBuf> = runs.iter().map(folder).collect::<Option<_>>()?;
+    HeldOut::of(folders.iter().map(PathBuf::as_path))
 }
 
 fn read_if_there<R: Row>(path: &Path) -> Result<Vec<R>, Error> {

@@ -6,8 +6,9 @@ use std::fmt;
 
 use lrx_records::RunRecord;
 
+use crate::scaling::{Curve, Sized};
 use crate::settings::{same_training, training_key};
-use crate::stats::{Contrast, Interval};
+use crate::stats::{CONFIDENCE, Contrast, Interval};
 use crate::tuning::withheld;
 use crate::{Configuration, ErrorModel, Judged, Verdict, Withheld};
 
@@ -70,13 +71,28 @@ impl fmt::Display for Way {
     }
 }
 
+/// How dense models are made smaller, and what they are to have as many of as the substituted one.
+pub(crate) const TWINS: [(Way, Size); 7] = [
+    (Way::Hidden, Size::Body),
+    (Way::Hidden, Size::Total),
+    (Way::Hidden, Size::Flops),
+    (Way::Hidden, Size::AllFlops),
+    (Way::Width, Size::Body),
+    (Way::Width, Size::Flops),
+    (Way::Width, Size::AllFlops),
+];
+
 /// What two models have as many of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Size {
     /// Parameters outside the embeddings.
     Body,
-    /// Parameters in all.
+    /// Parameters in all, as far as training reaches them.
     Total,
+    /// Forward operations a token in the products with matrices.
+    Flops,
+    /// The same, with attention's own products.
+    AllFlops,
 }
 
 impl Size {
@@ -85,6 +101,8 @@ impl Size {
         match self {
             Self::Body => "body parameters",
             Self::Total => "parameters in all",
+            Self::Flops => "FLOPs a token",
+            Self::AllFlops => "FLOPs a token with attention's own",
         }
     }
 
@@ -92,7 +110,9 @@ impl Size {
         let run = configuration.first();
         match self {
             Self::Body => run.params_body.map(|count| count as f64),
-            Self::Total => run.params.map(|count| count as f64),
+            Self::Total => run.params_trained().map(|count| count as f64),
+            Self::Flops => run.flops_per_token.map(|count| count as f64),
+            Self::AllFlops => run.flops_with_attention().map(|count| count as f64),
         }
     }
 }
@@ -114,8 +134,9 @@ pub struct Point<'a> {
     pub loss: f64,
 }
 
-/// A substituted configuration beside the dense model of as many parameters, which lies between two that were trained: its
-/// loss is interpolated between theirs, linearly in the logarithm of that number.
+/// A substituted configuration beside the dense model of the same size, which lies between two that were trained. Its loss is read
+/// off the [`Curve`] through all dense sizes, where four or more are known and it fits them; else interpolated between
+/// the two, linearly in the logarithm of the size.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Twin<'a> {
     /// The substituted configuration.
@@ -123,18 +144,20 @@ pub struct Twin<'a> {
     /// How the dense models were made smaller: [`Way::Hidden`] or [`Way::Width`].
     pub way: Way,
     /// What is equal. A smaller hidden size makes the embeddings smaller, too, so both are told; where only the width
-    /// differs they are the same, and it is [`Size::Body`].
+    /// differs they are the same, and only [`Size::Body`] is.
     pub size: Size,
     /// The next smaller and the next larger dense configuration.
     pub between: [&'a Configuration; 2],
+    /// Whether the dense model's loss is read off a [`Curve`] through all sizes; else off the straight line between two.
+    pub by_curve: bool,
     /// The loss of the dense model.
     pub loss: f64,
     /// Its 95 % interval, under the same conditions as `interval`.
     pub loss_interval: Option<Interval>,
     /// The substituted configuration's loss less the dense model's.
     pub difference: f64,
-    /// Its 95 % interval, by itself; `None` where no spread is known. That the curve between the two dense ones is straight
-    /// is taken for granted.
+    /// Its 95 % interval, by itself, with the error of the curve, to first order, or of the line; `None` where no spread is
+    /// known. That the curve, or line, has the right form is taken for granted.
     pub interval: Option<Interval>,
     /// What that and its p follow from.
     contrast: Option<Contrast>,
@@ -163,8 +186,10 @@ pub struct Frontier<'a> {
     pub baseline: &'a Configuration,
     /// The configurations whose body parameters are known, by these.
     pub points: Vec<Point<'a>>,
-    /// Where a dense model of as many parameters lies between two that were trained.
+    /// Where a dense model of the same size lies between two that were trained.
     pub twins: Vec<Twin<'a>>,
+    /// How the loss of dense models falls with each size, by the way in which they were made smaller; where it is known of four.
+    pub curves: Vec<(Way, Size, Curve)>,
 }
 
 impl<'a> Frontier<'a> {
@@ -209,27 +234,30 @@ impl<'a> Frontier<'a> {
             return None;
         }
         let substituted = points.iter().filter(|point| !point.configuration.is_dense());
-        let kinds = [(Way::Hidden, Size::Body), (Way::Hidden, Size::Total), (Way::Width, Size::Body)];
         // The dense models that most sizes are known of.
         let longest = |way| {
             let of_baseline = |line: &Line<'_, '_>| std::ptr::eq(line.origin, baseline);
             let lines = lines(&points, way, baseline).into_iter().filter(of_baseline).map(|line| line.points);
             lines.rev().max_by_key(Vec::len).unwrap_or_default()
         };
-        let dense = kinds.map(|(way, size)| (way, size, longest(way)));
-        let mut twins: Vec<Twin<'a>> = substituted
-            .flat_map(|point| dense.iter().filter_map(|(way, size, dense)| twin(point, *way, *size, dense, errors)))
-            .collect();
+        let dense = TWINS.map(|(way, size)| {
+            let points = longest(way);
+            let curve = curve(&points, size, errors);
+            (way, size, points, curve)
+        });
+        let mut twins: Vec<Twin<'a>> =
+            substituted.flat_map(|point| dense.iter().filter_map(|dense| twin(point, dense, errors))).collect();
         let is_judged = |twin: &Twin| twin.withheld.is_none() && twin.contrast.is_some();
         let contrasts: Vec<Contrast> =
             twins.iter().filter(|twin| is_judged(twin)).filter_map(|twin| twin.contrast).collect();
         for (twin, judged) in twins.iter_mut().filter(|twin| is_judged(twin)).zip(Judged::all(&contrasts, margin)) {
             twin.judged = Some(judged);
         }
-        Some(Self { baseline, points, twins })
+        let curves = dense.into_iter().filter_map(|(way, size, _, curve)| Some((way, size, curve?))).collect();
+        Some(Self { baseline, points, twins, curves })
     }
 
-    /// The points of one way, by size, with what they differ from among them; of several of one size the best. A line
+    /// The points of one way, by size, with what they differ from among them; of several of one size the one with the most runs. A line
     /// for each origin, that of the baseline first, and for each series: points that differ from each other in size alone.
     pub fn lines(&self, way: Way) -> Vec<Vec<&Point<'a>>> {
         lines(&self.points, way, self.baseline).into_iter().map(|line| line.points).collect()
@@ -280,10 +308,14 @@ fn lines<'p, 'a>(points: &'p [Point<'a>], way: Way, baseline: &'a Configuration)
         line.sort_unstable();
         line.dedup();
         let mut points: Vec<&Point<'_>> = line.into_iter().map(|place| &points[place]).collect();
-        // Of equal size, the best comes last: keep that.
-        points.reverse();
-        points.dedup_by(|later, kept| later.body == kept.body);
-        points.reverse();
+        // Of equal size, the one with the most runs, not the luckiest: that would be better than what one more run would have.
+        points.dedup_by(|later, kept| {
+            let same = later.body == kept.body;
+            if same && later.configuration.runs.len() > kept.configuration.runs.len() {
+                *kept = *later;
+            }
+            same
+        });
         Line { origin, points }
     };
     each.map(line).filter(|line| line.points.len() > 1).collect()
@@ -331,7 +363,20 @@ fn slots_and_rules(run: &RunRecord) -> String {
     kept.join(" ")
 }
 
-fn twin<'a>(point: &Point<'a>, way: Way, size: Size, dense: &[&Point<'a>], errors: &ErrorModel) -> Option<Twin<'a>> {
+/// The curve through dense models of several sizes.
+fn curve(dense: &[&Point<'_>], size: Size, errors: &ErrorModel) -> Option<Curve> {
+    let sized = |point: &&Point<'_>| {
+        let (loss, runs) = (point.loss, point.configuration.runs.len());
+        Some(Sized { size: size.of(point.configuration)?, loss, runs })
+    };
+    Curve::new(dense.iter().map(sized).collect::<Option<_>>()?, errors.pooled?)
+}
+
+/// Dense models made smaller in one way, by size, and what they are to be as large in.
+type Dense<'p, 'a> = (Way, Size, Vec<&'p Point<'a>>, Option<Curve>);
+
+fn twin<'a>(point: &Point<'a>, dense: &Dense<'_, 'a>, errors: &ErrorModel) -> Option<Twin<'a>> {
+    let (way, size, dense, curve) = (dense.0, dense.1, &dense.2, &dense.3);
     let own = size.of(point.configuration)?;
     let mut sizes =
         dense.windows(2).map(|pair| Some((pair, size.of(pair[0].configuration)?, size.of(pair[1].configuration)?)));
@@ -342,11 +387,27 @@ fn twin<'a>(point: &Point<'a>, way: Way, size: Size, dense: &[&Point<'a>], error
     if !part.is_finite() {
         return None;
     }
-    let loss = (1.0 - part) * smaller.loss + part * larger.loss;
-    let dense = [(1.0 - part, smaller.configuration), (part, larger.configuration)];
-    let loss_interval = errors.contrast(&dense).0.map(|contrast| contrast.interval);
-    let [less_smaller, less_larger] = dense.map(|(weight, one)| (-weight, one));
-    let (contrast, _) = errors.contrast(&[(1.0, point.configuration), less_smaller, less_larger]);
+    let of_curve = curve.as_ref().filter(|curve| curve.fits()).and_then(|curve| {
+        let by_size = |(place, weight): (usize, f64)| {
+            let at = curve.sizes[place].size;
+            Some((weight, dense.iter().find(|point| size.of(point.configuration) == Some(at))?.configuration))
+        };
+        let parts = curve.weights(own)?.into_iter().enumerate().map(by_size).collect::<Option<Vec<_>>>()?;
+        Some((curve.law.at(own), parts))
+    });
+    let by_curve = of_curve.is_some();
+    let (loss, parts) = of_curve.unwrap_or_else(|| {
+        let loss = (1.0 - part) * smaller.loss + part * larger.loss;
+        (loss, vec![(1.0 - part, smaller.configuration), (part, larger.configuration)])
+    });
+    // The curve lies beside the weighted sum of means; its error is that of the sum.
+    let around = |estimate: f64, parts: &[(f64, &Configuration)]| {
+        errors.contrast(parts).0.and_then(|one| Contrast::new(estimate, one.error, one.freedom, CONFIDENCE))
+    };
+    let loss_interval = around(loss, &parts).map(|contrast| contrast.interval);
+    let against: Vec<(f64, &Configuration)> =
+        std::iter::once((1.0, point.configuration)).chain(parts.iter().map(|(weight, one)| (-weight, *one))).collect();
+    let contrast = around(point.loss - loss, &against);
     let between = [smaller.configuration, larger.configuration];
     let withheld = withheld([point.configuration, between[0], between[1]]).filter(|_| contrast.is_some());
     let (difference, interval) = (point.loss - loss, contrast.map(|one| one.interval));
@@ -357,6 +418,7 @@ fn twin<'a>(point: &Point<'a>, way: Way, size: Size, dense: &[&Point<'a>], error
         way,
         size,
         between,
+        by_curve,
         loss,
         loss_interval,
         difference,

@@ -6,7 +6,8 @@ use crate::plot::{Entry, Plot, dark_style};
 use crate::prose::{NAME_BEGIN, NAME_END, findings};
 use crate::table::{Align, Column, Table};
 use crate::tables::{
-    CLAIMS_NOTE, TWINS_NOTE, claims_table, cost_table, loss_table, notes, twins_table, unfinished_table,
+    CLAIMS_NOTE, TWINS_NOTE, claims_table, cost_notes, cost_table, curve_notes, loss_table, notes, twins_table,
+    unfinished_table,
 };
 use crate::{Summary, Verdict};
 
@@ -72,6 +73,7 @@ fn push_section(html: &mut String, Section { summary, plots }: &Section, level: 
         if costs.columns.len() > 1 {
             *html += &heading("Sizes and costs");
             push_table(html, "Sizes and costs", &costs);
+            cost_notes(summary).iter().for_each(|text| *html += &note(text));
         }
     }
     if !summary.unfinished.is_empty() {
@@ -79,10 +81,11 @@ fn push_section(html: &mut String, Section { summary, plots }: &Section, level: 
         push_table(html, "Runs that are not counted", &unfinished_table(summary));
     }
     if let Some(frontier) = summary.frontier.as_ref().filter(|frontier| !frontier.twins.is_empty()) {
-        let title = "Beside dense models of as many parameters";
+        let title = "Beside dense models of the same size";
         *html += &heading(title);
         push_table(html, title, &twins_table(summary, frontier));
         *html += &note(TWINS_NOTE);
+        curve_notes(frontier).iter().for_each(|text| *html += &note(text));
     }
     others.into_iter().for_each(|plot| push_plot(html, plot, &heading));
 }

@@ -145,7 +145,7 @@ mod tests {
         let named = |init: &str, decay: &str| {
             let run =
                 RunRecord { label: "A".into(), init: init.into(), decay_rule: decay.into(), ..RunRecord::default() };
-            Configuration { name: String::new(), runs: vec![run], repeats: 0 }
+            Configuration { name: String::new(), runs: vec![run], repeats: 0, held_out: None }
         };
         assert_eq!(
             unique_names(&[named("", ""), named("mlp: spectral", "")]),
@@ -177,7 +177,12 @@ mod tests {
                 ..RunRecord::default()
             };
             let runs: Vec<RunRecord> = (0..2 + any(4)).map(|number| run(number, &mut any)).collect();
-            let one = |run: &RunRecord| Configuration { name: String::new(), runs: vec![run.clone()], repeats: 0 };
+            let one = |run: &RunRecord| Configuration {
+                name: String::new(),
+                runs: vec![run.clone()],
+                repeats: 0,
+                held_out: None,
+            };
             let names = unique_names(&runs.iter().map(one).collect::<Vec<_>>());
             for (i, (run, name)) in runs.iter().zip(&names).enumerate() {
                 let others: Vec<_> = runs.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, run)| run).collect();

@@ -3,6 +3,7 @@
 use lrx_records::RunRecord;
 
 use crate::format::{plural, signed, thousands};
+use crate::frontier::TWINS;
 use crate::{Configuration, Frontier, Size, Summary, SummaryRow, Verdict, Way};
 
 /// Begins a name in a sentence (Unicode's first strong isolate).
@@ -192,8 +193,7 @@ fn beside_dense(frontier: &Frontier) -> Vec<String> {
         let dense = format!("Beside dense models of as many {}, made smaller by {way}", size.name());
         (!clauses.is_empty()).then(|| format!("{dense}: {}.", clauses.join("; ")))
     };
-    let kinds = [(Way::Hidden, Size::Body), (Way::Hidden, Size::Total), (Way::Width, Size::Body)];
-    kinds.into_iter().filter_map(sentence).collect()
+    TWINS.into_iter().filter_map(sentence).collect()
 }
 
 fn missing(summary: &Summary) -> Vec<String> {

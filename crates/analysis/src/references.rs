@@ -93,7 +93,8 @@ mod tests {
                 ..RunRecord::default()
             };
             let runs = (0..1 + any(8)).map(|_| one(&mut any)).map(|run| vec![run]);
-            let all: Vec<_> = runs.map(|runs| Configuration { name: String::new(), runs, repeats: 0 }).collect();
+            let all: Vec<_> =
+                runs.map(|runs| Configuration { name: String::new(), runs, repeats: 0, held_out: None }).collect();
             let count = |one: &Configuration| all.iter().filter(|o| same_training(one.first(), o.first())).count();
             assert_eq!(trained_alike(&all), all.iter().map(count).collect::<Vec<_>>());
 

@@ -109,6 +109,15 @@ impl Contrast {
         Some(Self { interval, p: 2.0 * student.cdf(-t.abs()), error, freedom })
     }
 
+    /// The same estimate with a further squared error, on `freedom` degrees of freedom, that has nothing to do with the first:
+    /// errors add up in squares, with `(u + v)² / (u²/ν + v²/μ)` degrees of freedom (Satterthwaite 1946).
+    pub fn and(self, squared: f64, freedom: f64) -> Self {
+        let own = self.error.powi(2);
+        let both = own + squared;
+        let together = both.powi(2) / (own.powi(2) / self.freedom + squared.powi(2) / freedom);
+        Self::new(self.interval.estimate, both.sqrt(), together, CONFIDENCE).unwrap_or(self)
+    }
+
     /// How probable an estimate so low would be if the truth were `bound`: one-sided, by itself. Where it is at most 5 %, the
     /// truth is below the bound.
     pub fn p_below(&self, bound: f64) -> f64 {
@@ -163,6 +172,18 @@ pub fn contrast_of_unequal(parts: &[(f64, &[f64])], confidence: f64) -> Option<C
     Contrast::new(estimate, variance.sqrt(), variance.powi(2) / squares, confidence)
 }
 
+/// A ratio of two sums over items drawn at random, `R = Σ yᵢ / Σ xᵢ`, and its squared standard error,
+/// `n/(n − 1) · Σ (yᵢ − R·xᵢ)² / (Σ xᵢ)²` (Cochran 1977, 2.11). `None` for fewer than two items, or where `Σ xᵢ` is 0.
+pub fn ratio(items: &[(f64, f64)]) -> Option<(f64, f64)> {
+    let (n, sum) = (items.len() as f64, items.iter().map(|(_, x)| x).sum::<f64>());
+    if items.len() < 2 || sum == 0.0 {
+        return None;
+    }
+    let ratio = items.iter().map(|(y, _)| y).sum::<f64>() / sum;
+    let squares: f64 = items.iter().map(|(y, x)| (y - ratio * x).powi(2)).sum();
+    Some((ratio, n / (n - 1.0) * squares / sum.powi(2)))
+}
+
 /// Bartlett's test (1937) of equal spreads: the probability of groups whose spreads differ so much if the truth is one
 /// spread. Groups of fewer than two values, or without a spread, are passed over; `None` for fewer than two others.
 pub fn bartlett<'v>(groups: impl IntoIterator<Item = &'v [f64]>) -> Option<f64> {
@@ -180,6 +201,12 @@ pub fn bartlett<'v>(groups: impl IntoIterator<Item = &'v [f64]>) -> Option<f64> 
     let chi_squared = ChiSquared::new(k - 1.0).expect("degrees of freedom are positive");
     let statistic = statistic / correction;
     statistic.is_finite().then(|| chi_squared.sf(statistic.max(0.0)))
+}
+
+/// The probability of an F of `above` and `below` degrees of freedom that is larger than `value`; `None` where any is no number.
+pub fn f_tail(value: f64, above: f64, below: f64) -> Option<f64> {
+    let ratio = FisherSnedecor::new(above, below).ok().filter(|_| value.is_finite())?;
+    Some(ratio.sf(value.max(0.0)))
 }
 
 /// Holm's adjustment (1979) of the p-values of several tests: where one is at most 5 %, its test may reject, and the

@@ -353,7 +353,7 @@ mod tests {
     fn configuration(label: &str, change: impl FnOnce(&mut RunRecord)) -> Configuration {
         let mut run = RunRecord { label: label.into(), eval_loss: Some(3.0), ..RunRecord::default() };
         change(&mut run);
-        Configuration { name: label.into(), runs: vec![run], repeats: 0 }
+        Configuration { name: label.into(), runs: vec![run], repeats: 0, held_out: None }
     }
 
     /// The name and values of a line.

@@ -5,10 +5,11 @@ use lrx_records::RunRecord;
 use crate::compare::Method;
 use crate::format::{percent_change, signed, thousands, three_digits};
 use crate::prose::list;
+use crate::scaling::Curve;
 use crate::settings::{SETTINGS, Setting};
 use crate::table::{Align, Column, Table};
 use crate::tuning::Chosen;
-use crate::{Answer, Configuration, ErrorModel, Frontier, Size, Summary, SummaryRow, Twin, Verdict, Withheld};
+use crate::{Answer, Configuration, ErrorModel, Frontier, Size, Summary, SummaryRow, Twin, Verdict, Way, Withheld};
 
 /// Losses: mean ± sd, the difference from the baseline with its interval, the verdict.
 pub(crate) fn loss_table(summary: &Summary) -> Table {
@@ -89,9 +90,49 @@ pub(crate) fn cost_table(summary: &Summary) -> Table {
         ),
         Column::new("tokens/s", Align::Right, each(summary, |row| Some(three_digits(row.tokens_per_second?)))),
         Column::new(&format!("time,\n{}", unit.name), Align::Right, each(summary, |row| time(row.wall_seconds))),
+        Column::new("machine\nshared", Align::Right, each(summary, |row| shared(row).map(percent))),
+        Column::new("untrained,\ntotal", Align::Right, each(summary, |row| untrained(row).map(thousands))),
     ];
     let names = Column::new("configuration", Align::Left, each(summary, |row| Some(name(row))));
     Table::new(std::iter::once(names).chain(settings(summary)).chain(sizes))
+}
+
+/// More of the machine's processor time than this that goes to others makes a time one of a shared machine.
+const SHARED: f64 = 0.05;
+
+/// The part of the machine that others had while a configuration's runs were trained, on average, where a time should not be read
+/// without it.
+fn shared(row: &SummaryRow) -> Option<f64> {
+    row.configuration.mean_of(|run| run.others_share).filter(|share| *share > SHARED)
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.0} %", 100.0 * share)
+}
+
+/// Parameters that training does not reach, where there are such.
+fn untrained(row: &SummaryRow) -> Option<u64> {
+    row.configuration.first().params_untrained.filter(|count| *count > 0)
+}
+
+/// What stands under [`cost_table`].
+pub(crate) fn cost_notes(summary: &Summary) -> Vec<String> {
+    let mut notes = Vec::new();
+    if summary.shown().any(|row| shared(row).is_some()) {
+        notes.push(
+            "Machine shared: the part of its processor time that others had meanwhile, where that is over 5 %: the speeds and \
+             times of these configurations are not those of the machine alone, nor are plots over time."
+                .to_owned(),
+        );
+    }
+    if summary.shown().any(|row| untrained(row).is_some()) {
+        notes.push(
+            "Untrained: parameters among the total that no training story reaches, such as positions behind the end of the \
+             longest; they get no gradient, and do not count where models of as many parameters are compared."
+                .to_owned(),
+        );
+    }
+    notes
 }
 
 /// The settings in which the configurations differ, but for those that their names tell.
@@ -180,8 +221,10 @@ pub(crate) fn twins_table(summary: &Summary, frontier: &Frontier) -> Table {
         Some(format!("{:.decimals$}{}", twin.loss, spread.unwrap_or_default()))
     };
     let equal = |size: Size| match size {
-        Size::Body => "body",
-        Size::Total => "total",
+        Size::Body => "body parameters",
+        Size::Total => "parameters in all",
+        Size::Flops => "FLOPs",
+        Size::AllFlops => "FLOPs with attention",
     };
     let between = |twin: &Twin| {
         let [smaller, larger] = twin.between.map(|one| one.short_name(Some(frontier.baseline)));
@@ -196,22 +239,51 @@ pub(crate) fn twins_table(summary: &Summary, frontier: &Frontier) -> Table {
         ),
         Column::new("eval\nloss", Align::Right, each(&|twin| Some(format!("{:.3}", twin.configuration.mean_loss())))),
         Column::new("dense,\nsmaller by", Align::Left, each(&|twin| Some(twin.way.to_string()))),
-        Column::new("as many\nparameters", Align::Left, each(&|twin| Some(equal(twin.size).to_owned()))),
+        Column::new("as many", Align::Left, each(&|twin| Some(equal(twin.size).to_owned()))),
         Column::new("its loss\n± 95 %", Align::Right, each(&dense_loss)),
         Column::new("difference", Align::Right, each(&|twin| Some(signed(twin.difference, decimals)))),
         Column::new("95 % interval", Align::Right, each(&interval)),
         Column::new("p,\nHolm", Align::Right, each(&|twin| Some(p_value(twin.p()?)))),
         Column::new("verdict", Align::Left, each(&|twin| Some(twin.verdict()?.words(summary.margin)))),
         Column::new("no verdict:", Align::Left, each(&|twin| Some(twin.withheld?.to_string()))),
-        Column::new("interpolated between", Align::Left, each(&between)),
+        Column::new(
+            "read off",
+            Align::Left,
+            each(&|twin| Some(if twin.by_curve { "the curve" } else { "a line" }.to_owned())),
+        ),
+        Column::new("between", Align::Left, each(&between)),
     ])
 }
 
 /// How to read [`twins_table`].
-pub(crate) const TWINS_NOTE: &str = "The dense model has as many parameters outside the embeddings (body) or in all (total): a \
-    smaller hidden size makes the embeddings smaller, too. Its loss is interpolated between two that were trained, linearly in \
-    the logarithm of that number. Intervals are those of the table above, each by itself; what the straight line gets wrong is \
-    not in them. Verdicts hold for all rows together (Holm, 5 %).";
+pub(crate) const TWINS_NOTE: &str = "The dense model has as many parameters outside the embeddings (body) or in all: a \
+    smaller hidden size makes the embeddings smaller, too; or as many forward FLOPs a token, without or with attention's own \
+    products. It lies between two that were trained. Its loss is read off the curve through all dense sizes, where four or more \
+    were trained and the curve fits them; else off a straight line between the two, in the logarithm of the size, and what that \
+    gets wrong is not in the intervals. Intervals are those of the table above, each by itself, with the error of the curve or \
+    line. Verdicts hold for all rows together (Holm, 5 %).";
+
+/// How the loss of dense models falls with their size: a sentence for each curve.
+pub(crate) fn curve_notes(frontier: &Frontier) -> Vec<String> {
+    let told = |(way, size, curve): &(Way, Size, Curve)| {
+        let law = &curve.law;
+        let [low, high] = curve.floor;
+        let [flattest, steepest] = curve.exponent;
+        let fits = if curve.fits() { "it fits" } else { "it does not fit, and is not used" };
+        format!(
+            "Dense models made smaller by {way}: L = {:.3} + {:.3}·(C/{})^−{:.2}, C the {}, from {} sizes; the first number {low:.3} … \
+             {high:.3}, the exponent {flattest:.2} … {steepest:.2} (95 %, bootstrap over seeds); {fits} (p = {}).",
+            law.floor,
+            law.above,
+            thousands(law.unit.round() as u64),
+            law.exponent,
+            size.name(),
+            curve.sizes.len(),
+            p_value(curve.p),
+        )
+    };
+    frontier.curves.iter().map(told).collect()
+}
 
 /// What stands under the losses: their unit, how the intervals were found, what the letters mean.
 pub(crate) fn notes(summary: &Summary) -> Vec<String> {
@@ -227,6 +299,12 @@ pub(crate) fn notes(summary: &Summary) -> Vec<String> {
     }
     if !methods(summary).is_empty() {
         notes.extend(scatter(&summary.errors));
+    }
+    if let Some(stories) =
+        summary.errors.stories.filter(|_| methods(summary).iter().any(|one| *one != Method::NoSpread))
+    {
+        let stories = thousands(stories as u64);
+        notes.push(format!("Intervals and p are over the seeds and the {stories} held-out stories, crossed."));
     }
     if summary.rows.iter().filter(|row| row.p.is_some()).count() > 1 {
         notes.push("Verdicts hold for all rows together: p is adjusted for their number (Holm), at 5 %.".to_owned());
@@ -306,7 +384,7 @@ fn repeated(summary: &Summary) -> Option<String> {
     let all = repeating.clone().count();
     let mut counted: Vec<String> = repeating
         .take(MOST_NAMED)
-        .map(|Configuration { name, runs, repeats }| format!("{name} ({} of {})", runs.len(), runs.len() + repeats))
+        .map(|Configuration { name, runs, repeats, .. }| format!("{name} ({} of {})", runs.len(), runs.len() + repeats))
         .collect();
     if all > counted.len() {
         counted.push(format!("{} more", thousands((all - counted.len()) as u64)));

@@ -3,7 +3,8 @@
 use crate::format::plural;
 use crate::prose::apart;
 use crate::tables::{
-    CLAIMS_NOTE, TWINS_NOTE, claims_table, cost_table, loss_table, notes, twins_table, unfinished_table,
+    CLAIMS_NOTE, TWINS_NOTE, claims_table, cost_notes, cost_table, curve_notes, loss_table, notes, twins_table,
+    unfinished_table,
 };
 use crate::{Configuration, Summary};
 
@@ -21,12 +22,14 @@ pub fn text_table(summary: &Summary) -> String {
         let notes: String = notes(summary).iter().map(|note| format!("{note}\n")).collect();
         blocks.push(losses.to_text() + &notes);
         if sizes.columns.len() > 1 {
-            blocks.push(sizes.to_text());
+            let notes: String = cost_notes(summary).iter().map(|note| format!("{note}\n")).collect();
+            blocks.push(sizes.to_text() + &notes);
         }
     }
     if let Some(frontier) = summary.frontier.as_ref().filter(|frontier| !frontier.twins.is_empty()) {
         let table = twins_table(summary, frontier).to_text();
-        blocks.push(format!("Beside dense models of as many parameters:\n{table}{TWINS_NOTE}\n"));
+        let curves: String = curve_notes(frontier).iter().map(|note| format!("{note}\n")).collect();
+        blocks.push(format!("Beside dense models of the same size:\n{table}{TWINS_NOTE}\n{curves}"));
     }
     if !summary.unfinished.is_empty() {
         let table = unfinished_table(summary);

@@ -85,7 +85,7 @@ mod tests {
 
     fn run(tuned: &str) -> Configuration {
         let run = RunRecord { tuned: tuned.into(), ..RunRecord::default() };
-        Configuration { name: String::new(), runs: vec![run], repeats: 0 }
+        Configuration { name: String::new(), runs: vec![run], repeats: 0, held_out: None }
     }
 
     #[test]

@@ -24,6 +24,8 @@ fn record(experiment: &str, twin: &Twin) -> TwinRecord {
         at_equal: match twin.size {
             Size::Body => "params_body".to_owned(),
             Size::Total => "params".to_owned(),
+            Size::Flops => "flops_per_token".to_owned(),
+            Size::AllFlops => "flops_with_attention".to_owned(),
         },
         dense_by: twin.way.to_string(),
         dense_smaller: smaller,
@@ -38,6 +40,7 @@ fn record(experiment: &str, twin: &Twin) -> TwinRecord {
         p_holm: twin.p(),
         p_equivalent: twin.judged.and_then(|judged| Some(judged.within?.0)),
         p_no_worse: twin.judged.and_then(|judged| Some(judged.within?.1)),
+        dense_from: if twin.by_curve { "curve" } else { "line" }.to_owned(),
         no_verdict: twin.withheld.map_or(String::new(), |why| why.to_string()),
     }
 }

@@ -4,10 +4,11 @@ use std::fs;
 use std::path::PathBuf;
 
 use lrx_records::{
-    ClaimRecord, CurveRow, PlannedRow, RankRow, Row, RunRecord, SampleRow, SummaryRecord, TuneRecord, TwinRecord,
+    ClaimRecord, CurveRow, HeldOutRow, PlannedRow, RankRow, Row, RunRecord, SampleRow, SummaryRecord, TuneRecord,
+    TwinRecord,
 };
 
-const FILES: [(&str, &[&str]); 9] = [
+const FILES: [(&str, &[&str]); 10] = [
     ("runs.csv", RunRecord::COLUMNS),
     ("curves.csv", CurveRow::COLUMNS),
     ("ranks.csv", RankRow::COLUMNS),
@@ -16,6 +17,7 @@ const FILES: [(&str, &[&str]); 9] = [
     ("claims.csv", ClaimRecord::COLUMNS),
     ("tune.csv", TuneRecord::COLUMNS),
     ("planned.csv", PlannedRow::COLUMNS),
+    ("stories.csv", HeldOutRow::COLUMNS),
     ("samples.csv", SampleRow::COLUMNS),
 ];
 

@@ -173,3 +173,57 @@ fn none_that_differs_is_called_equivalent_and_what_does_not_is() {
     // no worse where Holm is at its strictest.
     assert!(seen.within > 0.965, "{seen:?}");
 }
+
+/// Losses of every run on every story: stories differ much, a configuration finds some easier than another does, and each run
+/// some more. What is asked for is the difference over all stories that there are.
+#[test]
+fn stories_that_differ_beside_seeds() {
+    let (mut normals, folder) = (Normals(11), tempfile::tempdir().unwrap());
+    let [mut with, mut without] = [[0; 2]; 2];
+    let mean = |i: usize| 3.0 + 0.02 * (i % 2) as f64;
+    for _ in 0..EXPERIMENTS {
+        let (stories, runs) = (40, 3);
+        let tokens: Vec<u64> = (0..stories).map(|_| (200.0 * (0.5 * normals.next()).exp()) as u64 + 1).collect();
+        let each: Vec<f64> = (0..stories).map(|_| 0.4 * normals.next()).collect();
+        let mut table = "run_id,label,seed,attention,mlp,eval_loss\n".to_owned();
+        for i in 0..4 {
+            let own: Vec<f64> = each.iter().map(|story| story + 0.08 * normals.next()).collect();
+            for seed in 0..runs {
+                let run = mean(i) + 0.01 * normals.next();
+                let nats: Vec<f64> = own
+                    .iter()
+                    .zip(&tokens)
+                    .map(|(story, t)| (run + story + 0.02 * normals.next()) * *t as f64)
+                    .collect();
+                let rows =
+                    tokens.iter().zip(&nats).enumerate().map(|(story, (t, nats))| format!("{story},{t},,{nats}\n"));
+                fs::create_dir_all(folder.path().join(format!("r{i}-{seed}"))).unwrap();
+                let file = folder.path().join(format!("r{i}-{seed}/stories.csv"));
+                fs::write(file, "story,tokens,bytes,nats\n".to_owned() + &rows.collect::<String>()).unwrap();
+                let loss = nats.iter().sum::<f64>() / tokens.iter().sum::<u64>() as f64;
+                let kind = if i == 0 { "dense" } else { "low-rank" };
+                table += &format!("r{i}-{seed},c{i},{seed},{kind},dense,{loss}\n");
+            }
+        }
+        fs::write(folder.path().join("runs.csv"), table).unwrap();
+        let experiment = read_experiment(folder.path()).unwrap().pop().unwrap();
+        let summary = Summary::with_margin(&experiment, None, None).unwrap();
+        assert_eq!(summary.errors.stories, Some(stories));
+        let seeds_alone = lrx_analysis::ErrorModel { stories: None, ..summary.errors.clone() };
+        for row in summary.rows.iter().filter(|row| row.verdict != Some(Verdict::Baseline)) {
+            let index: usize = row.configuration.label()[1..].parse().unwrap();
+            let is = mean(index) - mean(0);
+            let holds = |interval: lrx_analysis::stats::Interval| (interval.low()..=interval.high()).contains(&is);
+            let alone = lrx_analysis::compare(row.configuration, summary.baseline.unwrap(), &seeds_alone);
+            let found = [row.comparison.unwrap().interval().unwrap(), alone.interval().unwrap()];
+            for (count, interval) in [&mut with, &mut without].into_iter().zip(found) {
+                count[0] += 1;
+                count[1] += usize::from(holds(interval));
+            }
+        }
+    }
+    let [with, without] = [with, without].map(|[all, covered]| covered as f64 / all as f64);
+    println!("covered: {with}; over seeds alone: {without}");
+    assert!((0.93..=0.97).contains(&with), "{with}");
+    assert!(without < 0.8, "a setting in which stories do not matter shows nothing: {without}");
+}

@@ -1,7 +1,8 @@
-//! Statistics against scipy 1.17.1 and numpy 2.4.6; the call that gave each literal stands beside it.
+//! Statistics against scipy 1.17.1, numpy 2.4.6 and statsmodels 0.15.0; the call that gave each literal stands beside it.
 
 use lrx_analysis::stats::{
-    Blocks, Interval, bartlett, blocks, contrast, contrast_of_unequal, holm, mean, pooled_spread, sample_sd, t_quantile,
+    Blocks, Contrast, Interval, bartlett, blocks, contrast, contrast_of_unequal, holm, mean, pooled_spread, ratio,
+    sample_sd, t_quantile,
 };
 
 const BASELINE: [f64; 5] = [3.216, 3.204, 3.252, 3.294, 3.275];
@@ -164,4 +165,27 @@ fn one_sided_tests_are_those_of_statsmodels() {
     close(contrast.p_not_equivalent(0.2), 0.04946670744470042);
     // By definition, what is as likely within as without is at the bound.
     close(contrast.p_below(contrast.interval.estimate), 0.5);
+}
+
+#[test]
+fn a_ratio_of_sums_over_items() {
+    // t, d = [3, 5, 2, 7, 4], [.31, -.2, .5, .05, -.4]; y = d / t repeated t times, in groups of t:
+    // r = statsmodels.api.OLS(y, ones).fit(cov_type="cluster", cov_kwds={"groups": g}); r.params, r.bse
+    let items = [(0.31, 3.0), (-0.2, 5.0), (0.5, 2.0), (0.05, 7.0), (-0.4, 4.0)];
+    let (found, squared) = ratio(&items).unwrap();
+    close(found, 0.01238095238095238);
+    close(squared.sqrt(), 0.040276555008798606);
+    assert_eq!((ratio(&items[..1]), ratio(&[(1.0, 0.0), (2.0, 0.0)])), (None, None));
+}
+
+#[test]
+fn two_errors_of_one_estimate() {
+    let [a, b] = [&[0.0, 0.2, 0.1, 0.3][..], &[0.0, 0.1, 0.5]];
+    let error = |values: &[f64]| sample_sd(values).unwrap() / (values.len() as f64).sqrt();
+    let one = Contrast::new(mean(a).unwrap() - mean(b).unwrap(), error(a), 3.0, 0.95).unwrap();
+    // r = scipy.stats.ttest_ind(a, b, equal_var=False); r.df, r.pvalue, r.confidence_interval(0.95)
+    let both = one.and(error(b).powi(2), 2.0);
+    close(both.freedom, 2.7202331390507903);
+    close(both.p, 0.784581866945394);
+    ends(both.interval, -0.609823968335836, 0.5098239683358361);
 }

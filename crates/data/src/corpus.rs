@@ -1,6 +1,7 @@
 //! From a spec to stories ready for training.
 
 use std::collections::HashSet;
+use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
 
@@ -38,6 +39,8 @@ pub struct Corpus {
     separator: Option<u32>,
     /// Of the texts of each part.
     train_texts: blake3::Hash,
+    /// Once somebody has asked.
+    train_inputs: Arc<OnceLock<usize>>,
     valid_texts: blake3::Hash,
 }
 
@@ -56,6 +59,11 @@ impl Corpus {
     pub fn in_context(&self, context: usize) -> Self {
         let arranged = |stories: &Stories| stories.arranged(self.long, context, self.separator);
         Self { train: arranged(&self.train), valid: arranged(&self.valid), ..self.clone() }
+    }
+
+    /// How many different tokens occur among the inputs of the training stories: all but the last token of each.
+    pub fn train_inputs(&self) -> usize {
+        *self.train_inputs.get_or_init(|| self.train.different_inputs())
     }
 
     /// What tells the texts that are trained on and evaluated on from others, in short: `d` and ten hexadecimal digits. It
@@ -163,6 +171,7 @@ pub fn prepare(spec: &DataSpec, cache: &Cache, progress: &dyn Progress) -> Resul
         long: spec.long,
         separator: vocabulary.end_of_text().filter(|_| !spec.end_of_text),
         train_texts: texts(&trained_on, &train),
+        train_inputs: Arc::default(),
         valid_texts: texts(valid_of, &valid),
         train,
         valid,

@@ -165,6 +165,23 @@ impl Stories {
         Some(loss * self.targets(context) as f64 / (std::f64::consts::LN_2 * bytes as f64))
     }
 
+    /// How many different ids occur among all tokens but the last of each text.
+    pub(crate) fn different_inputs(&self) -> usize {
+        let (mut seen, mut ids) = (Vec::new(), Vec::new());
+        for text in 0..self.texts() {
+            ids.clear();
+            self.append_text(text, 0..usize::MAX, &mut ids);
+            for &id in ids.iter().rev().skip(1) {
+                let id = id as usize;
+                if id >= seen.len() {
+                    seen.resize(id + 1, false);
+                }
+                seen[id] = true;
+            }
+        }
+        seen.into_iter().filter(|seen| *seen).count()
+    }
+
     /// What is lost of the stories in a context of so many tokens.
     pub fn cut(&self, context: usize) -> Cut {
         let mut cut = Cut { stories: self.len() as u64, targets: self.targets(usize::MAX), ..Cut::default() };

@@ -59,8 +59,22 @@ pub(crate) fn record(run: &RunSpec, vocabulary: usize, corpus: Option<&Corpus>) 
         cut_share: cut.map(|cut| cut.share()),
         stories_skipped: corpus.map(|corpus| corpus.skipped as u64),
         empty_rows: corpus.map(|corpus| corpus.empty_rows),
+        params_untrained: corpus.map(|corpus| {
+            let positions = inputs(run, corpus).max().unwrap_or(0);
+            model.untrained_parameters(vocabulary, positions, || corpus.train_inputs()) as u64
+        }),
+        attention_flops_per_token: corpus.map(|corpus| {
+            let targets = inputs(run, corpus).sum::<usize>().max(1);
+            (model.attention_flops(inputs(run, corpus)) as f64 / targets as f64).round() as u64
+        }),
         ..RunRecord::default()
     }
+}
+
+/// How many inputs each training story gives: each has a target.
+fn inputs<'c>(run: &RunSpec, corpus: &'c Corpus) -> impl Iterator<Item = usize> + Clone + 'c {
+    let context = run.model.context;
+    (0..corpus.train.len()).map(move |story| corpus.train.story_tokens(story, context).saturating_sub(1))
 }
 
 fn batch(size: BatchSize) -> String {

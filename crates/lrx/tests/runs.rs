@@ -77,10 +77,63 @@ fn a_run_writes_its_rows_weights_and_config() {
                 "ranks.csv",
                 "resolved.toml",
                 "run.csv",
+                "stories.csv",
                 "vocabulary.json"
             ]
         );
     }
+}
+
+/// What each held-out story cost makes up the loss; it is there too when the last evaluation was done by another process.
+#[test]
+fn a_run_keeps_what_each_held_out_story_cost() {
+    let lab = Lab::tiny("");
+    lab.write("valid.txt", stories());
+    lab.write("tiny.toml", lab.read("tiny.toml").replace("valid_fraction = 0.1", "valid = \"valid.txt\""));
+    lab.expect(0, "run tiny.toml --out out");
+    let run = &rows(&lab.read("out/tiny/runs.csv"))[0];
+    let number = |row: &Row, column: &str| -> f64 { row[column].parse().unwrap() };
+    let own = rows(&lab.read(&format!("out/tiny/{}/stories.csv", run["run_id"])));
+    let places: Vec<String> = (0..30).map(|place| place.to_string()).collect();
+    assert_eq!(column(&own, "story"), places);
+    let sum = |column: &str| own.iter().map(|row| number(row, column)).sum::<f64>();
+    // Losses of a batch are rounded to f32 before they are added up.
+    assert!((sum("nats") / sum("tokens") - number(run, "eval_loss")).abs() < 1e-6);
+    let bits = sum("nats") / std::f64::consts::LN_2 / sum("bytes");
+    assert!((bits - number(run, "bits_per_byte")).abs() < 1e-6);
+    // `lrx eval` looks at each story by itself.
+    let eval = format!("eval {} valid.txt --out out --per-story --format csv", run["run_id"]);
+    for (one, other) in own.iter().zip(rows(&lab.expect(0, &eval).stdout)) {
+        assert_eq!(one["tokens"], other["tokens"]);
+        assert_eq!(one["bytes"], other["bytes"]);
+        assert!((number(one, "nats") / number(one, "tokens") - number(&other, "loss")).abs() < 1e-5, "{one:?}");
+    }
+}
+
+/// Rows that no story reaches are counted apart: positions behind the longest, tokens that are never an input.
+#[test]
+fn what_training_does_not_reach_is_counted() {
+    let lab = Lab::tiny("");
+    lab.write("stories.txt", ["Ann had a cat.", "Ann had a red ball, and Tim had a dog."].join("<|endoftext|>"));
+    let config = lab.read("tiny.toml").replace("\"synthetic\"", "\"stories.txt\"").replace("stories = 40", "");
+    lab.write("tiny.toml", config.replace("valid_fraction = 0.1", "valid = \"stories.txt\""));
+    let planned = |more: &str| lab.plan(&format!("tiny.toml {more}")).remove(0);
+    let number = |row: &Row, column: &str| -> i64 { row[column].parse().unwrap() };
+    let tied = planned("");
+    // 16 numbers for each of 64 positions, of which the longer story reaches so many; together the two have so many inputs.
+    let untrained = number(&tied, "params_untrained");
+    let longer = 64 - untrained / 16;
+    let both = number(&planned("--set train.steps=1 --set train.batch_stories=2"), "tokens");
+    assert!(untrained % 16 == 0 && longer < both && 2 * longer > both, "{longer} of {both} inputs");
+    let untied = planned("--set model.tied=false");
+    let (vocabulary, more) =
+        (number(&tied, "params_embedding") / 16 - 64, number(&untied, "params_untrained") - untrained);
+    assert!(more > 0 && more < 16 * vocabulary && more % 16 == 0, "{more} of {vocabulary} tokens");
+    assert_eq!(number(&planned("--set model.context=4"), "params_untrained"), 16, "its last token is a target only");
+    // Attention's products: 4·hidden for each layer and token that a token sees.
+    let shorter = both - longer;
+    let seen = (longer * (longer + 1) / 2 + shorter * (shorter + 1) / 2) as f64 / both as f64;
+    assert_eq!(number(&tied, "attention_flops_per_token"), (2.0 * 4.0 * 16.0 * seen).round() as i64);
 }
 
 #[test]

@@ -15,7 +15,7 @@ const SEEDS: &str = "--set seeds=[0,1,2,3] --set train.steps=60 --set train.eval
 fn numbers(lab: &Lab, out: &str) -> Vec<String> {
     let mut all = Vec::new();
     for (file, timed) in [
-        ("runs.csv", &["tokens_per_second", "wall_seconds", "peak_rss_mb", "threads", "machine"][..]),
+        ("runs.csv", &["tokens_per_second", "wall_seconds", "peak_rss_mb", "threads", "machine", "others_share"][..]),
         ("curves.csv", &["elapsed_seconds"][..]),
         ("ranks.csv", &[][..]),
     ] {

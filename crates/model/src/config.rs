@@ -232,6 +232,16 @@ impl ModelSpec {
         (tables * vocabulary + positions) * self.hidden
     }
 
+    /// Of the numbers in the embeddings, those that get no gradient where the longest training story gives `positions` inputs, and
+    /// `tokens` different ones of the vocabulary occur among all inputs: rows that no input reaches. A tied embedding has none
+    /// such for tokens, since the head reaches all.
+    pub fn untrained_parameters(&self, vocabulary: usize, positions: usize, tokens: impl FnOnce() -> usize) -> usize {
+        let of_positions =
+            if self.positions == Positions::Learned { self.context.saturating_sub(positions) } else { 0 };
+        let of_tokens = if self.tied { 0 } else { vocabulary.saturating_sub(tokens()) };
+        (of_positions + of_tokens) * self.hidden
+    }
+
     /// Numbers trained outside the embeddings.
     pub fn body_parameters(&self) -> usize {
         self.body_cost().parameters + self.norm_parameters()
@@ -265,7 +275,9 @@ impl ModelSpec {
     /// pass over stories of these lengths: only what the causal mask and the window leave.
     pub fn attention_flops(&self, story_lengths: impl Iterator<Item = usize> + Clone) -> usize {
         let seen = |length: usize, window: Option<usize>| -> usize {
-            (1..=length).map(|position| position.min(window.unwrap_or(length))).sum()
+            // Position p sees p tokens, up to the window.
+            let rising = length.min(window.unwrap_or(length));
+            rising * (rising + 1) / 2 + (length - rising) * rising
         };
         let blocks = self.layers.iter().flat_map(|layer| [&*layer.attention, &*layer.mlp]);
         let attends = blocks.filter_map(|block| block.attends);

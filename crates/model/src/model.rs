@@ -219,6 +219,20 @@ impl Model {
         ops::head_cross_entropy_of(part.batch, x, self.head_weight(), targets)
     }
 
+    /// The [`loss`](Self::loss), and what each target adds to it, in nats.
+    pub fn losses(
+        &self,
+        inputs: &[u32],
+        targets: &[u32],
+        offsets: &Offsets,
+        when: When,
+        tape: &Tape,
+    ) -> (Scalar, Vec<f32>) {
+        let dropout = Dropout::new(&self.spec, self.seed, when, 0);
+        let x = self.hidden_states(inputs, offsets, when.progress, tape, dropout, None);
+        ops::head_cross_entropies(x, self.head_weight(), targets)
+    }
+
     /// The logits of the token that follows `tokens`, one for each token of the vocabulary.
     pub fn next_logits(&self, tokens: &[u32]) -> Vec<f32> {
         self.logits_at(Progress::DONE, tokens)

@@ -1,6 +1,7 @@
 //! The rows of the CSV files, each declared once: [`RunRecord`] of `runs.csv`, [`CurveRow`] of `curves.csv`, [`RankRow`]
 //! of `ranks.csv`, [`SummaryRecord`] of `summary.csv`, [`TwinRecord`] of `twins.csv`, [`TuneRecord`] of `tune.csv`,
-//! [`ClaimRecord`] of `claims.csv`, [`PlannedRow`] of `planned.csv`, [`SampleRow`] of a run's `samples.csv`, [`BenchRow`] of what `lrx bench` prints, [`EvalRow`] and
+//! [`ClaimRecord`] of `claims.csv`, [`PlannedRow`] of `planned.csv`, [`SampleRow`] of a run's `samples.csv`, [`HeldOutRow`] of its
+//! `stories.csv`, [`BenchRow`] of what `lrx bench` prints, [`EvalRow`] and
 //! [`StoryRow`] of what `lrx eval` does.
 //!
 //! A struct's fields are its file's columns, in their order ([`Row::COLUMNS`]). [`csv_text`] writes rows under their
@@ -14,6 +15,7 @@ pub mod claim;
 mod curve;
 mod error;
 mod evaluation;
+mod held_out;
 mod planned;
 mod rank;
 mod row;
@@ -32,6 +34,7 @@ pub use claim::ClaimRecord;
 pub use curve::{CurveRow, Split};
 pub use error::Error;
 pub use evaluation::{EvalRow, StoryRow};
+pub use held_out::HeldOutRow;
 pub use planned::PlannedRow;
 pub use rank::{Moment, RankRow};
 pub use row::Row;

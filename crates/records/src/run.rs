@@ -196,10 +196,27 @@ row! {
         stories_skipped: Option<u64>,
         /// Rows that held no story.
         empty_rows: Option<u64>,
+        /// Of `params`, those that no training story reaches: they get no gradient.
+        params_untrained: Option<u64>,
+        /// Of the forward pass, beside `flops_per_token`: attention's own products (scores, and weights times values), mean over
+        /// the training stories.
+        attention_flops_per_token: Option<u64>,
+        /// The part of the machine's processor time that went to others while it ran, from 0 to 1.
+        others_share: Option<f64>,
     }
 }
 
 impl RunRecord {
+    /// All parameters that get a gradient, as far as that is known.
+    pub fn params_trained(&self) -> Option<u64> {
+        Some(self.params?.saturating_sub(self.params_untrained.unwrap_or(0)))
+    }
+
+    /// Forward operations a token, attention's own products among them.
+    pub fn flops_with_attention(&self) -> Option<u64> {
+        Some(self.flops_per_token? + self.attention_flops_per_token?)
+    }
+
     /// The evaluation loss if it may enter the statistics: the run is finished and the loss is a finite number.
     pub fn final_loss(&self) -> Option<f64> {
         match self.status {

@@ -15,7 +15,7 @@ row! {
         params_body: Option<u64>,
         /// Its loss.
         eval_loss_mean: f64,
-        /// What the dense model has as many of: `params_body`, `params`.
+        /// What the dense model has as many of: `params_body`, `params`, `flops_per_token`, `flops_with_attention`.
         at_equal: String,
         /// How dense models were made smaller: `hidden size`, `MLP width`.
         dense_by: String,
@@ -45,5 +45,7 @@ row! {
         p_no_worse: Option<f64>,
         /// Why there is no verdict.
         no_verdict: String,
+        /// What the dense model's loss is read off: `curve`, through all sizes, or `line`, between two.
+        dense_from: String,
     }
 }

@@ -9,6 +9,7 @@ use lrx_model::{Model, NamedTensor, Numbers, TensorFile, TensorFileError, load_s
 use serde::{Deserialize, Serialize};
 
 use crate::Optimizer;
+use crate::ProcessorTime;
 use crate::optimizer::StoredMoment;
 
 /// The checkpoints in a run's folder, the newest first.
@@ -38,6 +39,9 @@ pub(crate) struct Position {
     pub train_seconds: f64,
     pub wall_seconds: f64,
     pub peak_rss_mb: Option<f64>,
+    /// Processor time of the machine meanwhile; none of an earlier lrx, or where the system does not tell.
+    #[serde(default)]
+    pub processors: Option<ProcessorTime>,
     /// What layers have become, and the update at which parameters came that were not there from the beginning.
     #[serde(default)]
     pub structures: BTreeMap<String, String>,

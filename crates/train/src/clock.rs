@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::checkpoint::Position;
-use crate::memory;
+use crate::{ProcessorTime, memory};
 
 /// When checkpoints are written.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +18,8 @@ pub struct Checkpoints {
 pub(crate) struct Clock {
     began: Instant,
     before: f64,
+    /// Processor time at the beginning, and before it.
+    processors: Option<(ProcessorTime, ProcessorTime)>,
     last_checkpoint: Instant,
     checkpoint_cost: Duration,
 }
@@ -25,11 +27,23 @@ pub(crate) struct Clock {
 impl Clock {
     pub(crate) fn start(position: &Position) -> Self {
         let now = Instant::now();
-        Self { began: now, before: position.wall_seconds, last_checkpoint: now, checkpoint_cost: Duration::ZERO }
+        // Of a part of a run nothing is said.
+        let known = if position.step == 0 { Some(ProcessorTime::default()) } else { position.processors };
+        Self {
+            began: now,
+            before: position.wall_seconds,
+            processors: ProcessorTime::now().zip(known),
+            last_checkpoint: now,
+            checkpoint_cost: Duration::ZERO,
+        }
     }
 
     pub(crate) fn read(&self, position: &mut Position) {
         position.wall_seconds = self.before + self.began.elapsed().as_secs_f64();
+        let passed = |(began, before): (ProcessorTime, ProcessorTime)| {
+            ProcessorTime::now().map(|now| now.since(began).and(before))
+        };
+        position.processors = self.processors.and_then(passed);
         let peaks = [position.peak_rss_mb, memory::peak_rss_mb()];
         position.peak_rss_mb = peaks.into_iter().flatten().reduce(f64::max);
     }

@@ -6,6 +6,7 @@ use lrx_layers::OptionError;
 use lrx_model::{Model, TensorFileError};
 use lrx_records::CurveRow;
 
+use crate::ProcessorTime;
 use crate::checkpoint::Position;
 
 /// What a run is told from outside.
@@ -61,6 +62,8 @@ pub struct Report {
     pub wall_seconds: f64,
     /// Of the whole run.
     pub peak_rss_mb: Option<f64>,
+    /// Processor time of the machine during the whole run, where the system tells.
+    pub processors: Option<ProcessorTime>,
     /// The arithmetic that the run was computed with ([`lrx_tensor::arithmetic`]); more than one where it was resumed on
     /// another kind of processor, in their order.
     pub arithmetic: Vec<String>,
@@ -79,6 +82,7 @@ impl Report {
             tokens_per_second: position.tokens as f64 / position.train_seconds.max(1e-9),
             wall_seconds: position.wall_seconds,
             peak_rss_mb: position.peak_rss_mb,
+            processors: position.processors,
             arithmetic: position.arithmetic.clone(),
         }
     }

@@ -7,15 +7,16 @@ use std::time::Instant;
 use lrx_data::{Sampler, Stories};
 use lrx_layers::{OptionError, ParameterEntry, Parameters, Progress};
 use lrx_model::{Model, When, save_weights};
-use lrx_records::{CurveRow, Split};
+use lrx_records::{CurveRow, Split, csv_text};
 use lrx_tensor::allocator::KeepFreedMemory;
 use lrx_tensor::{Tape, arithmetic};
 
 use crate::checkpoint::{self, Position};
 use crate::clock::{Checkpoints, Clock};
 use crate::curve::{CURVE_FILE, CurveWriter};
+use crate::evaluate::rows;
 use crate::report::{Observer, Order, Outcome, Report, TrainError};
-use crate::{Optimizer, TrainSpec, WEIGHTS_FILE, evaluate, step};
+use crate::{Evaluation, Optimizer, STORIES_FILE, TrainSpec, WEIGHTS_FILE, evaluate, step};
 
 /// What to train, on what, and where the files go.
 pub struct Job<'a> {
@@ -61,6 +62,8 @@ pub fn train(job: &Job<'_>, model: &mut Model, observer: &mut dyn Observer) -> R
         return Ok((Outcome::Paused, Report::of(&position, steps)));
     }
 
+    // What each story cost in the last evaluation.
+    let mut held_out = Vec::new();
     while position.step < steps || position.evaluation_due.is_some() {
         let due = position.evaluation_due.take();
         let update = spec.update(if due.is_some() { position.step - 1 } else { position.step }, steps);
@@ -110,7 +113,8 @@ pub fn train(job: &Job<'_>, model: &mut Model, observer: &mut dyn Observer) -> R
         if evaluated {
             let when = When::evaluation(position.step as u64, steps as u64);
             match evaluate(model, job.valid, when, precision, &|| (job.order)() != Order::GoOn) {
-                Some(loss) => {
+                Some(Evaluation { loss, nats }) => {
+                    held_out = nats;
                     position.eval_loss_bits = Some(loss.to_bits());
                     clock.read(&mut position);
                     log(row(Split::Eval, loss, &position), &mut position)?;
@@ -163,6 +167,9 @@ pub fn train(job: &Job<'_>, model: &mut Model, observer: &mut dyn Observer) -> R
         return Ok((Outcome::Abandoned, Report::of(&position, steps)));
     }
     curve.finish().map_err(|source| curve_error(job, source))?;
+    let stories = job.folder.join(STORIES_FILE);
+    lrx_files::write_whole(&stories, csv_text(&rows(job.valid, model.context(), &held_out)).as_bytes())
+        .map_err(|source| TrainError::Curve { file: stories.display().to_string(), source })?;
     save_weights(model, &job.folder.join(WEIGHTS_FILE))?;
     clock.read(&mut position);
     Ok((Outcome::Finished, Report::of(&position, steps)))

@@ -129,7 +129,7 @@ impl<'t> Evaluator<'t> {
 
     fn loss(&self, stories: &Stories) -> f64 {
         let model: &Model = &self.trained.model;
-        evaluate(model, stories, When::DONE, self.precision, &|| false).expect("nothing stops it")
+        evaluate(model, stories, When::DONE, self.precision, &|| false).expect("nothing stops it").loss
     }
 
     fn file(&self, file: &TextFile) -> Result<EvalRow, Failure> {

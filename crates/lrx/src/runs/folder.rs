@@ -14,7 +14,7 @@ use std::time::SystemTime;
 
 use lrx_files::{CHECKSUMS_FILE, Checksums, Damage, flush, hash, hash_file};
 use lrx_records::{RunRecord, Status, csv_text, parse_rows};
-use lrx_train::{CURVE_FILE, WEIGHTS_FILE};
+use lrx_train::{CURVE_FILE, STORIES_FILE, WEIGHTS_FILE};
 
 use super::claim::current_attempt;
 use crate::results::{
@@ -53,9 +53,9 @@ impl Run {
 }
 
 /// Files that may be deleted to save room once a run is finished.
-const DISPENSABLE: [&str; 3] = [WEIGHTS_FILE, VOCABULARY_FILE, EVENTS_FILE];
-/// Files that a run has where its config asks for them.
-pub(super) const ON_REQUEST: [&str; 2] = [SAMPLES_FILE, EVENTS_FILE];
+const DISPENSABLE: [&str; 4] = [WEIGHTS_FILE, VOCABULARY_FILE, EVENTS_FILE, STORIES_FILE];
+/// Files that a run has where its config asks for them, or the lrx that trained it knew of them.
+pub(super) const ON_REQUEST: [&str; 3] = [STORIES_FILE, SAMPLES_FILE, EVENTS_FILE];
 
 /// Finished runs whose large files were checked, and how they looked then: tables are assembled often while others go on.
 /// Several threads read runs at once.

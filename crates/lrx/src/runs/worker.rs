@@ -90,16 +90,16 @@ pub(super) fn train_claimed(
     let end = match train(&job, &mut model, &mut recorder) {
         Ok((Outcome::Abandoned, _)) => return Ok(End::Abandoned),
         Ok((Outcome::Stopped, report)) => {
-            fill(&mut row, &report, task);
+            fill(&mut row, &report, task, policy.jobs);
             End::Stopped { message: format!("stopped after step {} of {}", report.step, report.steps) }
         }
         Ok((Outcome::Paused, report)) => {
-            fill(&mut row, &report, task);
+            fill(&mut row, &report, task, policy.jobs);
             let loss = report.eval_loss.map(|loss| format!("eval {loss:.3}  ")).unwrap_or_default();
             End::Paused { message: format!("{loss}paused after step {} of {}", report.step, report.steps) }
         }
         Ok((Outcome::Diverged { step, what }, report)) => {
-            fill(&mut row, &report, task);
+            fill(&mut row, &report, task, policy.jobs);
             // That it diverged is told whether or not this can be written.
             let _ = recorder.end(Ended::Failure, report.wall_seconds);
             row.status = Status::Diverged;
@@ -121,7 +121,7 @@ pub(super) fn train_claimed(
             End::Failed { message: format!("failed: {error}"), note: row.note.clone() }
         }
         Ok((Outcome::Finished, report)) => {
-            fill(&mut row, &report, task);
+            fill(&mut row, &report, task, policy.jobs);
             row.status = Status::Finished;
             recorder.end(Ended::Success, report.wall_seconds)?;
             write_ranks(task, attempt, &model, progress)?;
@@ -191,7 +191,7 @@ fn write_ranks(
     write_text_unflushed(&attempt.join(RANKS_FILE), &csv_text(&rows))
 }
 
-fn fill(row: &mut RunRecord, report: &Report, task: &Task) {
+fn fill(row: &mut RunRecord, report: &Report, task: &Task, jobs: usize) {
     let milli = |value: f64| (value * 1e3).round() / 1e3;
     row.tokens = Some(report.tokens);
     row.steps = Some(report.step as u64);
@@ -201,6 +201,7 @@ fn fill(row: &mut RunRecord, report: &Report, task: &Task) {
     row.tokens_per_second = Some(milli(report.tokens_per_second));
     row.wall_seconds = Some(milli(report.wall_seconds));
     row.peak_rss_mb = report.peak_rss_mb.map(milli);
+    row.others_share = report.processors.and_then(|time| time.of_others(jobs)).map(milli);
     row.arithmetic = report.arithmetic.join(", ");
     row.threads = Some(rayon::current_num_threads() as u64);
     row.machine = lrx_files::processors().to_owned();

@@ -135,7 +135,7 @@ pub type Numbers = (Vec<String>, Vec<Vec<u8>>);
 pub fn numbers(lab: &Lab, out: &str) -> Numbers {
     let mut texts = Vec::new();
     for (file, timed) in [
-        ("runs.csv", &["tokens_per_second", "wall_seconds", "peak_rss_mb", "threads", "machine"][..]),
+        ("runs.csv", &["tokens_per_second", "wall_seconds", "peak_rss_mb", "threads", "machine", "others_share"][..]),
         ("curves.csv", &["elapsed_seconds"][..]),
     ] {
         for mut row in rows(&lab.read(&format!("{out}/tiny/{file}"))) {

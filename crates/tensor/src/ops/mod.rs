@@ -34,7 +34,7 @@ pub use block_linear::{Blocks, Order, block_linear};
 pub use couple::couple;
 pub use dropout::{dropout, dropout_from};
 pub use embedding::embedding;
-pub use head::{LOGITS_AT_ONCE, head_cross_entropy, head_cross_entropy_of, head_logits};
+pub use head::{LOGITS_AT_ONCE, head_cross_entropies, head_cross_entropy, head_cross_entropy_of, head_logits};
 pub use layer_norm::layer_norm;
 pub use left_linear::left_linear;
 pub use linear::{linear, linear_each};

@@ -171,6 +171,7 @@ fn parameters(record: &RunRecord) -> String {
         record.params.map(|params| thousands(params as f64)),
         counted(record.params_embedding, "in embeddings"),
         counted(record.params_body, "in the body"),
+        counted(record.params_untrained.filter(|count| *count > 0), "that no story reaches"),
         flops,
     ])
 }

@@ -49,6 +49,27 @@ pub fn head_cross_entropy(x: Activation, embedding: &Parameter, targets: &[u32])
 /// # Panics
 /// As [`head_cross_entropy`].
 pub fn head_cross_entropy_of(batch: usize, x: Activation, embedding: &Parameter, targets: &[u32]) -> Scalar {
+    cross_entropy(batch, x, embedding, targets, &mut |_| {})
+}
+
+/// The same loss, and what each token adds to it: `−ln softmax(x · Eᵀ)[target]`, in nats.
+///
+/// # Panics
+/// As [`head_cross_entropy`].
+pub fn head_cross_entropies(x: Activation, embedding: &Parameter, targets: &[u32]) -> (Scalar, Vec<f32>) {
+    let mut losses = Vec::with_capacity(targets.len());
+    let mean = cross_entropy(targets.len(), x, embedding, targets, &mut |loss| losses.push(loss));
+    (mean, losses)
+}
+
+/// The mean over a batch of `batch` tokens; `each` is told the loss of every token, in their order.
+fn cross_entropy(
+    batch: usize,
+    x: Activation,
+    embedding: &Parameter,
+    targets: &[u32],
+    each: &mut dyn FnMut(f32),
+) -> Scalar {
     let (x, mut tape) = x.split_tape();
     let precision = tape.precision();
     let (tokens, features) = dims(&x);
@@ -72,7 +93,7 @@ pub fn head_cross_entropy_of(batch: usize, x: Activation, embedding: &Parameter,
         let block = Block { x, targets, e: embedding.values(), features, precision };
         let groups = block.groups(&mut logits, recording);
         let softmax = block.softmax(&groups);
-        loss += softmax.losses().map(f64::from).sum::<f64>();
+        loss += softmax.losses().inspect(|loss| each(*loss)).map(f64::from).sum::<f64>();
         if recording {
             dx.append(&mut block.dx(&groups, &softmax, scale));
             embedding.gradient_handle().update(|de, add| block.add_de(de, add, &groups, &softmax, scale));
