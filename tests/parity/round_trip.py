@@ -9,6 +9,7 @@ loss and its own text are what the exported one has to have.
 
 import argparse
 import csv
+import math
 import subprocess
 import sys
 import tempfile
@@ -261,6 +262,11 @@ def check(name: str, case: Case, lrx: Path, data: Path) -> list[str]:
             if not abs(exact - float(row["eval_loss"])) <= case.tolerance:
                 wrong.append(f"losses over the model's own tokens differ by {abs(exact - float(row['eval_loss'])):.2e}")
 
+        difference, what = per_story(lrx, folder, row, model, own, data)
+        shown.append(f"each story within {difference:.1e}")
+        if what or not difference <= case.tolerance:
+            wrong.append(what or f"the loss of a story differs by {difference:.2e}")
+
         prompt = " ".join(valid[0].split()[:8])
         arguments = ("--prompt", prompt, "--temperature", "0", "--tokens", str(TOKENS), "--out", "out")
         ours = run_lrx(lrx, folder, "generate", row["run_id"], *arguments).removesuffix("\n")
@@ -276,6 +282,35 @@ def check(name: str, case: Case, lrx: Path, data: Path) -> list[str]:
                 wrong.append("the text is another than the original's")
     print(f"{'FAILED' if wrong else 'ok':7}{name:26}{'; '.join(shown)}")
     return wrong
+
+
+def per_story(
+    lrx: Path, folder: Path, row: dict[str, str], model: PreTrainedModel, own: list[list[int]], data: Path
+) -> tuple[float, str]:
+    """The largest difference between PyTorch's loss of a story and what `lrx eval` and the run itself say of it; what else is
+    wrong with their rows."""
+    arguments = ("eval", row["run_id"], "valid.txt", "--per-story", "--format", "csv", "--out", "out")
+    evaluated = list(csv.DictReader(run_lrx(lrx, folder, *arguments).splitlines()))
+    with (folder / "out" / "run" / row["run_id"] / "stories.csv").open() as file:
+        kept = list(csv.DictReader(file))
+    stories = [story for story in own if len(story) > 1]
+    if not len(evaluated) == len(kept) == len(stories):
+        return float("inf"), f"{len(evaluated)} and {len(kept)} stories where {len(stories)} have a target"
+    from tokenizers import Tokenizer
+
+    whole = Tokenizer.from_file(str(data / "gpt2" / "tokenizer.json"))
+    largest, vocabulary = 0.0, int(row_vocabulary(folder, row))
+    texts = read_stories(folder / "valid.txt", VALID)
+    for text, story, of_eval, of_run in zip(texts, stories, evaluated, kept, strict=True):
+        loss, count = loss_of_own(model, [story], vocabulary), len(story) - 1
+        largest = max(largest, abs(loss - float(of_eval["loss"])), abs(loss - float(of_run["nats"]) / count))
+        # Of a byte-level tokenizer: each letter of a token stands for a byte.
+        size = sum(len(token) for token in whole.encode(text).tokens[1 : len(story)])
+        bits = loss * count / (size * math.log(2))
+        largest = max(largest, abs(bits - float(of_eval["bits_per_byte"])))
+        if not count == int(of_eval["tokens"]) == int(of_run["tokens"]) or size != int(of_run["bytes"]):
+            return float("inf"), f"a story of {count} targets and {size} bytes has {of_eval} and {of_run}"
+    return largest, ""
 
 
 def row_vocabulary(folder: Path, row: dict[str, str]) -> str:

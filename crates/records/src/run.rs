@@ -104,7 +104,7 @@ row! {
         mlp: String,
         /// Their ranks.
         mlp_ranks: Ranks,
-        /// All that is trained: embedding and body.
+        /// Embedding and body.
         params: Option<u64>,
         /// Of these, in the token and position embeddings.
         params_embedding: Option<u64>,

@@ -19,7 +19,13 @@ array=$(sbatch --parsable <<'JOB'
 # own right. What preempts it, or requeues it, does so itself.
 code=0
 srun --cpus-per-task={{cores}} {{run}} --task auto/{{tasks}} --requeue-exit 75 || code=$?
-[ "$code" != 75 ] || scontrol requeue "$SLURM_JOB_ID"
+tries=0
+while [ "$code" = 75 ] && [ "$tries" -lt 10 ]; do
+    # A controller that is busy may refuse; once it has agreed, it ends this script.
+    if scontrol requeue "$SLURM_JOB_ID"; then sleep 60; fi
+    tries=$((tries + 1))
+    sleep 3
+done
 exit "$code"
 JOB
 )
