@@ -193,7 +193,8 @@ fn beside_dense(frontier: &Frontier) -> Vec<String> {
         let dense = format!("Beside dense models of as many {}, made smaller by {way}", size.name());
         (!clauses.is_empty()).then(|| format!("{dense}: {}.", clauses.join("; ")))
     };
-    TWINS.into_iter().filter_map(sentence).collect()
+    // What attention's own products add stands in the table.
+    TWINS.into_iter().filter(|(_, size)| *size != Size::AllFlops).filter_map(sentence).collect()
 }
 
 fn missing(summary: &Summary) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use lrx_records::{Cell, RunRecord};
 
-use crate::tuning::tuned_key;
+use crate::tuning::tuned_keys;
 
 /// One column of `runs.csv` that may differ between configurations.
 pub(crate) struct Setting {
@@ -45,23 +45,25 @@ pub(crate) fn same_training(a: &RunRecord, b: &RunRecord) -> bool {
 /// What runs that were trained in the same way have in common; two of one key were, unless both hashes of their training are
 /// known and differ ([`training_hash`]). A value that `lrx tune` has chosen for each is the same thing in all.
 pub(crate) fn training_key(run: &RunRecord) -> Vec<String> {
-    of_training().map(|setting| value_of_training(setting, run)).chain([tuned_key(run).to_owned()]).collect()
+    of_training().map(|setting| value_of_training(setting, run)).chain([tuned_keys(run).join(" ")]).collect()
 }
 
 /// The value of a setting of training; `tuned` where that was.
 fn value_of_training(setting: &Setting, run: &RunRecord) -> String {
-    let is_tuned = matches!(
-        (setting.name, tuned_key(run)),
-        ("learning rate", "train.learning_rate")
-            | ("warm-up", "train.warmup_steps")
-            | ("batch", "train.batch_stories" | "train.batch_tokens")
-    );
-    if is_tuned { "tuned".to_owned() } else { (setting.value)(run) }
+    let is_of = |key: &str| {
+        matches!(
+            (setting.name, key),
+            ("learning rate", "train.learning_rate")
+                | ("warm-up", "train.warmup_steps")
+                | ("batch", "train.batch_stories" | "train.batch_tokens")
+        )
+    };
+    if tuned_keys(run).into_iter().any(is_of) { "tuned".to_owned() } else { (setting.value)(run) }
 }
 
 /// The hash of all that training depends on; none where a value of it was tuned, as that is in the hash, too.
 pub(crate) fn training_hash(run: &RunRecord) -> &str {
-    if tuned_key(run).is_empty() { &run.training } else { "" }
+    if run.tuned.is_empty() { &run.training } else { "" }
 }
 
 /// The settings of training, whatever the model.
@@ -74,7 +76,7 @@ fn of_training() -> impl Iterator<Item = &'static Setting> {
 pub(crate) fn trained_otherwise(a: &RunRecord, b: &RunRecord) -> Vec<&'static str> {
     let differs = |setting: &&Setting| value_of_training(setting, a) != value_of_training(setting, b);
     let mut named: Vec<&'static str> = of_training().filter(differs).map(|setting| setting.name).collect();
-    if named.is_empty() && tuned_key(a) != tuned_key(b) {
+    if named.is_empty() && tuned_keys(a) != tuned_keys(b) {
         named.push("what was tuned");
     }
     if named.is_empty() && differ(training_hash(a), training_hash(b)) {

@@ -10,7 +10,7 @@ use crate::references::References;
 use crate::settings::{other_length, trained_otherwise};
 use crate::shown::choose;
 use crate::ties::ties;
-use crate::tuning::{tuned_key, withheld};
+use crate::tuning::{tuned_keys, withheld};
 use crate::{
     Comparison, Configuration, Error, ErrorModel, Experiment, Frontier, Judged, Part, Verdict, Withheld, compare, stats,
 };
@@ -169,7 +169,7 @@ fn tie(rows: &mut [SummaryRow], errors: &ErrorModel) {
     let is_alike = |row: &SummaryRow| {
         first.is_none_or(|first| {
             let (first, own) = (first.first(), row.configuration.first());
-            !other_length(first, own) && tuned_key(first) == tuned_key(own)
+            !other_length(first, own) && tuned_keys(first) == tuned_keys(own)
         })
     };
     if !rows.iter().all(is_alike) {

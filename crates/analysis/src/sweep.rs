@@ -6,7 +6,7 @@ use lrx_records::Cell;
 
 use crate::Configuration;
 use crate::settings::{SETTINGS, training_hash};
-use crate::tuning::tuned_key;
+use crate::tuning::tuned_keys;
 
 /// What one key of a sweep does to the loss.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,7 +112,12 @@ impl<'a> Described<'a> {
         for setting in &SETTINGS {
             let text = (setting.value)(run);
             let is_number = ["hidden", "layers", "learning rate", "warm-up", "batch", "steps"].contains(&setting.name);
-            let is_tuned = tuned_key(run) == "train.learning_rate" && setting.name == "learning rate";
+            let key = match setting.name {
+                "learning rate" => "train.learning_rate",
+                "warm-up" => "train.warmup_steps",
+                _ => "",
+            };
+            let is_tuned = tuned_keys(run).contains(&key);
             let value = text.split(' ').next().and_then(|word| word.parse().ok()).filter(|_| is_number && !is_tuned);
             let text = if is_tuned { "tuned".to_owned() } else { text };
             number(setting.name, text, value);

@@ -55,15 +55,17 @@ pub(crate) fn loss_table(summary: &Summary) -> Table {
 
 /// Among which values each row's was chosen, where any was.
 fn tuned_column(summary: &Summary) -> Column {
-    let chosen = |row: &SummaryRow| Chosen::of(row.configuration.first()).map(|one| (one.name(), one.words()));
-    let mut names: Vec<String> = summary.rows.iter().filter_map(|row| Some(chosen(row)?.0)).collect();
+    let chosen = |row: &SummaryRow| -> Vec<(String, String)> {
+        Chosen::all(row.configuration.first()).iter().map(|one| (one.name(), one.words())).collect()
+    };
+    let mut names: Vec<String> = summary.rows.iter().flat_map(chosen).map(|(name, _)| name).collect();
     names.sort_unstable();
     names.dedup();
-    let cell = |row: &SummaryRow| match chosen(row) {
-        Some((_, among)) if names.len() == 1 => Some(among),
-        Some((name, among)) => Some(format!("{name}: {among}")),
-        None if names.is_empty() => None,
-        None => Some("not tuned".to_owned()),
+    let cell = |row: &SummaryRow| match &chosen(row)[..] {
+        [(_, among)] if names.len() == 1 => Some(among.clone()),
+        [] if names.is_empty() => None,
+        [] => Some("not tuned".to_owned()),
+        several => Some(several.iter().map(|(name, among)| format!("{name}: {among}")).collect::<Vec<_>>().join("; ")),
     };
     let header = if let [name] = &names[..] { format!("{name}\ntuned") } else { "tuned".to_owned() };
     Column::new(&header, Align::Left, each(summary, cell))
@@ -226,9 +228,9 @@ pub(crate) fn twins_table(summary: &Summary, frontier: &Frontier) -> Table {
         Size::Flops => "FLOPs",
         Size::AllFlops => "FLOPs with attention",
     };
-    let between = |twin: &Twin| {
+    let read_off = |twin: &Twin| {
         let [smaller, larger] = twin.between.map(|one| one.short_name(Some(frontier.baseline)));
-        Some(format!("{smaller} … {larger}"))
+        Some(if twin.by_curve { "the curve".to_owned() } else { format!("{smaller} … {larger}") })
     };
     Table::new([
         Column::new("configuration", Align::Left, each(&|twin| Some(twin.configuration.name.clone()))),
@@ -246,12 +248,7 @@ pub(crate) fn twins_table(summary: &Summary, frontier: &Frontier) -> Table {
         Column::new("p,\nHolm", Align::Right, each(&|twin| Some(p_value(twin.p()?)))),
         Column::new("verdict", Align::Left, each(&|twin| Some(twin.verdict()?.words(summary.margin)))),
         Column::new("no verdict:", Align::Left, each(&|twin| Some(twin.withheld?.to_string()))),
-        Column::new(
-            "read off",
-            Align::Left,
-            each(&|twin| Some(if twin.by_curve { "the curve" } else { "a line" }.to_owned())),
-        ),
-        Column::new("between", Align::Left, each(&between)),
+        Column::new("read off", Align::Left, each(&read_off)),
     ])
 }
 
@@ -351,7 +348,7 @@ fn within(summary: &Summary) -> Option<String> {
 /// How values were chosen, and where that forbids a verdict.
 fn tuning(summary: &Summary) -> Option<String> {
     let mut tuned: Vec<String> = Vec::new();
-    for chosen in summary.rows.iter().filter_map(|row| Chosen::of(row.configuration.first())) {
+    for chosen in summary.rows.iter().flat_map(|row| Chosen::all(row.configuration.first())) {
         if !tuned.contains(&chosen.name()) {
             tuned.push(chosen.name());
         }

@@ -6,7 +6,7 @@ use lrx_records::RunRecord;
 
 use crate::Configuration;
 
-/// What the column `tuned` tells of a run: `train.learning_rate one of 4 from 0.0005 to 0.004, the highest`.
+/// What the column `tuned` tells of a key of a run: `train.learning_rate one of 4 from 0.0005 to 0.004, the highest`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Chosen<'a> {
     /// The key, dotted.
@@ -18,9 +18,13 @@ pub(crate) struct Chosen<'a> {
 }
 
 impl<'a> Chosen<'a> {
-    /// That of a run; `None` where all values were written.
-    pub(crate) fn of(run: &'a RunRecord) -> Option<Self> {
-        let (key, rest) = run.tuned.split_once(' ').unwrap_or((&run.tuned, ""));
+    /// Those of a run, separated by semicolons; none where all values were written.
+    pub(crate) fn all(run: &'a RunRecord) -> Vec<Self> {
+        run.tuned.split("; ").filter_map(Self::of).collect()
+    }
+
+    fn of(text: &'a str) -> Option<Self> {
+        let (key, rest) = text.split_once(' ').unwrap_or((text, ""));
         let (among, edge) = rest.split_once(", the ").map_or((rest, None), |(among, edge)| (among, Some(edge)));
         (!key.is_empty()).then_some(Self { key, among, edge })
     }
@@ -39,9 +43,9 @@ impl<'a> Chosen<'a> {
     }
 }
 
-/// The key that was tuned; empty where none was.
-pub(crate) fn tuned_key(run: &RunRecord) -> &str {
-    Chosen::of(run).map_or("", |chosen| chosen.key)
+/// The keys that were tuned.
+pub(crate) fn tuned_keys(run: &RunRecord) -> Vec<&str> {
+    Chosen::all(run).into_iter().map(|chosen| chosen.key).collect()
 }
 
 /// Why a difference has no verdict, though chance could be told from it.
@@ -70,8 +74,8 @@ pub(crate) fn withheld<'a>(sides: impl IntoIterator<Item = &'a Configuration>) -
     let mut keys = Vec::new();
     let mut is_at_edge = false;
     for run in sides.into_iter().flat_map(|side| &side.runs) {
-        keys.push(tuned_key(run));
-        is_at_edge |= Chosen::of(run).is_some_and(|chosen| chosen.edge.is_some());
+        keys.push(tuned_keys(run));
+        is_at_edge |= Chosen::all(run).iter().any(|chosen| chosen.edge.is_some());
     }
     match keys.windows(2).any(|pair| pair[0] != pair[1]) {
         true => Some(Withheld::OneSideTuned),
@@ -90,16 +94,17 @@ mod tests {
 
     #[test]
     fn the_column_says_what_was_chosen_and_among_which() {
-        let of = run("train.learning_rate one of 4 from 0.0005 to 0.004, the highest");
-        let chosen = Chosen::of(of.first()).unwrap();
+        let of = run(
+            "train.learning_rate one of 4 from 0.0005 to 0.004, the highest; train.warmup_steps one of 2 from 0.0 to 40.0",
+        );
+        let [chosen, other] = Chosen::all(of.first())[..] else { panic!("two keys") };
         assert_eq!((chosen.key, chosen.name().as_str()), ("train.learning_rate", "learning rate"));
         assert_eq!((chosen.among, chosen.edge), ("one of 4 from 0.0005 to 0.004", Some("highest")));
         assert_eq!(chosen.words(), "one of 4 from 0.0005 to 0.004, the highest");
-        let inside = run("train.warmup_steps one of 3 from 0.0 to 40.0");
-        assert_eq!(Chosen::of(inside.first()).unwrap().edge, None);
-        assert_eq!(Chosen::of(run("").first()), None);
+        assert_eq!((other.name().as_str(), other.edge), ("warmup steps", None));
+        assert_eq!(Chosen::all(run("").first()), []);
         // What nobody has written is at least a key.
-        assert_eq!(Chosen::of(run("by hand").first()).unwrap().key, "by");
+        assert_eq!(tuned_keys(run("by hand").first()), ["by"]);
     }
 
     #[test]
@@ -113,5 +118,8 @@ mod tests {
         assert_eq!(withheld([&inside, &other]), Some(Withheld::OneSideTuned));
         assert_eq!(withheld([&inside, &edge]), Some(Withheld::Edge));
         assert_eq!(withheld([&edge, &written]), Some(Withheld::OneSideTuned));
+        let both =
+            run("train.learning_rate one of 4 from 0.0005 to 0.004; train.warmup_steps one of 2 from 0.0 to 40.0");
+        assert_eq!((withheld([&both, &both]), withheld([&both, &inside])), (None, Some(Withheld::OneSideTuned)));
     }
 }

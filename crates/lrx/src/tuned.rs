@@ -39,7 +39,7 @@ impl TuneTables {
 }
 
 impl TunedValues for TuneTables {
-    fn of(&self, experiment: &str, key: &str, configuration: &str) -> Result<Tuned, String> {
+    fn of(&self, experiment: &str, key: &str, within: Option<&str>, configuration: &str) -> Result<Tuned, String> {
         let path = self.out.join(experiment).join(TUNE_FILE);
         let read = self.read.borrow_mut().entry(path.clone()).or_insert_with(|| Rc::new(read(&path))).clone();
         let rows = match &*read {
@@ -57,7 +57,11 @@ impl TunedValues for TuneTables {
             _ if own.is_empty() => format!("{} has no value for this configuration", path.display()),
             _ => format!("{} has not come to a value for this configuration", path.display()),
         };
-        let with_key = if key == super::commands::tune::KEY { String::new() } else { format!(" --key {key}") };
+        let named = |key: &str| if key == super::commands::tune::KEY { String::new() } else { format!(" --key {key}") };
+        let with_key = match within {
+            None => named(key),
+            Some(inner) => format!("{} --with {key}=A,B", named(inner)),
+        };
         Err(format!("`{key}` is \"tuned\", but {why}; this chooses one: {}{with_key}", self.command))
     }
 }

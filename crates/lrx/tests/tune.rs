@@ -195,7 +195,10 @@ fn any_number_can_be_tuned() {
     assert!(planned[0]["tuned"].starts_with("train.warmup_steps one of 3 from 0.0 to 4.0"), "{}", planned[0]["tuned"]);
     let both = "--set train.warmup_steps=\"tuned\" --set train.learning_rate=\"tuned\" --out out";
     let error = lab.expect(2, &format!("plan tiny.toml {both}")).stderr;
-    assert!(error.contains("is \"tuned\", and so is"), "{error}");
+    assert!(
+        error.contains("no value for this configuration") && error.contains("--with train.warmup_steps=A,B"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -281,4 +284,99 @@ fn a_run_that_was_paused_is_the_run_that_was_not() {
         assert!(weights("out/tiny/tune") == weights("plain/tiny"));
     }
     assert_eq!(numbers(&lab, "plain").1.len(), finished.len());
+}
+
+/// For each warm-up its best rate, trained to the end; then the warm-up whose best is best. Both are taken by a run.
+#[test]
+fn a_second_key_is_chosen_by_the_best_of_each_of_its_values() {
+    let lab = Lab::tiny(TWO);
+    // A warm-up over all the steps leaves little of any rate but the highest.
+    let with = "--with train.warmup_steps=2,31 --seeds 1 --rungs 2";
+    let (done, table) = tuned(&lab, with);
+    assert_eq!(column(&table, "configuration").into_iter().collect::<HashSet<_>>().len(), 2 * 2 + 2);
+    let of = |key: &str| -> Vec<&Row> { table.iter().filter(|row| row["key"] == key).collect() };
+    let warmups = of("train.warmup_steps");
+    assert_eq!(
+        column(&warmups.iter().map(|row| (*row).clone()).collect::<Vec<_>>(), "value"),
+        ["2.0", "31.0"].repeat(2)
+    );
+    let curves = rows(&lab.read("out/tiny/tune/curves.csv"));
+    for row in &warmups {
+        // The loss of its best rate's whole run.
+        assert_eq!((row["step"].as_str(), row["edge"].as_str(), row["grid"].as_str()), ("32", "", "given"));
+        let last =
+            curves.iter().find(|one| one["run_id"] == row["run_ids"] && one["split"] == "eval" && one["step"] == "32");
+        assert_eq!(last.unwrap()["loss"], row["loss"]);
+        let rate = of("train.learning_rate").into_iter().find(|one| {
+            one["verdict"] == "chosen" && one["run_ids"] == row["run_ids"] && one["label"].starts_with(&row["label"])
+        });
+        assert!(rate.is_some(), "{row:?}");
+    }
+    for pair in warmups.chunks(2) {
+        let loss = |row: &Row| row["loss"].parse::<f64>().unwrap();
+        let best = if loss(pair[0]) <= loss(pair[1]) { 0 } else { 1 };
+        assert_eq!((pair[best]["verdict"].as_str(), pair[1 - best]["verdict"].as_str()), ("chosen", "dropped"));
+        assert!(done.stdout.contains(&format!("{}: train.warmup_steps {}", pair[0]["label"], pair[best]["value"])));
+    }
+    assert!(done.stdout.contains("learning_rate = \"tuned\" and warmup_steps = \"tuned\""), "{}", done.stdout);
+    let before = lab.read("out/tiny/tune.csv");
+    let (again, _) = tuned(&lab, with);
+    assert!(!again.stderr.contains("step"), "{}", again.stderr);
+    assert_eq!(lab.read("out/tiny/tune.csv"), before);
+
+    // A run takes both, and is the run of these numbers.
+    let both = "--set train.learning_rate=\"tuned\" --set train.warmup_steps=\"tuned\"";
+    let planned = lab.plan(&format!("tiny.toml {LONGER} {both} --out out"));
+    for row in &planned {
+        let [one] = &warmups
+            .iter()
+            .filter(|one| one["verdict"] == "chosen" && one["label"] == row["label"])
+            .collect::<Vec<_>>()[..]
+        else {
+            panic!("{row:?}")
+        };
+        assert_eq!(format!("{}.0", row["warmup_steps"]), one["value"]);
+        let words = "; train.warmup_steps one of 2 from 2.0 to 31.0";
+        assert!(row["tuned"].starts_with("train.learning_rate one of ") && row["tuned"].ends_with(words), "{row:?}");
+    }
+    let first = &planned[0];
+    let numbers = format!(
+        "--set train.learning_rate={} --set train.warmup_steps={}",
+        first["learning_rate"], first["warmup_steps"]
+    );
+    assert!(
+        column(&lab.plan(&format!("tiny.toml {LONGER} {numbers} --out out")), "run_id").contains(&&*first["run_id"])
+    );
+    // With the warm-up written, the rate that was chosen for it is taken.
+    let written = lab
+        .plan(&format!("tiny.toml {LONGER} --set train.learning_rate=\"tuned\" --set train.warmup_steps=31 --out out"));
+    assert!(written.iter().all(|row| row["warmup_steps"] == "31" && !row["tuned"].contains("warmup")));
+    lab.expect(0, &format!("run tiny.toml {LONGER} {both} --set seeds=[0,1] --out out --threads 1"));
+    let text = lab.expect(0, "report out/tiny --format text --out page").stdout;
+    assert!(text.contains("warmup steps: one of 2 from 2.0 to 31.0") && !text.contains("one side tuned"), "{text}");
+}
+
+#[test]
+fn a_second_key_that_cannot_be_chosen_is_refused() {
+    let lab = Lab::tiny("");
+    for (with, expected) in [
+        ("train.warmup_steps", "expected a key and its values"),
+        ("train.warmup_steps=4", "expected at least two"),
+        ("train.warmup_steps=4,x", "`x` is no number"),
+        ("train.warmup_steps=4,inf", "inf is no number that a key can have"),
+        ("train.learning_rate=1e-3,2e-3", "`train.learning_rate` is what is tuned"),
+        ("train.steps=4,8", "says how long is trained"),
+        ("train.warmup_stepz=4,8", "did you mean `train.warmup_steps`"),
+        ("train.warmup_steps=4,-8", "warmup_steps"),
+    ] {
+        let done = lab.expect(2, &format!("tune tiny.toml {LONGER} {TUNE} --with {with}"));
+        assert!(done.stderr.contains(expected), "--with {with}: {}", done.stderr);
+    }
+    let both = "--set train.learning_rate=\"tuned\" --set train.warmup_steps=\"tuned\"";
+    let done = lab.expect(2, &format!("run tiny.toml {both} --out out"));
+    assert!(
+        done.stderr.contains("lrx tune") && done.stderr.contains("--with train.warmup_steps=A,B"),
+        "{}",
+        done.stderr
+    );
 }

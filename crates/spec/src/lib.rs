@@ -50,4 +50,4 @@ pub use schema::schema;
 pub use sections::DataState;
 pub use sources::sources;
 pub use tuned::{NothingTuned, Tuned, TunedValues};
-pub use tuning::{Tuning, Untuned, load_tuning};
+pub use tuning::{Alternatives, Tuning, Untuned, Variant, load_tuning};

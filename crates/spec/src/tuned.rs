@@ -10,6 +10,9 @@ use crate::sections::{DataState, Sections};
 /// The word that stands in the place of a value.
 const TUNED: &str = "tuned";
 
+/// The key that is tuned for each value of another.
+const LEARNING_RATE: &str = "train.learning_rate";
+
 /// Keys whose values are words.
 const WORDS: [&str; 2] = ["schedule", "kind"];
 
@@ -30,16 +33,18 @@ pub trait TunedValues {
     /// The value of the dotted `key` for the configuration of an experiment whose hash without the key is `configuration`, as
     /// [`Untuned::configuration`](crate::Untuned::configuration) has it.
     ///
+    /// Where the value of another key, `within`, was chosen for each value of this one, the hash is without that as well.
+    ///
     /// # Errors
     /// Why there is none, and what to do: a sentence.
-    fn of(&self, experiment: &str, key: &str, configuration: &str) -> Result<Tuned, String>;
+    fn of(&self, experiment: &str, key: &str, within: Option<&str>, configuration: &str) -> Result<Tuned, String>;
 }
 
 /// Nothing was.
 pub struct NothingTuned;
 
 impl TunedValues for NothingTuned {
-    fn of(&self, _: &str, key: &str, _: &str) -> Result<Tuned, String> {
+    fn of(&self, _: &str, key: &str, _: Option<&str>, _: &str) -> Result<Tuned, String> {
         Err(format!("`{key}` is \"{TUNED}\"; expected a number here"))
     }
 }
@@ -60,35 +65,55 @@ pub(crate) fn settled(
     sections: &mut Sections<'_>,
     errors: &mut ConfigErrors,
 ) -> Option<Settled> {
-    let table = point.table();
-    let key = match &tuned_keys(&table)[..] {
+    let keys = tuned_keys(&point.table());
+    // Of two, the one for each of whose values the other was chosen comes first.
+    let orders: Vec<Vec<&str>> = match &keys[..] {
         [] => return Some(Settled { point, tuned: String::new() }),
-        [key] => key.clone(),
-        [first, second, ..] => {
-            let message = format!("`{second}` is \"{TUNED}\", and so is `{first}`; one key of a configuration can be");
-            errors.add(ConfigError::new(ErrorKind::Value, message, point.value_place(second)));
+        [key] => vec![vec![key]],
+        [rate, other] if rate == LEARNING_RATE => vec![vec![other, rate], vec![rate, other]],
+        [one, other] => vec![vec![one, other], vec![other, one]],
+        [.., more] => {
+            let message = format!(
+                "`{more}` is \"{TUNED}\", as are {} others; two keys of a configuration can be",
+                keys.len() - 1
+            );
+            errors.add(ConfigError::new(ErrorKind::Value, message, point.value_place(more)));
             return None;
         }
     };
-    let unknown = unknown(&key, &point, sections);
+    let bare = keys.iter().fold(point.clone(), |point, key| without(&point, key));
+    let unknown: Vec<ConfigError> = keys.iter().flat_map(|key| unknown(key, &bare, sections)).collect();
     if !unknown.is_empty() {
         unknown.into_iter().for_each(|error| errors.add(error));
         return None;
     }
-    let base = resolve_point(without(&point, &key), sections, errors)?;
+    let base = resolve_point(bare, sections, errors)?;
     if let DataState::Missing(missing) = &base.data {
         missing.iter().for_each(|error| errors.add(error.clone()));
         return None;
     }
-    match values.of(experiment?, &key, &base.identity.text()) {
-        Ok(Tuned { value, among }) => {
-            Some(Settled { point: point.with([(key.clone(), number(value))]), tuned: format!("{key} {among}") })
+    let (experiment, base) = (experiment?, base.identity.text());
+    let known = |order: &&Vec<&str>| values.of(experiment, order[0], order.get(1).copied(), &base).is_ok();
+    let order = orders.iter().find(known).unwrap_or(&orders[0]);
+    let (mut point, mut base, mut tuned) = (point, base, Vec::new());
+    for (place, key) in order.iter().enumerate() {
+        let within = order.get(place + 1).copied();
+        if place > 0 {
+            base = resolve_point(without(&point, key), sections, errors)?.identity.text();
         }
-        Err(message) => {
-            errors.add(ConfigError::new(ErrorKind::Value, message, point.value_place(&key)));
-            None
+        match values.of(experiment, key, within, &base) {
+            Ok(Tuned { value, among }) => {
+                point = point.with([((*key).to_owned(), number(value))]);
+                tuned.push(format!("{key} {among}"));
+            }
+            Err(message) => {
+                errors.add(ConfigError::new(ErrorKind::Value, message, point.value_place(key)));
+                return None;
+            }
         }
     }
+    tuned.reverse();
+    Some(Settled { point, tuned: tuned.join("; ") })
 }
 
 /// A point without what a choice of `key` does not depend on: itself, and how often is measured.

@@ -39,9 +39,32 @@ pub struct Untuned {
     pub configuration: String,
     /// The seeds of the comparison.
     pub seeds: Vec<u64>,
+    /// What it is a variant of, where it has one of several values of another key.
+    pub variant: Option<Variant>,
     /// The key's value in the config, else its default, if it has one that is a number.
     pub start: Option<f64>,
     point: Rc<Point>,
+}
+
+/// A configuration with a value of a key that is chosen too: the value for whose own best value of the tuned key the loss is
+/// lowest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Variant {
+    /// As in the comparison.
+    pub label: String,
+    /// As of [`Untuned::configuration`], without either key.
+    pub configuration: String,
+    /// The value.
+    pub value: f64,
+}
+
+/// A key that is chosen beside the tuned one, and its values.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alternatives {
+    /// Dotted.
+    pub key: String,
+    /// Those to choose among.
+    pub values: Vec<f64>,
 }
 
 /// Reads `files`, each with `set` on top, for `key` to be tuned; `corpora` gives their stories where sizes are solved for, and
@@ -53,29 +76,33 @@ pub fn load_tuning<'r>(
     files: &[PathBuf],
     set: &[String],
     key: &str,
+    others: Option<&Alternatives>,
     registry: &'r Registry,
     corpora: &'r dyn CorpusSource,
     results: &'r Path,
 ) -> Result<Vec<Tuning<'r>>, ConfigErrors> {
-    check_key(key)?;
+    check_key("--key", key)?;
+    if let Some(others) = others {
+        check_key("--with", &others.key)?;
+    }
     let mut errors = ConfigErrors::default();
     let load = |file: &PathBuf| {
         let sections = Sections::new(registry, corpora, results);
-        load(Tree::read(file)?, &stem(file), set, key, sections)
+        load(Tree::read(file)?, &stem(file), set, key, others, sections)
     };
     let tunings: Vec<Tuning<'r>> = files.iter().filter_map(|file| errors.keep(load(file))).collect();
     errors.unless_any(tunings)
 }
 
 /// Whether a key says how is trained, or what.
-fn check_key(key: &str) -> Result<(), ConfigError> {
+fn check_key(option: &str, key: &str) -> Result<(), ConfigError> {
     let why = match key.split_once('.') {
         Some(("train", "steps" | "epochs" | "flops")) => "says how long is trained: longer is better, and costs more",
         Some(("train", "eval_every" | "log_every" | "sample_every" | "sample_tokens")) => "changes no weight",
         Some(("train" | "model", rest)) if rest.split('.').all(|part| !part.is_empty()) => return Ok(()),
         _ => "is no key of [train] or [model], such as train.learning_rate",
     };
-    Err(ConfigError::new(ErrorKind::Set, format!("--key {key}: `{key}` {why}"), None))
+    Err(ConfigError::new(ErrorKind::Set, format!("{option} {key}: `{key}` {why}"), None))
 }
 
 fn load<'r>(
@@ -83,6 +110,7 @@ fn load<'r>(
     stem: &str,
     set: &[String],
     key: &str,
+    others: Option<&Alternatives>,
     mut sections: Sections<'r>,
 ) -> Result<Tuning<'r>, ConfigErrors> {
     let mut errors = ConfigErrors::default();
@@ -96,10 +124,14 @@ fn load<'r>(
     let points = points(tree, sections.registry, &mut errors);
     for (point, _) in compared(points, section, &mut sections, &mut errors) {
         let written = get(&point.table(), key).and_then(as_number);
-        let point = without(&point, key);
-        for error in unknown(key, &point, &mut sections) {
-            let message = format!("--key {key}: {}", error.message());
-            errors.add(ConfigError::new(ErrorKind::Set, message, None));
+        let asked = [("--key", Some(key)), ("--with", others.map(|others| others.key.as_str()))];
+        let asked = asked.into_iter().filter_map(|(option, key)| Some((option, key?)));
+        let point = asked.clone().fold(point, |point, (_, key)| without(&point, key));
+        for (option, key) in asked {
+            for error in unknown(key, &point, &mut sections) {
+                let message = format!("{option} {key}: {}", error.message());
+                errors.add(ConfigError::new(ErrorKind::Set, message, None));
+            }
         }
         if let Some(other) = tuned_keys(&point.table()).first() {
             let unknown = unknown(other, &point, &mut sections);
@@ -131,11 +163,53 @@ fn load<'r>(
             start: starts.get(&id).copied().or_else(|| default(configuration, key)),
             configuration: id,
             seeds: configuration.seeds.clone(),
+            variant: None,
             point: configuration.point.clone(),
         }
     };
-    let configurations = configurations.iter().zip(labels(&described)).map(untuned).collect();
+    let whole: Vec<Untuned> = configurations.iter().zip(labels(&described)).map(untuned).collect();
+    let mut errors = ConfigErrors::default();
+    let configurations = match others {
+        None => whole,
+        Some(others) => whole.iter().flat_map(|one| variants(one, others, &mut sections, &mut errors)).collect(),
+    };
+    errors.sorted().unless_any(())?;
     Ok(Tuning { name: name.expect("no error"), configurations, key: key.to_string(), sections: sections.into() })
+}
+
+/// A configuration with each value of the key beside.
+fn variants(
+    of: &Untuned,
+    others: &Alternatives,
+    sections: &mut Sections<'_>,
+    errors: &mut ConfigErrors,
+) -> Vec<Untuned> {
+    let name = last_word(&others.key);
+    let variant = |&value: &f64| {
+        let point = of.point.with([(others.key.clone(), number(value))]);
+        let mut own = ConfigErrors::default();
+        let resolved = resolve_point(point, sections, &mut own);
+        let told = own.iter().next().map(|error| error.message().to_string());
+        let Some(configuration) = resolved.filter(|_| told.is_none()) else {
+            let message = format!("--with {} = {value}, in {}: {}", others.key, of.label, told.unwrap_or_default());
+            errors.add(ConfigError::new(ErrorKind::Set, message, None));
+            return None;
+        };
+        Some(Untuned {
+            label: format!("{}, {name} {value}", of.label),
+            configuration: configuration.identity.text(),
+            seeds: of.seeds.clone(),
+            start: of.start,
+            variant: Some(Variant { label: of.label.clone(), configuration: of.configuration.clone(), value }),
+            point: configuration.point.clone(),
+        })
+    };
+    others.values.iter().filter_map(variant).collect()
+}
+
+/// `learning rate` for `train.learning_rate`.
+fn last_word(key: &str) -> String {
+    key.rsplit('.').next().unwrap_or(key).replace('_', " ")
 }
 
 /// The value that a key has where nobody writes it.
@@ -169,8 +243,7 @@ impl Tuning<'_> {
         let told = |errors: &ConfigErrors| errors.iter().next().map(|error| error.message().to_string());
         match configuration {
             Some(configuration) if told(&errors).is_none() => {
-                let name = self.key.rsplit('.').next().unwrap_or(&self.key).replace('_', " ");
-                let label = format!("{}, {name} {value}", of.label);
+                let label = format!("{}, {} {value}", of.label, last_word(&self.key));
                 Ok(configuration.runs(&label).remove(0))
             }
             _ => Err(format!("{} = {value}: {}", self.key, told(&errors).unwrap_or_default())),

@@ -223,7 +223,7 @@ fn a_length_in_operations_is_one_in_steps() {
     // As `lrx tune` takes it.
     let (folder, prepared, registry) = (folder(&text), Prepared(TempDir::new().unwrap()), Registry::builtin());
     let files = [folder.path("a.toml")];
-    let tunings = load_tuning(&files, &[], "train.learning_rate", &registry, &prepared, Path::new("results"));
+    let tunings = load_tuning(&files, &[], "train.learning_rate", None, &registry, &prepared, Path::new("results"));
     let tunings = tunings.unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(tunings[0].configurations[0].configuration, run.configuration, "the default is not in the hash");
 }

@@ -21,7 +21,7 @@ fn folder(text: &str) -> Folder {
 /// Of each configuration: its label, where its grid begins, its seeds, and its hash.
 fn untuned(text: &str, key: &str) -> Vec<(String, Option<f64>, Vec<u64>, String)> {
     let (folder, registry) = (folder(text), Registry::builtin());
-    let tunings = load_tuning(&[folder.path("a.toml")], &[], key, &registry, &NoCorpora, Path::new("results"))
+    let tunings = load_tuning(&[folder.path("a.toml")], &[], key, None, &registry, &NoCorpora, Path::new("results"))
         .unwrap_or_else(|errors| panic!("{errors}"));
     let configurations = tunings.into_iter().flat_map(|tuning| tuning.configurations);
     configurations.map(|one| (one.label, one.start, one.seeds, one.configuration)).collect()
@@ -31,7 +31,7 @@ fn untuned(text: &str, key: &str) -> Vec<(String, Option<f64>, Vec<u64>, String)
 struct Known(RefCell<Vec<(String, String, String)>>);
 
 impl TunedValues for Known {
-    fn of(&self, experiment: &str, key: &str, configuration: &str) -> Result<Tuned, String> {
+    fn of(&self, experiment: &str, key: &str, _: Option<&str>, configuration: &str) -> Result<Tuned, String> {
         self.0.borrow_mut().push((experiment.into(), key.into(), configuration.into()));
         Ok(Tuned { value: 2e-3, among: "one of 3".into() })
     }

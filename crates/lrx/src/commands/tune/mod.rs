@@ -21,7 +21,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args};
 use lrx_files::clear_leftovers;
 use lrx_layers::Registry;
-use lrx_spec::{Tuning, Untuned, load_tuning};
+use lrx_spec::{Alternatives, Tuning, Untuned, load_tuning};
 use lrx_train::Checkpoints;
 
 use self::search::{Origin, Search, around};
@@ -64,11 +64,12 @@ its own: the stories that the comparison is evaluated on are never looked at.
   lrx tune a.toml                                          the learning rate, around the config's
   lrx tune a.toml --values 5e-4,1e-3,2e-3                  among these
   lrx tune a.toml --key train.weight_decay --values 0,0.01,0.1
+  lrx tune a.toml --with train.warmup_steps=0,48           for each warm-up; then the warm-up whose best is best
 
 Writes DIR/<name>/tune.csv and a plot; what was trained lies in DIR/<name>/tune/. Then say in the config
   [train]
   learning_rate = \"tuned\"
-and `lrx run` trains each configuration with the value that is best for it. The same command goes on where it was stopped.")]
+and `lrx run` trains each configuration with the value that is best for it; after --with, both keys can be \"tuned\". The same command goes on where it was stopped.")]
 pub(crate) struct TuneArgs {
     #[command(flatten)]
     common: Common,
@@ -78,6 +79,9 @@ pub(crate) struct TuneArgs {
     /// Try these [default: 7 around the config's, each --factor times the one before]
     #[arg(long, value_name = "A,B,…", value_delimiter = ',', allow_hyphen_values = true)]
     values: Vec<f64>,
+    /// Choose the value of another key, too, for each of whose values --key is tuned: --with train.warmup_steps=0,48
+    #[arg(long, value_name = "KEY=A,B,…")]
+    with: Option<String>,
     /// What a value is multiplied by to give the next, where no values are given
     #[arg(long, value_name = "F", default_value_t = 2.0, conflicts_with = "values")]
     factor: f64,
@@ -99,7 +103,8 @@ pub(crate) fn tune(args: &TuneArgs, registry: &Registry) -> Result<ExitCode, Fai
     check(args)?;
     use_threads(args.common.threads)?;
     let (common, stories) = (&args.common, Stories::beside(&args.common.out));
-    let tunings = load_tuning(&common.configs, &common.set, &args.key, registry, &stories, &common.out)
+    let with = args.with.as_deref().map(|with| alternatives(with, &args.key)).transpose()?;
+    let tunings = load_tuning(&common.configs, &common.set, &args.key, with.as_ref(), registry, &stories, &common.out)
         .map_err(|errors| Failure::Usage(errors.to_string()))?;
     let lines = Lines::new(args.jobs > 1);
     let signals = Signals::watch(lines.clone(), None)
@@ -120,10 +125,11 @@ pub(crate) fn tune(args: &TuneArgs, registry: &Registry) -> Result<ExitCode, Fai
         std::fs::create_dir_all(&folder).map_err(|error| Failure::Failed(about(&folder)(error)))?;
         clear_leftovers(&folder);
         // Found wrong now rather than after the last run.
-        shown::read_others(&args.common.out.join(&tuning.name), &args.key, &[]).map_err(Failure::Failed)?;
+        shown::read_others(&args.common.out.join(&tuning.name), &[]).map_err(Failure::Failed)?;
     }
     let assembler = Assembler::default();
-    let round = Round { args, signals: &signals, lines: &lines, assembler: &assembler };
+    let with = with.as_ref().map(|with| with.key.as_str());
+    let round = Round { args, with, signals: &signals, lines: &lines, assembler: &assembler };
     let ended = round.all(&mut subjects, &tunings, &mut corpora)?;
     for tuning in &tunings {
         let order = order(&subjects, tuning);
@@ -133,7 +139,8 @@ pub(crate) fn tune(args: &TuneArgs, registry: &Registry) -> Result<ExitCode, Fai
         Some(code) => Ok(code),
         None => {
             subjects.iter().for_each(Subject::drop_checkpoints);
-            let written = tunings.iter().try_for_each(|tuning| shown::written(args, tuning, &own(&subjects, tuning)));
+            let written =
+                tunings.iter().try_for_each(|tuning| shown::written(args, with, tuning, &own(&subjects, tuning)));
             written.map_err(Failure::Failed)?;
             let all_chosen = subjects.iter().all(|subject| subject.search.chosen().is_some());
             Ok(if all_chosen { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -166,6 +173,32 @@ fn check(args: &TuneArgs) -> Result<(), Failure> {
         0 | 2..=MOST_VALUES => Ok(()),
         1 => Err(Failure::Usage("--values: there is nothing to choose from one value; expected at least two".into())),
         _ => Err(Failure::Usage(format!("--values: {} values; expected at most {MOST_VALUES}", different.len()))),
+    }
+}
+
+/// `train.warmup_steps=0,48`.
+fn alternatives(with: &str, key: &str) -> Result<Alternatives, Failure> {
+    let wrong = |why: String| Failure::Usage(format!("--with {with}: {why}"));
+    let Some((other, values)) = with.split_once('=') else {
+        return Err(wrong("expected a key and its values, as in train.warmup_steps=0,48".into()));
+    };
+    let other = other.trim();
+    if other == key {
+        return Err(wrong(format!("`{key}` is what is tuned; its values go to --values")));
+    }
+    let mut known: Vec<f64> = Vec::new();
+    for value in values.split(',') {
+        match value.trim().parse::<f64>() {
+            Ok(value) if !value.is_finite() => return Err(wrong(format!("{value} is no number that a key can have"))),
+            Ok(value) if known.contains(&value) => {}
+            Ok(value) => known.push(value),
+            Err(_) => return Err(wrong(format!("`{}` is no number", value.trim()))),
+        }
+    }
+    match known.len() {
+        1 => Err(wrong("there is nothing to choose from one value; expected at least two".into())),
+        2..=MOST_VALUES => Ok(Alternatives { key: other.to_owned(), values: known }),
+        more => Err(wrong(format!("{more} values; expected at most {MOST_VALUES}"))),
     }
 }
 
@@ -210,6 +243,8 @@ fn order<'r>(subjects: &[Subject<'_, 'r>], tuning: &Tuning<'r>) -> Arc<[String]>
 /// What all rounds share.
 struct Round<'a> {
     args: &'a TuneArgs,
+    /// The key that is chosen beside the tuned one.
+    with: Option<&'a str>,
     signals: &'a Signals,
     lines: &'a Lines,
     assembler: &'a Assembler,
@@ -241,9 +276,9 @@ impl Round<'_> {
                 subject.plan(corpora)?;
             }
             for tuning in tunings {
-                shown::write(self.args, tuning, &own(subjects, tuning)).map_err(Failure::Failed)?;
+                shown::write(self.args, self.with, tuning, &own(subjects, tuning)).map_err(Failure::Failed)?;
             }
-            if subjects.iter().all(|subject| subject.search.wanted().1.is_empty()) {
+            if subjects.iter().all(Subject::is_done) {
                 return Ok(None);
             }
         }

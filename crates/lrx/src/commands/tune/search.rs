@@ -210,6 +210,17 @@ fn ranked(entries: &[Entry]) -> Vec<usize> {
     ranked
 }
 
+/// Which of these values has the lowest losses, all of whole runs: each with what it is beside the best.
+pub(super) fn best_of(values: impl IntoIterator<Item = (f64, Losses)>, rung: usize) -> Vec<Entry> {
+    let entry = |(value, losses)| {
+        let (origin, verdict) = (Origin::Given, Verdict::Diverged);
+        Entry { value, origin, rung, losses, difference: None, half_width: None, verdict }
+    };
+    let mut entries: Vec<Entry> = values.into_iter().map(entry).collect();
+    decide(&mut entries, 1);
+    entries
+}
+
 /// Decides of each entry: of those that did not diverge, the `keep` best go on, as far as their intervals are not apart from
 /// the best. One that is left alone is chosen.
 fn decide(entries: &mut [Entry], keep: usize) {

@@ -43,6 +43,16 @@ struct Runs {
     eval_data: String,
 }
 
+/// What whole runs of a variant's best value came to.
+pub(super) struct Whole {
+    pub(super) losses: Losses,
+    pub(super) steps: u64,
+    /// Updates that were done for this alone.
+    pub(super) cost: u64,
+    pub(super) eval_data: String,
+    pub(super) run_ids: Vec<String>,
+}
+
 /// How far a run has come.
 enum Reached {
     Loss(f64),
@@ -122,7 +132,10 @@ impl<'t, 'r> Subject<'t, 'r> {
     /// # Errors
     /// What is wrong with the data.
     pub(super) fn tasks(&self, corpora: &mut Corpora, order: &Arc<[String]>) -> Result<Vec<Task>, Failure> {
-        let (rung, values) = self.search.wanted();
+        let (rung, values) = match self.to_be_completed() {
+            Some(value) => (self.rungs.count - 1, vec![value]),
+            None => self.search.wanted(),
+        };
         let mut tasks = Vec::new();
         for runs in values.into_iter().map(|value| self.of(value)) {
             let step = step_of(rung, self.rungs.count, runs.steps);
@@ -138,6 +151,38 @@ impl<'t, 'r> Subject<'t, 'r> {
             }
         }
         Ok(tasks)
+    }
+
+    /// The value that was chosen, where its runs have not been trained to their end and have to be: variants of a configuration are
+    /// compared by whole runs.
+    fn to_be_completed(&self) -> Option<f64> {
+        self.untuned.variant.as_ref()?;
+        let value = self.search.chosen()?.value;
+        let runs = self.of(value);
+        runs.runs.iter().any(|run| matches!(self.reached(run, runs.steps), Reached::NotYet)).then_some(value)
+    }
+
+    /// Whether nothing is left to train.
+    pub(super) fn is_done(&self) -> bool {
+        self.search.wanted().1.is_empty() && self.to_be_completed().is_none()
+    }
+
+    /// As one of several variants of a configuration: what its best value came to in whole runs; `None` before that is known.
+    pub(super) fn whole(&self) -> Option<Whole> {
+        if !self.is_done() {
+            return None;
+        }
+        let last = self.rungs.count - 1;
+        let chosen = self.search.chosen();
+        let runs = chosen.map(|chosen| self.of(chosen.value)).or(self.known.first())?;
+        let begun = chosen.map_or(runs.steps, |chosen| step_of(chosen.rung, self.rungs.count, runs.steps));
+        Some(Whole {
+            losses: chosen.map_or(vec![None; self.rungs.seeds.len()], |chosen| self.losses(chosen.value, last)),
+            steps: runs.steps as u64,
+            cost: ((runs.steps - begun) * self.rungs.seeds.len()) as u64,
+            eval_data: runs.eval_data.clone(),
+            run_ids: runs.runs.iter().filter_map(|run| run.run_id.clone()).collect(),
+        })
     }
 
     /// Goes on with the search, now that all runs have come to its rung.
@@ -200,14 +245,7 @@ impl<'t, 'r> Subject<'t, 'r> {
             difference: entry.difference,
             difference_low: interval.map(|interval| interval.low()),
             difference_high: interval.map(|interval| interval.high()),
-            verdict: match entry.verdict {
-                Verdict::Kept => "kept",
-                Verdict::Dropped => "dropped",
-                Verdict::Parted => "parted",
-                Verdict::Diverged => "diverged",
-                Verdict::Chosen => CHOSEN,
-            }
-            .to_string(),
+            verdict: word(entry.verdict).to_string(),
             edge: match self.search.edge().filter(|_| is_chosen) {
                 None => "",
                 Some(Edge::Lowest) => "lowest",
@@ -235,6 +273,17 @@ impl<'t, 'r> Subject<'t, 'r> {
             .filter(|value| self.known.iter().any(|one| one.value == *value))
             .map(cost)
             .sum()
+    }
+}
+
+/// What `tune.csv` calls it.
+pub(super) fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Kept => "kept",
+        Verdict::Dropped => "dropped",
+        Verdict::Parted => "parted",
+        Verdict::Diverged => "diverged",
+        Verdict::Chosen => CHOSEN,
     }
 }
 
