@@ -8,7 +8,7 @@ its difference from the dense one: within the 99 % interval that the spread of b
     tests/parity/python tests/parity/replication.py [--stories 600] [--seeds 4] [--hidden 384] [--lrx BINARY] [--data FOLDER]
 
 Exit code 0: all agree; 1: one does not; 2: the data is not there. Half an hour on two cores as it stands; `--hidden 96 --stories 200`
-takes two minutes.
+takes two or three minutes.
 """
 
 import argparse
