@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use lrx_analysis::{
-    Experiment, Point, ReportOptions, Size, Summary, Twin, Verdict, Way, merged, read_experiment, report,
+    Experiment, Point, ReportOptions, Size, Summary, Twin, Verdict, Way, merged, read_experiment, report, text_table,
 };
 use lrx_records::{Moment, RankRow, Row as _, TwinRecord, read_rows};
 
@@ -281,4 +281,56 @@ fn two_points_of_a_curve_are_not_joined() {
     };
     assert_eq!(curve(&[10, 20]), (0, true));
     assert_eq!(curve(&[10, 20, 30]), (1, false));
+}
+
+/// Parameters that no story reaches do not count where models of as many are compared; attention's own products do where FLOPs with
+/// them are.
+#[test]
+fn what_is_not_trained_does_not_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let both = rows("a", 0, [3.00, 3.20, 3.60, 3.05, 3.00, 3.50]) + &rows("a", 1, [3.02, 3.22, 3.62, 3.07, 3.02, 3.52]);
+    // Half of 64·hidden, the embedding, is never reached; attention's products grow with the hidden size.
+    let told = |row: &str| {
+        let hidden: u64 = row.split(',').nth(5).unwrap().parse().unwrap();
+        format!("{row},{},{},0.3\n", 32 * hidden, 10 * hidden)
+    };
+    let header = RUNS.trim_end().to_owned() + ",params_untrained,attention_flops_per_token,others_share\n";
+    fs::write(folder.path().join("runs.csv"), header + &both.lines().map(told).collect::<String>()).unwrap();
+    let experiment = one(folder.path());
+    let summary = Summary::new(&experiment, None).unwrap();
+    let frontier = summary.frontier.as_ref().unwrap();
+    let twin = |size: Size| {
+        let is_it =
+            |twin: &&Twin| (twin.configuration.label(), twin.way, twin.size) == ("low attention", Way::Hidden, size);
+        frontier.twins.iter().find(is_it).unwrap()
+    };
+    // By hand: 2500 + 2048 trained lie between 2000 + 1536 and 4000 + 2048: ln(4548/3536) / ln(6048/3536) = 0.468934.
+    assert!((twin(Size::Total).loss - (3.21 - 0.468934 * 0.2)).abs() < 1e-6, "{}", twin(Size::Total).loss);
+    // 5000 + 640 between 4000 + 480 and 8000 + 640: ln(5640/4480) / ln(8640/4480) = 0.350591.
+    assert!((twin(Size::AllFlops).loss - (3.21 - 0.350591 * 0.2)).abs() < 1e-6, "{}", twin(Size::AllFlops).loss);
+    assert!((twin(Size::Flops).loss - (3.21 - 0.321928 * 0.2)).abs() < 1e-6);
+    let text = text_table(&summary);
+    assert!(text.contains("30 %") && text.contains("Machine shared: the part of its processor time"), "{text}");
+    assert!(text.contains("2,048") && text.contains("Untrained: parameters among the total"), "{text}");
+    let alone = fs::read_to_string(folder.path().join("runs.csv")).unwrap().replace(",0.3\n", ",0.04\n");
+    fs::write(folder.path().join("runs.csv"), alone).unwrap();
+    let text = text_table(&Summary::new(&one(folder.path()), None).unwrap());
+    assert!(!text.contains("shared"), "{text}");
+}
+
+/// Of several dense models of one size the one with the most runs counts, not the luckiest.
+#[test]
+fn the_luckiest_of_one_size_does_not_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = |seed| rows("a", seed, [3.00, 3.20, 3.60, 3.05, 3.00, 3.50].map(|loss| loss + 0.01 * seed as f64));
+    // Another configuration of the size of `hidden 48`, with one run that came out well.
+    let lucky =
+        rows("a", 9, [0.0, 2.9, 0.0, 0.0, 0.0, 0.0]).lines().nth(1).unwrap().replace("hidden 48", "hidden 48 2");
+    write(folder.path(), "a", &(all(0) + &all(1) + &lucky + "\n"));
+    let experiment = one(&folder.path().join("a"));
+    let frontier = Summary::new(&experiment, None).unwrap().frontier.unwrap();
+    let [line] = &frontier.lines(Way::Hidden)[..] else { panic!("one line") };
+    let labels: Vec<&str> = line.iter().map(|point| point.configuration.label()).collect();
+    assert_eq!(labels, ["hidden 32", "hidden 48", "base"]);
+    assert!(frontier.twins.iter().all(|twin| twin.between.iter().all(|one| one.label() != "hidden 48 2")));
 }
