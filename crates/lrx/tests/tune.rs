@@ -366,7 +366,7 @@ fn a_second_key_that_cannot_be_chosen_is_refused() {
         ("train.warmup_steps=4,inf", "inf is no number that a key can have"),
         ("train.learning_rate=1e-3,2e-3", "`train.learning_rate` is what is tuned"),
         ("train.steps=4,8", "says how long is trained"),
-        ("train.warmup_stepz=4,8", "did you mean `train.warmup_steps`"),
+        ("train.warmup_stepz=4,8", "did you mean `warmup_steps`?"),
         ("train.warmup_steps=4,-8", "warmup_steps"),
     ] {
         let done = lab.expect(2, &format!("tune tiny.toml {LONGER} {TUNE} --with {with}"));
