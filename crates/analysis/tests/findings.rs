@@ -1,11 +1,11 @@
-//! The tables of `docs/findings.md` on the zoo, made anew from the files under `results/`.
+//! The tables of `docs/findings.md`, and figures of the README, made anew from the files under `results/`.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use lrx_analysis::stats::Contrast;
-use lrx_analysis::{Configuration, ErrorModel, Experiment, merged, read_results, stats};
-use lrx_records::RunRecord;
+use lrx_analysis::{Configuration, ErrorModel, Experiment, Size, Summary, Way, merged, read_results, stats};
+use lrx_records::{Moment, RunRecord};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -142,6 +142,187 @@ fn best_rates_by_rank_are_as_the_document_says() {
         table.push('\n');
     }
     holds_rows("the rates", &table);
+}
+
+/// `4.006 ± 0.011`; of a single run the mean alone.
+fn mean_and_sd(one: &Configuration) -> String {
+    let sd = stats::sample_sd(&one.losses()).map_or(String::new(), |sd| format!(" ± {sd:.3}"));
+    format!("{:.3}{sd}", one.mean_loss())
+}
+
+/// `7,094,016`.
+fn thousands(count: Option<u64>) -> String {
+    let digits = count.unwrap().to_string();
+    let parts: Vec<&str> = digits.as_bytes().rchunks(3).rev().map(|part| std::str::from_utf8(part).unwrap()).collect();
+    parts.join(",")
+}
+
+/// `−0.076 (−0.100 … −0.052)`, bold where p, adjusted for all that stands beside it, is at most 5 %.
+fn interval(contrast: &Contrast, p: f64) -> String {
+    let (mark, interval) = (if p <= 0.05 { "**" } else { "" }, contrast.interval);
+    format!("{mark}{}{mark} ({} … {})", signed(interval.estimate), signed(interval.low()), signed(interval.high()))
+}
+
+/// Each configuration beside the dense baseline, best first.
+fn beside_baseline(folder: &str) -> String {
+    let all = read(&[folder]);
+    assert_eq!(all.len(), 1);
+    let summary = Summary::new(&all[0], None).unwrap();
+    let mut table = String::new();
+    for row in &summary.rows {
+        let one = row.configuration;
+        let against = match (row.comparison.and_then(|it| it.contrast), row.p) {
+            (Some(contrast), Some(p)) => interval(&contrast, p),
+            _ => String::new(),
+        };
+        let body = thousands(one.first().params_body);
+        writeln!(table, "| {} | {} | {} | {against} | {body} |", one.name, one.runs.len(), mean_and_sd(one)).unwrap();
+    }
+    table
+}
+
+#[test]
+fn the_seeds_order_is_as_the_document_says() {
+    holds_rows("seed-small", &beside_baseline("seed-small"));
+}
+
+#[test]
+fn whether_it_is_rank_is_as_the_document_says() {
+    holds_rows("is-it-rank-128", &beside_baseline("is-it-rank-128"));
+}
+
+#[test]
+fn what_initialisation_makes_is_as_the_document_says() {
+    let all = read(&["init"]);
+    let (errors, find) = (ErrorModel::new(&all[0].configurations), |name: &str| {
+        all[0].configurations.iter().find(|one| one.name == name).unwrap()
+    });
+    let pairs = ["MedSA-MedMLP-4L", "LgSA-LgMLP-4L"].map(|name| [find(name), find(&format!("{name} spectral"))]);
+    let contrasts = pairs.map(|[normal, spectral]| errors.contrast(&[(1.0, spectral), (-1.0, normal)]).0.unwrap());
+    let adjusted = stats::holm(&contrasts.map(|contrast| contrast.p));
+    let mut table = String::new();
+    for (([normal, spectral], contrast), p) in pairs.iter().zip(&contrasts).zip(adjusted) {
+        let [a, b] = [normal, spectral].map(|one| mean_and_sd(one));
+        writeln!(table, "| {} | {a} | {b} | {} |", normal.name, interval(contrast, p)).unwrap();
+    }
+    holds_rows("init", &table);
+}
+
+#[test]
+fn models_of_the_same_size_are_as_the_document_says() {
+    let all = merged(&read(&["init", "seed-small", "shrink"]));
+    assert_eq!(all.len(), 1);
+    let summary = Summary::new(&all[0], None).unwrap();
+    let frontier = summary.frontier.as_ref().unwrap();
+    let kinds =
+        [(Way::Hidden, Size::Body), (Way::Hidden, Size::Total), (Way::Hidden, Size::Flops), (Way::Width, Size::Body)];
+    let mut table = String::new();
+    let substituted = summary.rows.iter().map(|row| row.configuration).filter(|one| !one.is_dense());
+    for one in substituted.filter(|one| !one.name.starts_with("LgSA")) {
+        let cell = |(way, size): (Way, Size)| {
+            let is_it = |twin: &&lrx_analysis::Twin| {
+                twin.configuration.name == one.name && (twin.way, twin.size) == (way, size)
+            };
+            frontier.twins.iter().find(is_it).map_or(String::new(), |twin| {
+                let (mark, interval) = (if twin.p().unwrap() <= 0.05 { "**" } else { "" }, twin.interval.unwrap());
+                format!(
+                    "{mark}{}{mark} ({} … {})",
+                    signed(twin.difference),
+                    signed(interval.low()),
+                    signed(interval.high())
+                )
+            })
+        };
+        let cells = kinds.map(cell).join(" | ");
+        writeln!(table, "| {} | {} | {cells} |", one.name, one.runs.len()).unwrap();
+    }
+    holds_rows("models of the same size", &table.replace(" |  |", " | |"));
+}
+
+#[test]
+fn rates_of_the_dense_model_are_as_the_document_says() {
+    let mut rates: Vec<(f64, f64)> = read(&["learning-rate"])[0]
+        .configurations
+        .iter()
+        // Of an lrx without a column for it.
+        .map(|one| (one.label().split_once("learning_rate=").unwrap().1.parse().unwrap(), one.mean_loss()))
+        .collect();
+    rates.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let told: Vec<String> = rates.iter().map(|(rate, loss)| format!("{rate:e} {loss:.3}")).collect();
+    holds_rows("rates", &told.join(", "));
+}
+
+#[test]
+fn ranks_in_use_are_as_the_document_says() {
+    let all = read(&["init", "seed-small"]);
+    let mut table = String::new();
+    for (name, rank) in [
+        ("FullSA-FullMLP-4L", 384.0),
+        ("LgSA-LgMLP-4L", 192.0),
+        ("LgSA-LgMLP-4L spectral", 192.0),
+        ("MedSA-MedMLP-4L", 19.0),
+        ("MedSA-MedMLP-4L spectral", 19.0),
+        ("MedSA-FullMLP-4L", 19.0),
+    ] {
+        let (experiment, one) =
+            all.iter().find_map(|all| Some((all, all.configurations.iter().find(|one| one.name == name)?))).unwrap();
+        let mean = |moment: Moment, of: fn(&lrx_records::RankRow) -> Option<f64>| {
+            let own = experiment.ranks.iter().filter(|row| {
+                let of_run = one.runs.iter().any(|run| run.run_id == row.run_id);
+                of_run && row.moment == moment && ["q", "k", "v", "out"].contains(&row.slot.as_str())
+            });
+            stats::mean(&own.filter_map(of).collect::<Vec<_>>()).unwrap()
+        };
+        let share = |moment| mean(moment, |row| Some(row.entropy_rank)) / rank;
+        let stable = |moment| mean(moment, |row| Some(row.stable_rank));
+        let digits = |value: f64| if value < 19.95 { format!("{value:.1}") } else { format!("{value:.0}") };
+        let [before, after] = [Moment::Initial, Moment::Final];
+        writeln!(
+            table,
+            "| {name} ({rank}) | {:.2} → {:.2} | {} → {} |",
+            share(before.clone()),
+            share(after.clone()),
+            digits(stable(before)),
+            digits(stable(after))
+        )
+        .unwrap();
+    }
+    holds_rows("ranks in use", &table);
+}
+
+/// What bf16 costs in loss: the README's sentence.
+#[test]
+fn what_bf16_costs_is_as_the_readme_says() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap().replace('\n', " ");
+    let told = |folder: &str| {
+        let all = read(&[folder]);
+        let of = |precision: &str| {
+            all[0].configurations.iter().find(|one| one.first().precision == precision).unwrap().clone()
+        };
+        let (exact, rounded) = (of("f32"), of("bf16"));
+        let contrast = ErrorModel::new(&all[0].configurations).contrast(&[(1.0, &rounded), (-1.0, &exact)]).0.unwrap();
+        (exact, rounded, contrast.interval)
+    };
+    let (exact, rounded, interval) = told("precision-dense");
+    let dense = format!(
+        "dense baseline has {} with them and {} without, a difference of {} (95 %: {} … {})",
+        mean_and_sd(&rounded),
+        mean_and_sd(&exact),
+        signed(interval.estimate),
+        signed(interval.low()),
+        signed(interval.high())
+    );
+    let (exact, rounded, interval) = told("precision-med");
+    let med = format!(
+        "Med/Med {:.3} and {:.3}, {} ({} … {};",
+        rounded.mean_loss(),
+        exact.mean_loss(),
+        signed(interval.estimate),
+        signed(interval.low()),
+        signed(interval.high())
+    );
+    assert!(readme.contains(&dense), "{dense}");
+    assert!(readme.contains(&med), "{med}");
 }
 
 fn holds(place: &str) {
