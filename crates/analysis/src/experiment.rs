@@ -205,7 +205,7 @@ fn held_out(runs: &[RunRecord], dirs: &[&Path]) -> Option<HeldOut> {
         dirs.iter().map(|dir| dir.join(named)).find(|folder| folder.is_dir())
     };
     let folders: Vec<PathBuf> = runs.iter().map(folder).collect::<Option<_>>()?;
-    HeldOut::of(folders.iter().map(PathBuf::as_path))
+    HeldOut::of(runs.iter().zip(folders))
 }
 
 fn read_if_there<R: Row>(path: &Path) -> Result<Vec<R>, Error> {

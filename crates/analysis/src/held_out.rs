@@ -1,12 +1,14 @@
 //! What each held-out story cost: how far a difference of losses rests on the stories that were held out.
 
-use std::path::Path;
+use std::path::PathBuf;
 
-use lrx_records::{HeldOutRow, read_rows};
+use lrx_records::{HeldOutRow, RunRecord, read_rows};
 
 use crate::Configuration;
 use crate::stats::{self, Contrast};
 
+/// The sum over stories and the run's own loss are rounded otherwise.
+const ROUNDING: f64 = 1e-5;
 /// In a run's folder.
 const STORIES_FILE: &str = "stories.csv";
 
@@ -20,21 +22,23 @@ pub struct HeldOut {
 }
 
 impl HeldOut {
-    /// Of the runs in these folders; `None` unless all have the file, with the same stories.
-    pub(crate) fn of<'f>(folders: impl IntoIterator<Item = &'f Path>) -> Option<Self> {
-        let (mut held_out, mut runs) = (None::<Self>, 0.0);
-        for folder in folders {
+    /// Of these runs, each with its folder; `None` unless all have the file, with the same stories, and it makes up the run's loss.
+    pub(crate) fn of<'r>(runs: impl IntoIterator<Item = (&'r RunRecord, PathBuf)>) -> Option<Self> {
+        let (mut held_out, mut count) = (None::<Self>, 0.0);
+        for (run, folder) in runs {
             let rows: Vec<HeldOutRow> = read_rows(&folder.join(STORIES_FILE)).ok()?;
             let tokens: Vec<u64> = rows.iter().map(|row| row.tokens).collect();
+            let loss = rows.iter().map(|row| row.nats).sum::<f64>() / tokens.iter().sum::<u64>() as f64;
+            let is_own = run.final_loss().is_some_and(|own| (own - loss).abs() <= ROUNDING * own.abs().max(1.0));
             let known = held_out.get_or_insert_with(|| Self { nats: vec![0.0; tokens.len()], tokens: tokens.clone() });
-            if known.tokens != tokens {
+            if known.tokens != tokens || !is_own {
                 return None;
             }
             known.nats.iter_mut().zip(&rows).for_each(|(sum, row)| *sum += row.nats);
-            runs += 1.0;
+            count += 1.0;
         }
         let mut held_out = held_out?;
-        held_out.nats.iter_mut().for_each(|sum| *sum /= runs);
+        held_out.nats.iter_mut().for_each(|sum| *sum /= count);
         Some(held_out)
     }
 

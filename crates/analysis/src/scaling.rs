@@ -10,7 +10,7 @@ pub const LEAST_SIZES: usize = 4;
 /// Below this p the form does not fit.
 const SURE: f64 = 0.01;
 /// Where α is looked for.
-const ALPHA: [f64; 2] = [0.01, 5.0];
+pub const ALPHA: [f64; 2] = [0.01, 5.0];
 const REPLICATES: usize = 1000;
 
 /// The losses of one size.
@@ -144,13 +144,16 @@ impl Curve {
     /// What the curve's loss at a size is made of: how much of each size's mean loss, in their order. To first order the curve's
     /// error is that of this weighted sum.
     pub fn weights(&self, size: f64) -> Option<Vec<f64>> {
-        const STEP: f64 = 1e-4;
+        // Small beside what the losses differ by, whatever their unit.
+        let losses = || self.sizes.iter().map(|one| one.loss);
+        let range = losses().fold(f64::NEG_INFINITY, f64::max) - losses().fold(f64::INFINITY, f64::min);
+        let step = if range > 0.0 { 1e-3 * range } else { 1e-4 };
         let moved = |place: usize, step: f64| {
             let mut sizes = self.sizes.clone();
             sizes[place].loss += step;
             Some(PowerLaw::fit(&sizes)?.at(size))
         };
-        (0..self.sizes.len()).map(|place| Some((moved(place, STEP)? - moved(place, -STEP)?) / (2.0 * STEP))).collect()
+        (0..self.sizes.len()).map(|place| Some((moved(place, step)? - moved(place, -step)?) / (2.0 * step))).collect()
     }
 }
 

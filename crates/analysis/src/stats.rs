@@ -110,12 +110,16 @@ impl Contrast {
     }
 
     /// The same estimate with a further squared error, on `freedom` degrees of freedom, that has nothing to do with the first:
-    /// errors add up in squares, with `(u + v)² / (u²/ν + v²/μ)` degrees of freedom (Satterthwaite 1946).
+    /// errors add up in squares, with `(u + v)² / (u²/ν + v²/μ)` degrees of freedom (Satterthwaite 1946). Where the first rests on few,
+    /// these may be so many more that the interval would be narrower than without the further error, and would hold the truth too
+    /// rarely: then it stays as it was, and so does p.
     pub fn and(self, squared: f64, freedom: f64) -> Self {
         let own = self.error.powi(2);
         let both = own + squared;
         let together = both.powi(2) / (own.powi(2) / self.freedom + squared.powi(2) / freedom);
-        Self::new(self.interval.estimate, both.sqrt(), together, CONFIDENCE).unwrap_or(self)
+        let with = Self::new(self.interval.estimate, both.sqrt(), together, CONFIDENCE).unwrap_or(self);
+        let wider = if with.interval.half_width < self.interval.half_width { self } else { with };
+        Self { p: with.p.max(self.p), ..wider }
     }
 
     /// How probable an estimate so low would be if the truth were `bound`: one-sided, by itself. Where it is at most 5 %, the

@@ -3,9 +3,9 @@
 use lrx_records::RunRecord;
 
 use crate::compare::Method;
-use crate::format::{percent_change, signed, thousands, three_digits};
+use crate::format::{percent_change, plural, signed, thousands, three_digits};
 use crate::prose::list;
-use crate::scaling::Curve;
+use crate::scaling::{ALPHA, Curve};
 use crate::settings::{SETTINGS, Setting};
 use crate::table::{Align, Column, Table};
 use crate::tuning::Chosen;
@@ -265,17 +265,29 @@ pub(crate) fn curve_notes(frontier: &Frontier) -> Vec<String> {
     let told = |(way, size, curve): &(Way, Size, Curve)| {
         let law = &curve.law;
         let [low, high] = curve.floor;
-        let [flattest, steepest] = curve.exponent;
         let fits = if curve.fits() { "it fits" } else { "it does not fit, and is not used" };
+        let begin = format!("Dense models made smaller by {way}, {} sizes, C the {}:", curve.sizes.len(), size.name());
+        if law.above <= 0.0 {
+            let p = p_value(curve.p);
+            return format!(
+                "{begin} no fall with the size can be seen; one loss for all, {:.3}, {fits} (p = {p}).",
+                law.floor
+            );
+        }
+        // At an end of where it was looked for, nothing is known of it.
+        let exponent = match curve.exponent {
+            [flattest, steepest] if flattest > 1.01 * ALPHA[0] && steepest < 0.99 * ALPHA[1] => {
+                format!("the exponent {flattest:.2} … {steepest:.2}")
+            }
+            _ => "the exponent is not told by these losses".to_owned(),
+        };
         format!(
-            "Dense models made smaller by {way}: L = {:.3} + {:.3}·(C/{})^−{:.2}, C the {}, from {} sizes; the first number {low:.3} … \
-             {high:.3}, the exponent {flattest:.2} … {steepest:.2} (95 %, bootstrap over seeds); {fits} (p = {}).",
+            "{begin} L = {:.3} + {:.3}·(C/{})^−{:.2}; the first number {low:.3} … {high:.3}, {exponent} (95 %, bootstrap over seeds); \
+             {fits} (p = {}).",
             law.floor,
             law.above,
             thousands(law.unit.round() as u64),
             law.exponent,
-            size.name(),
-            curve.sizes.len(),
             p_value(curve.p),
         )
     };
@@ -302,6 +314,14 @@ pub(crate) fn notes(summary: &Summary) -> Vec<String> {
     {
         let stories = thousands(stories as u64);
         notes.push(format!("Intervals and p are over the seeds and the {stories} held-out stories, crossed."));
+    }
+    let without = summary.rows.iter().filter(|row| row.configuration.held_out.is_none()).count();
+    if summary.errors.stories.is_none() && (1..summary.rows.len()).contains(&without) {
+        notes.push(format!(
+            "Intervals are over the seeds alone: of {} it is not known what each held-out story cost every run (stories.csv in \
+             its folder).",
+            plural(without, "configuration")
+        ));
     }
     if summary.rows.iter().filter(|row| row.p.is_some()).count() > 1 {
         notes.push("Verdicts hold for all rows together: p is adjusted for their number (Holm), at 5 %.".to_owned());

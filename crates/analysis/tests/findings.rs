@@ -280,8 +280,8 @@ fn ranks_in_use_are_as_the_document_says() {
         writeln!(
             table,
             "| {name} ({rank}) | {:.2} → {:.2} | {} → {} |",
-            share(before.clone()),
-            share(after.clone()),
+            share(before),
+            share(after),
             digits(stable(before)),
             digits(stable(after))
         )

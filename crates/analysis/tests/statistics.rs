@@ -188,4 +188,10 @@ fn two_errors_of_one_estimate() {
     close(both.freedom, 2.7202331390507903);
     close(both.p, 0.784581866945394);
     ends(both.interval, -0.609823968335836, 0.5098239683358361);
+    // On few degrees of freedom a small further error would make the interval narrower: it does not.
+    let few = Contrast::new(0.1, 0.01, 1.0, 0.95).unwrap();
+    let still = few.and(0.001_f64.powi(2), 99.0);
+    assert!(still.interval.half_width >= few.interval.half_width && still.p >= few.p, "{still:?}");
+    let more = few.and(0.003_f64.powi(2), 99.0);
+    assert_eq!((more.interval, more.p), (few.interval, few.p));
 }

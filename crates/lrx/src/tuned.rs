@@ -47,10 +47,11 @@ impl TunedValues for TuneTables {
             Ok(None) => &[],
             Err(error) => return Err(format!("`{key}` is \"tuned\", and what was chosen cannot be read: {error}")),
         };
+        let written = pair(key, within);
         let own: Vec<&TuneRecord> =
-            rows.iter().filter(|row| row.key == key && row.configuration == configuration).collect();
+            rows.iter().filter(|row| row.key == written && row.configuration == configuration).collect();
         if let Some(chosen) = own.iter().find(|row| row.verdict == CHOSEN) {
-            return Ok(Tuned { value: chosen.value, among: among(&own, chosen) });
+            return Ok(Tuned { value: chosen.value, among: among(&own, chosen), run_ids: chosen.run_ids.clone() });
         }
         let why = match &*read {
             Ok(None) => format!("there is no {} yet", path.display()),
@@ -64,6 +65,12 @@ impl TunedValues for TuneTables {
         };
         Err(format!("`{key}` is \"tuned\", but {why}; this chooses one: {}{with_key}", self.command))
     }
+}
+
+/// What the column `key` has for a key: where the value of another was chosen for each of its own, both, since what is best then is best
+/// beside no fixed value of the other.
+pub(crate) fn pair(key: &str, within: Option<&str>) -> String {
+    within.map_or(key.to_owned(), |within| format!("{key} with {within}"))
 }
 
 /// The rows of a `tune.csv`, if there is one.

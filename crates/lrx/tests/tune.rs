@@ -295,7 +295,7 @@ fn a_second_key_is_chosen_by_the_best_of_each_of_its_values() {
     let (done, table) = tuned(&lab, with);
     assert_eq!(column(&table, "configuration").into_iter().collect::<HashSet<_>>().len(), 2 * 2 + 2);
     let of = |key: &str| -> Vec<&Row> { table.iter().filter(|row| row["key"] == key).collect() };
-    let warmups = of("train.warmup_steps");
+    let warmups = of("train.warmup_steps with train.learning_rate");
     assert_eq!(
         column(&warmups.iter().map(|row| (*row).clone()).collect::<Vec<_>>(), "value"),
         ["2.0", "31.0"].repeat(2)
@@ -356,6 +356,34 @@ fn a_second_key_is_chosen_by_the_best_of_each_of_its_values() {
     assert!(text.contains("warmup steps: one of 2 from 2.0 to 31.0") && !text.contains("one side tuned"), "{text}");
 }
 
+/// What was chosen for each value of another key is not what is best at one value of it, and is no longer once that is tuned again.
+#[test]
+fn choices_of_a_pair_are_apart_from_those_of_one_key() {
+    let lab = Lab::tiny("");
+    // The learning rate is left to its default: without it the configuration is the one of the pair.
+    lab.write("tiny.toml", lab.read("tiny.toml").replace("learning_rate = 1e-3\n", ""));
+    let quick = "--set train.steps=16 --seeds 1 --rungs 1 --threads 1 --out out";
+    lab.expect(0, &format!("tune tiny.toml {quick} --values 1e-2,4e-2,1e-1 --with train.warmup_steps=0,4"));
+    let both = "--set train.steps=16 --set train.learning_rate=\"tuned\" --set train.warmup_steps=\"tuned\" --out out";
+    let before = lab.plan(&format!("tiny.toml {both}"));
+    let alone = "plan tiny.toml --set train.steps=16 --set train.warmup_steps=\"tuned\" --out out";
+    let error = lab.expect(2, alone).stderr;
+    assert!(error.contains("has no value for this configuration"), "nothing was tuned at the default rate: {error}");
+    lab.expect(0, &format!("tune tiny.toml {quick} --key train.warmup_steps --values 2,6,8"));
+    lab.expect(0, alone);
+    assert_eq!(lab.plan(&format!("tiny.toml {both}")), before);
+    // The rate at the chosen warm-up, tuned again among others: the pair was another.
+    let warmup = &before[0]["warmup_steps"];
+    lab.expect(0, &format!("tune tiny.toml {quick} --values 1e-5,2e-5,4e-5 --set train.warmup_steps={warmup}"));
+    let error = lab.expect(2, &format!("plan tiny.toml {both}")).stderr;
+    let expected = "`train.learning_rate` has been tuned again since `train.warmup_steps` was chosen by it";
+    assert!(error.contains(expected) && error.contains("lrx tune --with train.warmup_steps=A,B"), "{error}");
+    // A rate at one warm-up is none for all of them.
+    lab.expect(0, &format!("tune tiny.toml {} --values 1e-2,4e-2,1e-1", quick.replace("--out out", "--out other")));
+    let error = lab.expect(2, &format!("plan tiny.toml {}", both.replace("--out out", "--out other"))).stderr;
+    assert!(error.contains("--with train.warmup_steps=A,B"), "{error}");
+}
+
 #[test]
 fn a_second_key_that_cannot_be_chosen_is_refused() {
     let lab = Lab::tiny("");
@@ -368,10 +396,18 @@ fn a_second_key_that_cannot_be_chosen_is_refused() {
         ("train.steps=4,8", "says how long is trained"),
         ("train.warmup_stepz=4,8", "did you mean `warmup_steps`?"),
         ("train.warmup_steps=4,-8", "warmup_steps"),
+        ("model.hidden=16,17", "model.hidden = 17"),
     ] {
         let done = lab.expect(2, &format!("tune tiny.toml {LONGER} {TUNE} --with {with}"));
         assert!(done.stderr.contains(expected), "--with {with}: {}", done.stderr);
     }
+    let rank = "--set model.mlp.kind=\"low-rank\" --set model.mlp.rank=2 --key model.mlp.rank --values 2,4 --out out";
+    let done = lab.expect(2, &format!("tune tiny.toml {rank}"));
+    assert!(
+        done.stderr.contains("--key model.mlp.rank cannot be tuned: there is no configuration without it"),
+        "{}",
+        done.stderr
+    );
     let both = "--set train.learning_rate=\"tuned\" --set train.warmup_steps=\"tuned\"";
     let done = lab.expect(2, &format!("run tiny.toml {both} --out out"));
     assert!(

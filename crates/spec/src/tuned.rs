@@ -26,6 +26,8 @@ pub struct Tuned {
     pub value: f64,
     /// Among which it was chosen, in words.
     pub among: String,
+    /// The runs that it was chosen by.
+    pub run_ids: String,
 }
 
 /// Values that were chosen before.
@@ -94,15 +96,24 @@ pub(crate) fn settled(
     }
     let (experiment, base) = (experiment?, base.identity.text());
     let known = |order: &&Vec<&str>| values.of(experiment, order[0], order.get(1).copied(), &base).is_ok();
-    let order = orders.iter().find(known).unwrap_or(&orders[0]);
-    let (mut point, mut base, mut tuned) = (point, base, Vec::new());
+    let order = orders.iter().filter(|_| orders.len() > 1).find(known).unwrap_or(&orders[0]);
+    let (mut point, mut base, mut tuned, mut chosen_by) = (point, base, Vec::new(), None);
     for (place, key) in order.iter().enumerate() {
         let within = order.get(place + 1).copied();
         if place > 0 {
             base = resolve_point(without(&point, key), sections, errors)?.identity.text();
         }
         match values.of(experiment, key, within, &base) {
-            Ok(Tuned { value, among }) => {
+            Ok(Tuned { run_ids, .. }) if chosen_by.as_ref().is_some_and(|chosen_by| *chosen_by != run_ids) => {
+                let other = order[0];
+                let message = format!(
+                    "`{key}` has been tuned again since `{other}` was chosen by it; choose both anew: lrx tune --with {other}=A,B"
+                );
+                errors.add(ConfigError::new(ErrorKind::Value, message, point.value_place(key)));
+                return None;
+            }
+            Ok(Tuned { value, among, run_ids }) => {
+                chosen_by = Some(run_ids);
                 point = point.with([((*key).to_owned(), number(value))]);
                 tuned.push(format!("{key} {among}"));
             }

@@ -144,7 +144,21 @@ fn load<'r>(
             errors.add(ConfigError::new(ErrorKind::Value, message, point.value_place(other)));
             continue;
         }
-        let Some(configuration) = resolve_point(point, &mut sections, &mut errors) else { continue };
+        let mut own = ConfigErrors::default();
+        let resolved = resolve_point(point, &mut sections, &mut own);
+        // A size that a kind cannot do without.
+        let of_model = |option: &str, key: &str| key.starts_with("model.").then(|| format!("{option} {key}"));
+        let asked = of_model("--key", key).or_else(|| of_model("--with", &others?.key));
+        let missing =
+            own.iter().find(|error| error.message().contains("is missing")).map(|error| error.message().to_owned());
+        if let (Some(asked), Some(missing)) = (asked, missing) {
+            let message =
+                format!("{asked} cannot be tuned: there is no configuration without it ({missing}); sweep over it");
+            errors.add(ConfigError::new(ErrorKind::Set, message, None));
+            continue;
+        }
+        errors.add_all(own);
+        let Some(configuration) = resolved else { continue };
         if let DataState::Missing(missing) = &configuration.data {
             missing.iter().for_each(|error| errors.add(error.clone()));
         }

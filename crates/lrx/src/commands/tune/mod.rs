@@ -69,7 +69,7 @@ its own: the stories that the comparison is evaluated on are never looked at.
 Writes DIR/<name>/tune.csv and a plot; what was trained lies in DIR/<name>/tune/. Then say in the config
   [train]
   learning_rate = \"tuned\"
-and `lrx run` trains each configuration with the value that is best for it; after --with, both keys can be \"tuned\". The same command goes on where it was stopped.")]
+and `lrx run` trains each configuration with the value that is best for it; after --with of a key of [train], both can be \"tuned\". The same command goes on where it was stopped.")]
 pub(crate) struct TuneArgs {
     #[command(flatten)]
     common: Common,

@@ -13,7 +13,7 @@ use super::{KEY, TuneArgs};
 use crate::commands::plan::table::{Column, Line, Room, columns, seeds, table};
 use crate::results::{TUNE_FILE, write_csv_text, write_text};
 use crate::terminal::say;
-use crate::tuned::{CHOSEN, read};
+use crate::tuned::{CHOSEN, pair, read};
 
 /// The rows of an experiment's `tune.csv` that are about other configurations and keys than these rows: they stay.
 ///
@@ -38,7 +38,7 @@ pub(super) fn write(
     subjects: &[&Subject<'_, '_>],
 ) -> Result<(), String> {
     let mut own: Vec<TuneRecord> = subjects.iter().flat_map(|subject| subject.records(&args.key)).collect();
-    own.extend(with.into_iter().flat_map(|with| of_variants(with, subjects)));
+    own.extend(with.into_iter().flat_map(|with| of_variants(with, &args.key, subjects)));
     if own.is_empty() {
         return Ok(());
     }
@@ -49,7 +49,7 @@ pub(super) fn write(
 }
 
 /// The rows of the key beside, for each configuration all of whose variants are known.
-fn of_variants(with: &str, subjects: &[&Subject<'_, '_>]) -> Vec<TuneRecord> {
+fn of_variants(with: &str, key: &str, subjects: &[&Subject<'_, '_>]) -> Vec<TuneRecord> {
     let mut configurations: Vec<&str> = Vec::new();
     for variant in subjects.iter().filter_map(|subject| subject.untuned.variant.as_ref()) {
         if !configurations.contains(&&*variant.configuration) {
@@ -68,7 +68,7 @@ fn of_variants(with: &str, subjects: &[&Subject<'_, '_>]) -> Vec<TuneRecord> {
             TuneRecord {
                 configuration: variant.configuration.clone(),
                 label: variant.label.clone(),
-                key: with.to_owned(),
+                key: pair(with, Some(key)),
                 value: variant.value,
                 rung: rung as u64 + 1,
                 step: whole.steps,
@@ -127,7 +127,7 @@ pub(super) fn written(
         "loss: nats per target token, on the stories for tuning; cost: of what whole runs of all these values would take"
     );
     subjects.iter().filter_map(|subject| remark(subject, &args.key)).for_each(|remark| say!("{remark}"));
-    let of_variants = with.map(|with| of_variants(with, subjects)).unwrap_or_default();
+    let of_variants = with.map(|with| of_variants(with, &args.key, subjects)).unwrap_or_default();
     let chosen: Vec<&TuneRecord> = of_variants.iter().filter(|row| row.verdict == CHOSEN).collect();
     for row in &chosen {
         let others =
@@ -138,7 +138,7 @@ pub(super) fn written(
         };
         let others = others.map(other).collect::<Vec<_>>().join(", ");
         let loss = row.loss.map_or(String::new(), |loss| format!(", loss {loss:.4}"));
-        say!("{}: {} {}{loss}; {others}", row.label, row.key, row.value.write());
+        say!("{}: {} {}{loss}; {others}", row.label, with.unwrap_or_default(), row.value.write());
     }
     let drawn = if plot.is_some() { format!(", {name}") } else { String::new() };
     say!("{}: {TUNE_FILE}{drawn}", out.join(&tuning.name).display());
@@ -149,6 +149,9 @@ pub(super) fn written(
                 say!("{key} = \"tuned\" and {other} = \"tuned\" in [train] of the config take what was chosen")
             }
             None => say!("{key} = \"tuned\" in [train] of the config takes what was chosen"),
+        }
+        if let Some(other) = with.filter(|with| !with.starts_with("train.")) {
+            say!("{other} makes another model: write the value that was chosen into the config");
         }
     }
     Ok(())
