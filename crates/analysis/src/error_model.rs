@@ -16,7 +16,7 @@ const SURE: f64 = 0.01;
 ///   pairing costs half of the degrees of freedom, and brings nothing where seeds share little;
 /// - where spreads are unequal (Bartlett), each side of a difference has its own (Welch), if it has two runs.
 ///
-/// Where it is known what each held-out story cost every run, differences are over stories, too ([`crossed`]).
+/// Where it is known what each held-out story cost every run, differences are over stories, too, crossed with seeds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ErrorModel {
     /// Over all configurations; `None` where no seeds were repeated, or all gave the same loss.
