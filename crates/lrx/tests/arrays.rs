@@ -193,8 +193,9 @@ fn submitted(lab: &Lab, path: &str, arguments: &str) -> String {
 fn a_slurm_array_is_given_to_sbatch_and_the_report_after_it() {
     let lab = Lab::tiny(SEEDS);
     let sbatch = "n=$(ls given* 2> /dev/null | wc -l); { echo \"$*\"; cat; } > given$n; echo $((40 + n))\n";
-    let path =
-        scheduler(&lab, &[("sbatch", sbatch), ("srun", "shift; exec \"$@\"\n"), ("scontrol", "echo \"$*\" > asked\n")]);
+    // A controller that refuses at first; having agreed, it ends the task.
+    let scontrol = "echo \"$*\" >> asked; [ $(wc -l < asked) = 2 ] || exit 1; kill $PPID\n";
+    let path = scheduler(&lab, &[("sbatch", sbatch), ("srun", "shift; exec \"$@\"\n"), ("scontrol", scontrol)]);
     let arguments = "submit tiny.toml --engine slurm --tasks 2 --threads 2 --value memory=700 --out out";
     let dry = lab.expect(0, &format!("{arguments} --dry-run"));
     assert!(
@@ -226,8 +227,8 @@ fn a_slurm_array_is_given_to_sbatch_and_the_report_after_it() {
     assert!(numbers(&lab, "out") == numbers(&lab, "alone"));
     // Stopped with work left, the task asks to be run again.
     lab.write("bin/srun", "#!/bin/sh\nexit 75\n");
-    assert_eq!(script("0").status.code(), Some(75));
-    assert_eq!(lab.read("asked"), "requeue 77\n");
+    assert_eq!(script("0").status.code(), None, "ended from outside");
+    assert_eq!(lab.read("asked"), "requeue 77\n".repeat(2));
 }
 
 #[test]

@@ -22,7 +22,7 @@ srun --cpus-per-task={{cores}} {{run}} --task auto/{{tasks}} --requeue-exit 75 |
 tries=0
 while [ "$code" = 75 ] && [ "$tries" -lt 10 ]; do
     # A controller that is busy may refuse; once it has agreed, it ends this script.
-    if scontrol requeue "$SLURM_JOB_ID"; then sleep 60; fi
+    if scontrol requeue "$SLURM_JOB_ID"; then sleep 60; break; fi
     tries=$((tries + 1))
     sleep 3
 done
