@@ -117,8 +117,16 @@ fn a_run_that_was_killed_while_it_was_completed_is_completed() {
     let right = numbers(&lab, "right");
     let run_id = lab.only_run("right/tiny").file_name().unwrap().to_string_lossy().into_owned();
     // In the order in which they are moved.
-    let files =
-        ["resolved.toml", "curve.csv", "ranks.csv", "model.safetensors", "vocabulary.json", "checksums.txt", "run.csv"];
+    let files = [
+        "resolved.toml",
+        "curve.csv",
+        "ranks.csv",
+        "model.safetensors",
+        "vocabulary.json",
+        "stories.csv",
+        "checksums.txt",
+        "run.csv",
+    ];
     for moved in 0..=files.len() {
         let out = format!("killed{moved}");
         let run = lab.path(&format!("{out}/tiny/{run_id}"));
