@@ -2,15 +2,13 @@
 
 use std::path::PathBuf;
 
-use lrx_records::{HeldOutRow, RunRecord, read_rows};
+use lrx_records::{HeldOutRow, RunRecord, STORIES_FILE, read_rows};
 
 use crate::Configuration;
 use crate::stats::{self, Contrast};
 
 /// The sum over stories and the run's own loss are rounded otherwise.
 const ROUNDING: f64 = 1e-5;
-/// In a run's folder.
-const STORIES_FILE: &str = "stories.csv";
 
 /// The held-out stories under one configuration: its runs' mean.
 #[derive(Debug, Clone, PartialEq)]

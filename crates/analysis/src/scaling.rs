@@ -3,6 +3,10 @@
 //! The form is that of Kaplan et al. 2020 and Hoffmann et al. 2022 for one of its terms; E, A ≥ 0 and α > 0, so that a larger
 //! model is never worse.
 
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use rand_distr::{ChiSquared, Distribution, StandardNormal};
+
 use crate::stats;
 
 /// Fewer sizes than these say nothing of whether the form fits.
@@ -118,15 +122,15 @@ impl Curve {
         let left: f64 = sizes.iter().map(|one| one.runs as f64 * (one.loss - law.at(one.size)).powi(2)).sum();
         let freedom = sizes.len() as f64 - 3.0;
         let p = stats::f_tail(left / freedom / spread.sd.powi(2), freedom, spread.freedom)?;
-        let mut normals = Normals(1);
+        // The spread itself is known to so many degrees of freedom.
+        let (squares, mut random) = (ChiSquared::new(spread.freedom).ok()?, ChaCha8Rng::seed_from_u64(1));
         let (mut floors, mut exponents) = (Vec::new(), Vec::new());
         for _ in 0..REPLICATES {
-            // The spread itself is known to so many degrees of freedom.
-            let squares: f64 = (0..spread.freedom.round().max(1.0) as usize).map(|_| normals.next().powi(2)).sum();
-            let sd = spread.sd * (spread.freedom.round().max(1.0) / squares).sqrt();
+            let sd = spread.sd * (spread.freedom / squares.sample(&mut random)).sqrt();
+            let mut normal = || -> f64 { StandardNormal.sample(&mut random) };
             let again: Vec<Sized> = sizes
                 .iter()
-                .map(|one| Sized { loss: one.loss + sd / (one.runs as f64).sqrt() * normals.next(), ..*one })
+                .map(|one| Sized { loss: one.loss + sd / (one.runs as f64).sqrt() * normal(), ..*one })
                 .collect();
             if let Some(law) = PowerLaw::fit(&again) {
                 floors.push(law.floor);
@@ -162,21 +166,4 @@ fn middle(mut values: Vec<f64>) -> Option<[f64; 2]> {
     values.sort_by(f64::total_cmp);
     let at = |part: f64| values.get(((values.len().checked_sub(1)?) as f64 * part).round() as usize).copied();
     Some([at(0.025)?, at(0.975)?])
-}
-
-/// Normal numbers, the same ones each time: splitmix64 (Steele, Lea & Flood 2014), two at a time by Box & Muller 1958.
-struct Normals(u64);
-
-impl Normals {
-    fn uniform(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    fn next(&mut self) -> f64 {
-        let (radius, angle) = (self.uniform().max(1e-300), self.uniform());
-        (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
-    }
 }

@@ -134,7 +134,9 @@ fn twins_of_the_committed_runs_are_those_of_scipy() {
         let found = [twin.loss, twin.difference, twin.interval.unwrap().half_width];
         assert_eq!(twin.by_curve, way == Way::Width, "the law does not fit over hidden sizes at one learning rate");
         for (found, expected) in found.into_iter().zip([dense, difference, half_width]) {
-            assert!((found - expected).abs() < 1e-7, "{label}: {found} is not {expected}");
+            // scipy's weights are differences of another step.
+            let within = if twin.by_curve { 1e-7 } else { 1e-9 };
+            assert!((found - expected).abs() < within, "{label}: {found} is not {expected}");
         }
     }
 }

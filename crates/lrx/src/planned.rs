@@ -13,6 +13,11 @@ pub(crate) fn record(run: &RunSpec, vocabulary: usize, corpus: Option<&Corpus>) 
     let (embedding, body) = (model.embedding_parameters(vocabulary), model.body_parameters());
     let steps = corpus.map(|corpus| run.train.length().steps(&sampler(run, corpus)));
     let cut = corpus.map(|corpus| corpus.train.cut(model.context));
+    // How many inputs each training story gives: each has a target.
+    let inputs = corpus.map(|corpus| {
+        let of_story = |story| corpus.train.story_tokens(story, model.context).saturating_sub(1);
+        (corpus, (0..corpus.train.len()).map(of_story).collect::<Vec<usize>>())
+    });
     RunRecord {
         run_id: run.run_id.clone().unwrap_or_default(),
         label: run.label.clone(),
@@ -59,22 +64,16 @@ pub(crate) fn record(run: &RunSpec, vocabulary: usize, corpus: Option<&Corpus>) 
         cut_share: cut.map(|cut| cut.share()),
         stories_skipped: corpus.map(|corpus| corpus.skipped as u64),
         empty_rows: corpus.map(|corpus| corpus.empty_rows),
-        params_untrained: corpus.map(|corpus| {
-            let positions = inputs(run, corpus).max().unwrap_or(0);
+        params_untrained: inputs.as_ref().map(|(corpus, lengths)| {
+            let positions = lengths.iter().copied().max().unwrap_or(0);
             model.untrained_parameters(vocabulary, positions, || corpus.train_inputs()) as u64
         }),
-        attention_flops_per_token: corpus.map(|corpus| {
-            let targets = inputs(run, corpus).sum::<usize>().max(1);
-            (model.attention_flops(inputs(run, corpus)) as f64 / targets as f64).round() as u64
+        attention_flops_per_token: inputs.as_ref().map(|(_, lengths)| {
+            let flops = model.attention_flops(lengths.iter().copied());
+            (flops as f64 / lengths.iter().sum::<usize>().max(1) as f64).round() as u64
         }),
         ..RunRecord::default()
     }
-}
-
-/// How many inputs each training story gives: each has a target.
-fn inputs<'c>(run: &RunSpec, corpus: &'c Corpus) -> impl Iterator<Item = usize> + Clone + 'c {
-    let context = run.model.context;
-    (0..corpus.train.len()).map(move |story| corpus.train.story_tokens(story, context).saturating_sub(1))
 }
 
 fn batch(size: BatchSize) -> String {

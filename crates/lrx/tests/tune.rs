@@ -403,11 +403,7 @@ fn a_second_key_that_cannot_be_chosen_is_refused() {
     }
     let rank = "--set model.mlp.kind=\"low-rank\" --set model.mlp.rank=2 --key model.mlp.rank --values 2,4 --out out";
     let done = lab.expect(2, &format!("tune tiny.toml {rank}"));
-    assert!(
-        done.stderr.contains("--key model.mlp.rank cannot be tuned: there is no configuration without it"),
-        "{}",
-        done.stderr
-    );
+    assert!(done.stderr.contains("--key model.mlp.rank: there is no configuration without it"), "{}", done.stderr);
     let both = "--set train.learning_rate=\"tuned\" --set train.warmup_steps=\"tuned\"";
     let done = lab.expect(2, &format!("run tiny.toml {both} --out out"));
     assert!(

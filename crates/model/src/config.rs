@@ -1,5 +1,6 @@
 //! The `[model]` section of a config: as written ([`ModelConfig`]) and resolved against the registry ([`ModelSpec`]).
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -280,12 +281,15 @@ impl ModelSpec {
             rising * (rising + 1) / 2 + (length - rising) * rising
         };
         let blocks = self.layers.iter().flat_map(|layer| [&*layer.attention, &*layer.mlp]);
-        let attends = blocks.filter_map(|block| block.attends);
-        attends
-            .map(|Attends { flops, window }| {
-                flops * story_lengths.clone().map(|length| seen(length, window)).sum::<usize>()
-            })
-            .sum()
+        // Most blocks have the same window: each pass over the stories is for all that do.
+        let mut by_window = BTreeMap::<Option<usize>, usize>::new();
+        for Attends { flops, window } in blocks.filter_map(|block| block.attends) {
+            *by_window.entry(window).or_default() += flops;
+        }
+        let of = |(window, flops): (Option<usize>, usize)| {
+            flops * story_lengths.clone().map(|length| seen(length, window)).sum::<usize>()
+        };
+        by_window.into_iter().map(of).sum()
     }
 
     /// The widest that a token's features become inside the layers' blocks, layer by layer.

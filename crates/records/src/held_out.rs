@@ -2,6 +2,9 @@
 
 use crate::row::row;
 
+/// Its name in the run's folder.
+pub const STORIES_FILE: &str = "stories.csv";
+
 row! {
     /// A held-out story at the end of a run.
     pub struct HeldOutRow, needs ["tokens", "nats"], {

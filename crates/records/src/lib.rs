@@ -34,7 +34,7 @@ pub use claim::ClaimRecord;
 pub use curve::{CurveRow, Split};
 pub use error::Error;
 pub use evaluation::{EvalRow, StoryRow};
-pub use held_out::HeldOutRow;
+pub use held_out::{HeldOutRow, STORIES_FILE};
 pub use planned::PlannedRow;
 pub use rank::{Moment, RankRow};
 pub use row::Row;

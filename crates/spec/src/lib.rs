@@ -49,5 +49,5 @@ pub use log::LogConfig;
 pub use schema::schema;
 pub use sections::DataState;
 pub use sources::sources;
-pub use tuned::{NothingTuned, Tuned, TunedValues};
+pub use tuned::{LEARNING_RATE, NothingTuned, Tuned, TunedValues};
 pub use tuning::{Alternatives, Tuning, Untuned, Variant, load_tuning};

@@ -10,8 +10,8 @@ use crate::sections::{DataState, Sections};
 /// The word that stands in the place of a value.
 const TUNED: &str = "tuned";
 
-/// The key that is tuned for each value of another.
-const LEARNING_RATE: &str = "train.learning_rate";
+/// The key that is tuned unless another is named, and for each value of another.
+pub const LEARNING_RATE: &str = "train.learning_rate";
 
 /// Keys whose values are words.
 const WORDS: [&str; 2] = ["schedule", "kind"];

@@ -126,7 +126,8 @@ fn load<'r>(
         let written = get(&point.table(), key).and_then(as_number);
         let asked = [("--key", Some(key)), ("--with", others.map(|others| others.key.as_str()))];
         let asked = asked.into_iter().filter_map(|(option, key)| Some((option, key?)));
-        let point = asked.clone().fold(point, |point, (_, key)| without(&point, key));
+        let whole = point;
+        let point = asked.clone().fold(whole.clone(), |point, (_, key)| without(&point, key));
         for (option, key) in asked {
             for error in unknown(key, &point, &mut sections) {
                 let message = format!("{option} {key}: {}", error.message());
@@ -146,16 +147,17 @@ fn load<'r>(
         }
         let mut own = ConfigErrors::default();
         let resolved = resolve_point(point, &mut sections, &mut own);
-        // A size that a kind cannot do without.
-        let of_model = |option: &str, key: &str| key.starts_with("model.").then(|| format!("{option} {key}"));
-        let asked = of_model("--key", key).or_else(|| of_model("--with", &others?.key));
-        let missing =
-            own.iter().find(|error| error.message().contains("is missing")).map(|error| error.message().to_owned());
-        if let (Some(asked), Some(missing)) = (asked, missing) {
-            let message =
-                format!("{asked} cannot be tuned: there is no configuration without it ({missing}); sweep over it");
-            errors.add(ConfigError::new(ErrorKind::Set, message, None));
-            continue;
+        if let Some(why) = own.iter().next() {
+            // What is whole with the key and none without it, as a size that a kind needs.
+            let mut with_it = ConfigErrors::default();
+            if resolve_point(whole, &mut sections, &mut with_it).is_some() && with_it.iter().next().is_none() {
+                let asked =
+                    others.map_or(format!("--key {key}"), |others| format!("--key {key} --with {}", others.key));
+                let message =
+                    format!("{asked}: there is no configuration without it ({}); sweep over it", why.message());
+                errors.add(ConfigError::new(ErrorKind::Set, message, None));
+                continue;
+            }
         }
         errors.add_all(own);
         let Some(configuration) = resolved else { continue };

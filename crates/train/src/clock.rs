@@ -40,12 +40,17 @@ impl Clock {
 
     pub(crate) fn read(&self, position: &mut Position) {
         position.wall_seconds = self.before + self.began.elapsed().as_secs_f64();
+        let peaks = [position.peak_rss_mb, memory::peak_rss_mb()];
+        position.peak_rss_mb = peaks.into_iter().flatten().reduce(f64::max);
+    }
+
+    /// Reads how the processors were used as well: not at every step, as on a machine of many that takes longer than a small one.
+    pub(crate) fn read_all(&self, position: &mut Position) {
+        self.read(position);
         let passed = |(began, before): (ProcessorTime, ProcessorTime)| {
             ProcessorTime::now().map(|now| now.since(began).and(before))
         };
         position.processors = self.processors.and_then(passed);
-        let peaks = [position.peak_rss_mb, memory::peak_rss_mb()];
-        position.peak_rss_mb = peaks.into_iter().flatten().reduce(f64::max);
     }
 
     pub(crate) fn checkpoint_is_due(&self, checkpoints: &Checkpoints, step: usize) -> bool {

@@ -8,9 +8,6 @@ use lrx_tensor::{Precision, Tape};
 /// Tokens in a batch of an evaluation: enough to keep all cores busy.
 const BATCH_TOKENS: usize = 4096;
 
-/// Held-out stories in a run's folder, with what each cost the finished model.
-pub const STORIES_FILE: &str = "stories.csv";
-
 /// What a model makes of some stories.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
@@ -43,7 +40,7 @@ pub fn evaluate(
     Some(Evaluation { loss: sum / tokens as f64, nats })
 }
 
-/// The rows of [`STORIES_FILE`], to a millionth of a nat.
+/// The rows of a run's `stories.csv`, to a millionth of a nat.
 pub(crate) fn rows(stories: &Stories, context: usize, nats: &[f64]) -> Vec<HeldOutRow> {
     let row = |(story, nats): (usize, &f64)| HeldOutRow {
         story: story as u64,

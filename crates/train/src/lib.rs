@@ -22,7 +22,7 @@ pub use checkpoint::{CHECKPOINT_FILES, remove_checkpoints};
 pub use clock::Checkpoints;
 pub use config::{Length, TrainConfig, TrainSpec};
 pub use curve::CURVE_FILE;
-pub use evaluate::{Evaluation, STORIES_FILE, evaluate};
+pub use evaluate::{Evaluation, evaluate};
 pub use flops::EpochFlops;
 pub use optimizer::{Moment, Optimizer, OptimizerKind, OptimizerSpec, Optimizers, ParameterStep, RegisterOptimizer};
 pub use precision::PrecisionName;

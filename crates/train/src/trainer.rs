@@ -7,7 +7,7 @@ use std::time::Instant;
 use lrx_data::{Sampler, Stories};
 use lrx_layers::{OptionError, ParameterEntry, Parameters, Progress};
 use lrx_model::{Model, When, save_weights};
-use lrx_records::{CurveRow, Split, csv_text};
+use lrx_records::{CurveRow, STORIES_FILE, Split, csv_text};
 use lrx_tensor::allocator::KeepFreedMemory;
 use lrx_tensor::{Tape, arithmetic};
 
@@ -16,7 +16,7 @@ use crate::clock::{Checkpoints, Clock};
 use crate::curve::{CURVE_FILE, CurveWriter};
 use crate::evaluate::rows;
 use crate::report::{Observer, Order, Outcome, Report, TrainError};
-use crate::{Evaluation, Optimizer, STORIES_FILE, TrainSpec, WEIGHTS_FILE, evaluate, step};
+use crate::{Evaluation, Optimizer, TrainSpec, WEIGHTS_FILE, evaluate, step};
 
 /// What to train, on what, and where the files go.
 pub struct Job<'a> {
@@ -75,7 +75,7 @@ pub fn train(job: &Job<'_>, model: &mut Model, observer: &mut dyn Observer) -> R
                 let stepped =
                     step(model, &mut optimizer, &batch, &update, &Tape::recording().with_precision(precision));
                 if let Some(what) = stepped.not_finite() {
-                    clock.read(&mut position);
+                    clock.read_all(&mut position);
                     return Ok((Outcome::Diverged { step: position.step + 1, what }, Report::of(&position, steps)));
                 }
                 position.step += 1;
@@ -116,7 +116,7 @@ pub fn train(job: &Job<'_>, model: &mut Model, observer: &mut dyn Observer) -> R
                 Some(Evaluation { loss, nats }) => {
                     held_out = nats;
                     position.eval_loss_bits = Some(loss.to_bits());
-                    clock.read(&mut position);
+                    clock.read_all(&mut position);
                     log(row(Split::Eval, loss, &position), &mut position)?;
                     not_finite = (!loss.is_finite()).then(|| format!("evaluation loss {loss}"));
                 }
@@ -143,6 +143,7 @@ pub fn train(job: &Job<'_>, model: &mut Model, observer: &mut dyn Observer) -> R
         }
         if save {
             let began = Instant::now();
+            clock.read_all(&mut position);
             // The rows that the checkpoint knows of reach the disk before it does.
             curve.sync().map_err(|source| curve_error(job, source))?;
             (position.curve_rows, position.curve_blake3) = (curve.rows(), curve.blake3());
@@ -168,10 +169,10 @@ pub fn train(job: &Job<'_>, model: &mut Model, observer: &mut dyn Observer) -> R
     }
     curve.finish().map_err(|source| curve_error(job, source))?;
     let stories = job.folder.join(STORIES_FILE);
-    lrx_files::write_whole(&stories, csv_text(&rows(job.valid, model.context(), &held_out)).as_bytes())
+    lrx_files::write_unflushed(&stories, csv_text(&rows(job.valid, model.context(), &held_out)).as_bytes())
         .map_err(|source| TrainError::Curve { file: stories.display().to_string(), source })?;
     save_weights(model, &job.folder.join(WEIGHTS_FILE))?;
-    clock.read(&mut position);
+    clock.read_all(&mut position);
     Ok((Outcome::Finished, Report::of(&position, steps)))
 }
 

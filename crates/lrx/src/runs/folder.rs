@@ -13,8 +13,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use lrx_files::{CHECKSUMS_FILE, Checksums, Damage, flush, hash, hash_file};
-use lrx_records::{RunRecord, Status, csv_text, parse_rows};
-use lrx_train::{CURVE_FILE, STORIES_FILE, WEIGHTS_FILE};
+use lrx_records::{RunRecord, STORIES_FILE, Status, csv_text, parse_rows};
+use lrx_train::{CURVE_FILE, WEIGHTS_FILE};
 
 use super::claim::current_attempt;
 use crate::results::{

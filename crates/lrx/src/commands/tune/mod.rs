@@ -21,7 +21,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args};
 use lrx_files::clear_leftovers;
 use lrx_layers::Registry;
-use lrx_spec::{Alternatives, Tuning, Untuned, load_tuning};
+use lrx_spec::{Alternatives, LEARNING_RATE, Tuning, Untuned, load_tuning};
 use lrx_train::Checkpoints;
 
 use self::search::{Origin, Search, around};
@@ -40,7 +40,7 @@ use crate::terminal::tell;
 use crate::threads::use_threads;
 
 /// The key that is tuned unless another is named.
-pub(crate) const KEY: &str = "train.learning_rate";
+pub(crate) const KEY: &str = LEARNING_RATE;
 
 /// Values of a grid that nobody gave.
 const VALUES: usize = 7;
@@ -163,16 +163,25 @@ fn check(args: &TuneArgs) -> Result<(), Failure> {
     if !(args.factor > 1.0 && args.factor.is_finite()) {
         return Err(Failure::Usage(format!("--factor {}: expected a number above 1", args.factor)));
     }
-    if let Some(value) = args.values.iter().find(|value| !value.is_finite()) {
-        return Err(Failure::Usage(format!("--values: {value} is no number that a key can have")));
+    if args.values.is_empty() { Ok(()) } else { different("--values", &args.values).map(drop) }
+}
+
+/// The values that `option` gives, each once, in their order: at least two numbers that a key can have.
+fn different(option: &str, values: &[f64]) -> Result<Vec<f64>, Failure> {
+    let wrong = |why: String| Err(Failure::Usage(format!("{option}: {why}")));
+    let mut different: Vec<f64> = Vec::new();
+    for value in values {
+        if !value.is_finite() {
+            return wrong(format!("{value} is no number that a key can have"));
+        }
+        if !different.contains(value) {
+            different.push(*value);
+        }
     }
-    let mut different = args.values.clone();
-    different.sort_by(f64::total_cmp);
-    different.dedup();
     match different.len() {
-        0 | 2..=MOST_VALUES => Ok(()),
-        1 => Err(Failure::Usage("--values: there is nothing to choose from one value; expected at least two".into())),
-        _ => Err(Failure::Usage(format!("--values: {} values; expected at most {MOST_VALUES}", different.len()))),
+        0 | 1 => wrong("there is nothing to choose from one value; expected at least two".into()),
+        2..=MOST_VALUES => Ok(different),
+        more => wrong(format!("{more} values; expected at most {MOST_VALUES}")),
     }
 }
 
@@ -186,20 +195,9 @@ fn alternatives(with: &str, key: &str) -> Result<Alternatives, Failure> {
     if other == key {
         return Err(wrong(format!("`{key}` is what is tuned; its values go to --values")));
     }
-    let mut known: Vec<f64> = Vec::new();
-    for value in values.split(',') {
-        match value.trim().parse::<f64>() {
-            Ok(value) if !value.is_finite() => return Err(wrong(format!("{value} is no number that a key can have"))),
-            Ok(value) if known.contains(&value) => {}
-            Ok(value) => known.push(value),
-            Err(_) => return Err(wrong(format!("`{}` is no number", value.trim()))),
-        }
-    }
-    match known.len() {
-        1 => Err(wrong("there is nothing to choose from one value; expected at least two".into())),
-        2..=MOST_VALUES => Ok(Alternatives { key: other.to_owned(), values: known }),
-        more => Err(wrong(format!("{more} values; expected at most {MOST_VALUES}"))),
-    }
+    let number = |value: &str| value.trim().parse().map_err(|_| wrong(format!("`{}` is no number", value.trim())));
+    let values = values.split(',').map(number).collect::<Result<Vec<f64>, Failure>>()?;
+    Ok(Alternatives { key: other.to_owned(), values: different(&format!("--with {with}"), &values)? })
 }
 
 fn origin(args: &TuneArgs) -> Origin {
