@@ -70,6 +70,16 @@ LOOK = """() => {
 }"""
 
 
+def check_folds(page: Page) -> list[str]:
+    """Whether the keyboard unfolds what is folded up; afterwards all is unfolded."""
+    first = page.locator("details").first
+    first.locator("summary").focus()
+    page.keyboard.press("Enter")
+    found = [] if first.evaluate("one => one.open") else ["the keyboard does not unfold"]
+    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    return found
+
+
 def check_script(page: Page) -> list[str]:
     """Whether tables sort, legends hide and points tell, by mouse and by keyboard."""
     found = []
@@ -156,6 +166,12 @@ def main() -> int:
                     if options.shots:
                         options.shots.mkdir(parents=True, exist_ok=True)
                         page.screenshot(path=options.shots / f"{name}-{width}-{scheme}.png", full_page=True)
+                    if page.locator("details").count() > 0:
+                        found += check_folds(page)
+                        if scheme == "light":
+                            found += page.evaluate(LOOK)
+                        if options.shots:
+                            page.screenshot(path=options.shots / f"{name}-{width}-{scheme}-unfolded.png", full_page=True)
                     if scheme == "light":
                         found += check_script(page)
                     tell(f"{width} pixels, {scheme}", found + errors)
@@ -165,7 +181,9 @@ def main() -> int:
             page = context.new_page()
             page.emulate_media(media="print")
             page.goto(report.resolve().as_uri())
-            tell("printed", page.evaluate(LOOK))
+            folded = "[...document.querySelectorAll('details')].filter((one) => one.lastElementChild.getBoundingClientRect().height === 0)"
+            lost = page.evaluate(f"{folded}.length")
+            tell("printed", page.evaluate(LOOK) + ([f"{lost} parts stay folded up on paper"] if lost else []))
             if options.shots:
                 page.pdf(path=options.shots / f"{name}.pdf", prefer_css_page_size=True)
                 page.screenshot(path=options.shots / f"{name}-print.png", full_page=True)

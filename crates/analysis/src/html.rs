@@ -22,8 +22,9 @@ pub(crate) struct Section<'a> {
     pub(crate) plots: Vec<Plot>,
 }
 
-/// The page: for each experiment what the figures say, the table, the plots.
-pub(crate) fn page(sections: &[Section]) -> String {
+/// The page: for each experiment what the figures say, the table, the plots; `folded` up under what the figures say where there
+/// are many.
+pub(crate) fn page(sections: &[Section], folded: bool) -> String {
     let names: Vec<_> = sections.iter().map(|section| escape(&section.summary.title)).collect();
     let title = if let [name] = names.as_slice() { name } else { "Experiments" };
     let mut html = format!(
@@ -45,26 +46,48 @@ pub(crate) fn page(sections: &[Section]) -> String {
         if sections.len() > 1 {
             html += &format!("<h2 id=\"experiment-{number}\">{name}</h2>\n");
         }
-        push_section(&mut html, section, if sections.len() > 1 { "h3" } else { "h2" });
+        let folded = folded.then_some(name.as_str());
+        push_section(&mut html, section, if sections.len() > 1 { "h3" } else { "h2" }, folded);
     }
     html + &format!("</main>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n")
 }
 
 /// A section whose parts have headings of this level: what was claimed, what a sweep varied, what the figures say, the tables,
-/// the other plots.
-fn push_section(html: &mut String, Section { summary, plots }: &Section, level: &str) {
+/// the other plots. In one that is `folded` under its name, plots and tables come last, and are shown when asked for.
+fn push_section(html: &mut String, Section { summary, plots }: &Section, level: &str, folded: Option<&str>) {
     let heading = |text: &str| format!("<{level} class=\"part\">{text}</{level}>\n");
     let note = |text: &str| format!("<p class=\"note\">{}</p>\n", escape(text));
+    let (of_sweeps, others): (Vec<&Plot>, Vec<&Plot>) = plots.iter().partition(|plot| plot.is_sweep);
+    let said: String = findings(summary)
+        .iter()
+        .map(|paragraph| format!("<p class=\"lead\">{}</p>\n", with_whole_names(paragraph)))
+        .collect();
+    let push_sweeps = |html: &mut String| of_sweeps.iter().for_each(|plot| push_plot(html, plot, &heading));
     if !summary.claims.is_empty() {
         *html += &heading("What was claimed");
         push_table(html, "Claims", &claims_table(summary));
         *html += &note(CLAIMS_NOTE);
     }
-    let (of_sweeps, others): (Vec<&Plot>, Vec<&Plot>) = plots.iter().partition(|plot| plot.is_sweep);
-    of_sweeps.into_iter().for_each(|plot| push_plot(html, plot, &heading));
-    for paragraph in findings(summary) {
-        *html += &format!("<p class=\"lead\">{}</p>\n", with_whole_names(&paragraph));
+    match folded {
+        None => {
+            push_sweeps(html);
+            *html += &said;
+        }
+        Some(name) => {
+            *html += &said;
+            *html += &format!("<details>\n<summary>Plots and tables of {name}</summary>\n");
+            push_sweeps(html);
+        }
     }
+    push_tables(html, summary, &heading, &note);
+    others.into_iter().for_each(|plot| push_plot(html, plot, &heading));
+    if folded.is_some() {
+        *html += "</details>\n";
+    }
+}
+
+/// The losses, what they cost, the runs that do not count, and the dense models of the same size.
+fn push_tables(html: &mut String, summary: &Summary, heading: &dyn Fn(&str) -> String, note: &dyn Fn(&str) -> String) {
     if !summary.rows.is_empty() {
         *html += &heading("Losses");
         push_table(html, "Losses", &loss_table(summary));
@@ -87,7 +110,6 @@ fn push_section(html: &mut String, Section { summary, plots }: &Section, level: 
         *html += &note(TWINS_NOTE);
         curve_notes(frontier).iter().for_each(|text| *html += &note(text));
     }
-    others.into_iter().for_each(|plot| push_plot(html, plot, &heading));
 }
 
 /// A plot: its legend as a list, the drawing for a screen and the one for a telephone, of which the style shows one.

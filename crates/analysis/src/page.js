@@ -31,6 +31,9 @@
     });
   }
 
+  // Paper unfolds nothing by itself in browsers that know no ::details-content.
+  window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((one) => (one.open = true)));
+
   // What is told of a point.
   const told = document.createElement("div");
   told.id = "told";

@@ -10,6 +10,9 @@ use crate::plot::{plots, plots_together};
 use crate::runs_section::with_runs;
 use crate::{Error, Experiment, Summary, merged, text_table, twins_csv, write_summary_csv};
 
+/// As of so many experiments, the page folds up the plots, tables and runs of each.
+const FOLDED_FROM: usize = 4;
+
 /// What a report consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
@@ -133,7 +136,8 @@ fn write_files(
         names.push(experiment.name.clone());
         sections.push(Section { plots: plots(experiment, &summary), summary });
     }
-    write_whole(&files[0], &with_runs(page(&sections), experiments))?;
+    let folded = experiments.len() >= FOLDED_FROM;
+    write_whole(&files[0], &with_runs(page(&sections, folded), experiments, folded))?;
     for (index, (name, section)) in names.iter().zip(&sections).enumerate() {
         // Folders of the same name in different places.
         let twin = names[..index].iter().filter(|other| *other == name).count();

@@ -14,9 +14,16 @@ const MOST: usize = 64;
 /// A run's sample texts, in its folder.
 const SAMPLES_FILE: &str = "samples.csv";
 
-/// The page with the runs at its end.
-pub(crate) fn with_runs(mut page: String, experiments: &[Experiment]) -> String {
-    let section: String = experiments.iter().map(section).collect();
+/// The page with the runs at its end, `folded` up by experiment where there are many.
+pub(crate) fn with_runs(mut page: String, experiments: &[Experiment], folded: bool) -> String {
+    let fold = |experiment: &Experiment| match section(experiment) {
+        section if folded && !section.is_empty() => {
+            let title = escape(&experiment.title());
+            format!("<details>\n<summary>Runs of {title}</summary>\n{section}</details>\n")
+        }
+        section => section,
+    };
+    let section: String = experiments.iter().map(fold).collect();
     if let Some(end) = page.rfind("</main>")
         && !section.is_empty()
     {

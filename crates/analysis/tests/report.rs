@@ -131,6 +131,24 @@ fn the_page_needs_nothing_but_itself() {
 }
 
 #[test]
+fn many_experiments_fold_up_their_plots_and_tables() {
+    let dirs: Vec<_> = (0..4).map(|_| results()).collect();
+    let page = |count: usize| {
+        let out = tempfile::tempdir().unwrap();
+        let options = ReportOptions { out: Some(out.path().to_owned()), ..Default::default() };
+        let folders: Vec<_> = dirs[..count].iter().map(|dir| dir.path().join("trial")).collect();
+        fs::read_to_string(&report(&folders, &options).unwrap().files[0]).unwrap()
+    };
+    assert!(!page(3).contains("<details"));
+    let folded = page(4);
+    assert_eq!(folded.matches("<h2 id=\"experiment-").count(), folded.matches("<summary>Plots and tables of").count());
+    assert_eq!(folded.matches("<summary>Runs of").count(), 4);
+    // What stands outside: before the first, and after the end of each.
+    let open: String = folded.split("<details>").map(|part| part.rsplit("</details>").next().unwrap()).collect();
+    assert!(open.contains("class=\"lead\"") && !open.contains("<table") && !open.contains("<figure"));
+}
+
+#[test]
 fn every_published_label_has_its_place() {
     let out = tempfile::tempdir().unwrap();
     let options = ReportOptions { out: Some(out.path().to_owned()), ..Default::default() };
