@@ -191,6 +191,21 @@ fn whether_it_is_rank_is_as_the_document_says() {
     holds_rows("is-it-rank-128", &beside_baseline("is-it-rank-128"));
 }
 
+/// Of every number of stories of `until-when`, in their order, that beside the dense baseline.
+#[test]
+fn until_when_low_rank_attention_leads_is_as_the_document_says() {
+    let table: String = ["0.5k", "1k"]
+        .iter()
+        .flat_map(|stories| {
+            let folder = format!("until-when-{stories}");
+            let steps = read(&[&folder])[0].configurations[0].first().steps.unwrap();
+            let rows = beside_baseline(&folder);
+            rows.lines().map(|row| format!("| {steps} {row}\n")).collect::<Vec<_>>()
+        })
+        .collect();
+    holds_rows("until-when", &table);
+}
+
 #[test]
 fn what_initialisation_makes_is_as_the_document_says() {
     let all = read(&["init"]);
