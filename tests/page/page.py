@@ -9,6 +9,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, sync_playwright
 
 WIDTHS = [420, 800, 1280, 1920]
+# Milliseconds: a page of many experiments, unfolded, is drawn in a minute or two.
+PATIENCE = 600_000
 
 # What lies outside, is cut off or lies over something else. Boxes are compared with a pixel and a half of tolerance: browsers round.
 LOOK = """() => {
@@ -154,6 +156,7 @@ def main() -> int:
             for width in options.widths:
                 for scheme in ["light", "dark"]:
                     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+                    context.set_default_timeout(PATIENCE)
                     page = context.new_page()
                     errors: list[str] = []
                     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -178,6 +181,7 @@ def main() -> int:
                     context.close()
             # On paper: A4 across, less its margins.
             context = browser.new_context(viewport={"width": 1032, "height": 700})
+            context.set_default_timeout(PATIENCE)
             page = context.new_page()
             page.emulate_media(media="print")
             page.goto(report.resolve().as_uri())
