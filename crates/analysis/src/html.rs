@@ -46,44 +46,38 @@ pub(crate) fn page(sections: &[Section], folded: bool) -> String {
         if sections.len() > 1 {
             html += &format!("<h2 id=\"experiment-{number}\">{name}</h2>\n");
         }
-        let folded = folded.then_some(name.as_str());
         push_section(&mut html, section, if sections.len() > 1 { "h3" } else { "h2" }, folded);
     }
     html + &format!("</main>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n")
 }
 
 /// A section whose parts have headings of this level: what was claimed, what a sweep varied, what the figures say, the tables,
-/// the other plots. In one that is `folded` under its name, plots and tables come last, and are shown when asked for.
-fn push_section(html: &mut String, Section { summary, plots }: &Section, level: &str, folded: Option<&str>) {
+/// the other plots. In one that is `folded`, plots and tables come last, and are shown when asked for.
+fn push_section(html: &mut String, Section { summary, plots }: &Section, level: &str, folded: bool) {
     let heading = |text: &str| format!("<{level} class=\"part\">{text}</{level}>\n");
     let note = |text: &str| format!("<p class=\"note\">{}</p>\n", escape(text));
-    let (of_sweeps, others): (Vec<&Plot>, Vec<&Plot>) = plots.iter().partition(|plot| plot.is_sweep);
-    let said: String = findings(summary)
-        .iter()
-        .map(|paragraph| format!("<p class=\"lead\">{}</p>\n", with_whole_names(paragraph)))
-        .collect();
-    let push_sweeps = |html: &mut String| of_sweeps.iter().for_each(|plot| push_plot(html, plot, &heading));
     if !summary.claims.is_empty() {
         *html += &heading("What was claimed");
         push_table(html, "Claims", &claims_table(summary));
         *html += &note(CLAIMS_NOTE);
     }
-    match folded {
-        None => {
-            push_sweeps(html);
-            *html += &said;
-        }
-        Some(name) => {
-            *html += &said;
-            *html += &format!("<details>\n<summary>Plots and tables of {name}</summary>\n");
-            push_sweeps(html);
-        }
-    }
-    push_tables(html, summary, &heading, &note);
-    others.into_iter().for_each(|plot| push_plot(html, plot, &heading));
-    if folded.is_some() {
-        *html += "</details>\n";
-    }
+    let (of_sweeps, others): (Vec<&Plot>, Vec<&Plot>) = plots.iter().partition(|plot| plot.is_sweep);
+    let lead = |paragraph: &String| format!("<p class=\"lead\">{}</p>\n", with_whole_names(paragraph));
+    let said: String = findings(summary).iter().map(lead).collect();
+    let (mut sweeps, mut rest) = (String::new(), String::new());
+    of_sweeps.into_iter().for_each(|plot| push_plot(&mut sweeps, plot, &heading));
+    push_tables(&mut rest, summary, &heading, &note);
+    others.into_iter().for_each(|plot| push_plot(&mut rest, plot, &heading));
+    *html += &if folded {
+        said + &folded_up(&format!("Plots and tables of {}", summary.title), &(sweeps + &rest))
+    } else {
+        sweeps + &said + &rest
+    };
+}
+
+/// What is shown when asked for, under its name: works without the script. On paper it is shown.
+pub(crate) fn folded_up(name: &str, content: &str) -> String {
+    format!("<details>\n<summary>{}</summary>\n{content}</details>\n", escape(name))
 }
 
 /// The losses, what they cost, the runs that do not count, and the dense models of the same size.

@@ -5,7 +5,7 @@ use std::path::Path;
 use lrx_records::{RunRecord, SampleRow, read_rows};
 
 use crate::format::thousands;
-use crate::html::{escape, push_table};
+use crate::html::{escape, folded_up, push_table};
 use crate::table::{Align, Column, Table};
 use crate::{Configuration, Experiment};
 
@@ -17,10 +17,7 @@ const SAMPLES_FILE: &str = "samples.csv";
 /// The page with the runs at its end, `folded` up by experiment where there are many.
 pub(crate) fn with_runs(mut page: String, experiments: &[Experiment], folded: bool) -> String {
     let fold = |experiment: &Experiment| match section(experiment) {
-        section if folded && !section.is_empty() => {
-            let title = escape(&experiment.title());
-            format!("<details>\n<summary>Runs of {title}</summary>\n{section}</details>\n")
-        }
+        section if folded && !section.is_empty() => folded_up(&format!("Runs of {}", experiment.title()), &section),
         section => section,
     };
     let section: String = experiments.iter().map(fold).collect();
@@ -81,9 +78,5 @@ fn samples(configuration: &Configuration, folder: &Path) -> String {
     let Some(last) = rows.iter().map(|row| row.step).max() else { return String::new() };
     let text = |row: &SampleRow| format!("<blockquote>{}</blockquote>\n", escape(&row.text).replace('␊', "<br>\n"));
     let texts: String = rows.iter().filter(|row| row.step == last).map(text).collect();
-    format!(
-        "<details>\n<summary>{}: sample texts after {} steps</summary>\n{texts}</details>\n",
-        escape(&configuration.name),
-        thousands(last)
-    )
+    folded_up(&format!("{}: sample texts after {} steps", configuration.name, thousands(last)), &texts)
 }
