@@ -38,6 +38,26 @@ fn a_row_for_each_measurement() {
     }
 }
 
+/// Weights, gradients and moments take 423 MB of it.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_step_of_the_seeds_baseline_takes_no_more_than_600_mb() {
+    let lab = Lab::tiny("seeds = [0]");
+    lab.write("baseline.toml", "name = \"baseline\"\ndata.train = \"synthetic\"\nmodel.vocabulary = 50257\n");
+    for precision in ["f32", "bf16"] {
+        let done = lab.expect(
+            0,
+            &format!(
+                "bench --config baseline.toml --set train.precision=\"{precision}\" --batch 4x256 --steps 1 --warm-up 1 --threads 2 --format csv --out out"
+            ),
+        );
+        let mut reader = csv::Reader::from_reader(done.stdout.as_bytes());
+        let row: common::Row = reader.deserialize().next().expect("a row").unwrap();
+        let peak: f64 = row["peak_rss_mb"].parse().unwrap();
+        assert!((423.0..600.0).contains(&peak), "{precision}: {peak} MB");
+    }
+}
+
 #[test]
 fn refuses_what_it_cannot_time() {
     let lab = Lab::tiny("seeds = [0]");

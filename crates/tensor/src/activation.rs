@@ -1,8 +1,10 @@
 //! Matrices and numbers on a tape.
 
 use std::ops::{Add, Deref};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::kept::Again;
 use crate::{Matrix, Tape, dims, matrix};
 
 /// What the gradient of an activation is found by. It does not hold the activation's values: an operation whose backward
@@ -37,6 +39,8 @@ impl ActivationId {
 pub struct Node {
     matrix: Matrix,
     id: ActivationId,
+    /// Where it need not be kept.
+    again: Option<Arc<Again>>,
 }
 
 impl Node {
@@ -46,6 +50,16 @@ impl Node {
     /// When `values` does not hold `rows * columns` numbers.
     pub fn new(values: Vec<f32>, rows: usize, columns: usize) -> Self {
         matrix(values, rows, columns).into()
+    }
+
+    /// The same, of which later operations may keep how it is made again.
+    pub(crate) fn that_is_made_again(self, again: Arc<Again>) -> Self {
+        Self { again: Some(again), ..self }
+    }
+
+    /// The matrix, and how it is made again.
+    pub(crate) fn split(self) -> (Matrix, Option<Arc<Again>>) {
+        (self.matrix, self.again)
     }
 
     /// The operation's output, whose backward pass has been recorded on `tape`.
@@ -58,7 +72,7 @@ impl Node {
 impl From<Matrix> for Node {
     fn from(matrix: Matrix) -> Self {
         let (rows, columns) = dims(&matrix);
-        Self { matrix, id: ActivationId::new(rows, columns) }
+        Self { matrix, id: ActivationId::new(rows, columns), again: None }
     }
 }
 

@@ -27,6 +27,7 @@ mod arithmetic;
 pub mod bf16;
 mod buffer;
 mod gradients;
+mod kept;
 pub mod limits;
 mod matmul;
 mod matrix;

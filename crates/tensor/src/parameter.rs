@@ -12,12 +12,16 @@ use crate::{Activation, ActivationId, Matrix, Node, Precision, dims, values, val
 
 /// A trained matrix (a vector is a matrix of one row) and the gradient that backward passes add to.
 ///
-/// The gradient's buffer is kept from step to step. Whoever has used the gradient says so, as
-/// [`crate::adamw::update`] does; it counts as zero then.
+/// Whoever has used the gradient says so, as [`crate::adamw::update`] does; it counts as zero then, and its buffer, unless
+/// that is very large, makes room for the activations of the next step.
 pub struct Parameter {
     value: Matrix,
     gradient: Gradient,
 }
+
+/// Numbers of a gradient from which on its buffer is kept from step to step: 16 MiB. The allocator gives so large ones a
+/// place of their own, in which nothing else would settle.
+const KEPT_FROM: usize = 4 << 20;
 
 /// A handle on a parameter's gradient, for the backward pass of an operation.
 #[derive(Clone)]
@@ -47,6 +51,10 @@ impl Gradient {
             }
         });
         RefMut::map(self.sum.borrow_mut(), |sum| &mut sum.values)
+    }
+
+    fn is_kept(&self) -> bool {
+        self.len >= KEPT_FROM
     }
 
     fn allocate(&self) {
@@ -107,15 +115,21 @@ impl Parameter {
         self.gradient.borrow_mut()
     }
 
-    /// Makes room for the gradient now rather than in the first backward pass, where it would settle between buffers that
-    /// come and go.
+    /// Makes room for a gradient whose buffer is kept, now rather than in the first backward pass, where it would settle
+    /// between buffers that come and go.
     pub fn allocate_gradient(&self) {
-        self.gradient.allocate();
+        if self.gradient.is_kept() {
+            self.gradient.allocate();
+        }
     }
 
     /// Sets the gradient to zero.
     pub fn clear_gradient(&mut self) {
-        self.gradient.sum.borrow_mut().is_set = false;
+        let mut sum = self.gradient.sum.borrow_mut();
+        sum.is_set = false;
+        if !self.gradient.is_kept() {
+            sum.values = Vec::new();
+        }
     }
 
     /// The numbers for writing, together with the gradient.

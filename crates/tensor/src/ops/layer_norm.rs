@@ -3,8 +3,9 @@
 use super::norms::backward_rows;
 use super::{BLOCK_ROWS, add_into};
 use crate::buffer::mapped;
+use crate::kept::Again;
 use crate::simd::{sum, sum2, sum3, vectorised};
-use crate::{Activation, ActivationId, Node, Parameter, dims, values};
+use crate::{Activation, ActivationId, Matrix, Node, Parameter, dims, matrix, values};
 
 /// `y = (x − mean) / √(variance + epsilon) · weight + bias`, mean and (biased) variance over each token's features.
 ///
@@ -21,31 +22,21 @@ pub fn layer_norm(x: Activation, weight: &Parameter, bias: Option<&Parameter>, e
     assert_eq!(weight.dims(), (1, features), "a weight a feature");
     assert!(bias.is_none_or(|bias| bias.dims() == (1, features)), "one bias a feature");
 
-    let zeros = vec![0.0; features];
-    let (w, b) = (weight.values(), bias.map_or(zeros.as_slice(), Parameter::values));
-    // SAFETY: the blocks are whole rows, and every number of a row is written.
-    let y = unsafe {
-        mapped(values(&x), BLOCK_ROWS * features, |y, x| {
-            vectorised(
-                #[inline(always)]
-                || {
-                    for (y, x) in y.chunks_exact_mut(features).zip(x.chunks_exact(features)) {
-                        let Moments { mean, scale } = moments(x, epsilon);
-                        for ((y, &x), (&w, &b)) in y.iter_mut().zip(x).zip(w.iter().zip(b)) {
-                            y.write(((x - mean) * scale).mul_add(w, b));
-                        }
-                    }
-                },
-            );
-        })
-    };
-    let y = Node::new(y, tokens, features);
+    let no_bias = || matrix(vec![0.0; features], 1, features);
+    let b = bias.map_or_else(no_bias, |bias| bias.value().clone());
+    let mut y = Node::new(forward(values(&x), weight.values(), values(&b), epsilon), tokens, features);
 
     if tape.is_recording() {
         let output = ActivationId::from(&y);
+        let again = {
+            let (x, w) = (Matrix::clone(&x), weight.value().clone());
+            Again::new(move || matrix(forward(values(&x), values(&w), values(&b), epsilon), tokens, features))
+        };
+        y = y.that_is_made_again(again.clone());
         let (weight, weight_gradient) = (weight.value().clone(), weight.gradient_handle());
         let bias_gradient = bias.map(Parameter::gradient_handle);
         tape.record(move |gradients| {
+            again.forget();
             let dy = gradients.take(output);
             let w = values(&weight);
             // Σ dy ∘ x̂, then Σ dy.
@@ -69,6 +60,26 @@ pub fn layer_norm(x: Activation, weight: &Parameter, bias: Option<&Parameter>, e
         });
     }
     y.put_tape(tape)
+}
+
+fn forward(x: &[f32], w: &[f32], b: &[f32], epsilon: f32) -> Vec<f32> {
+    let features = w.len();
+    // SAFETY: the blocks are whole rows, and every number of a row is written.
+    unsafe {
+        mapped(x, BLOCK_ROWS * features, |y, x| {
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (y, x) in y.chunks_exact_mut(features).zip(x.chunks_exact(features)) {
+                        let Moments { mean, scale } = moments(x, epsilon);
+                        for ((y, &x), (&w, &b)) in y.iter_mut().zip(x).zip(w.iter().zip(b)) {
+                            y.write(((x - mean) * scale).mul_add(w, b));
+                        }
+                    }
+                },
+            );
+        })
+    }
 }
 
 struct Moments {

@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::{BLOCK_ROWS, add_column_sums};
 use crate::buffer::{filled, write_copy};
+use crate::kept::Kept;
 use crate::matmul::{MatMut, MatRef, Threads, matmul, product};
 use crate::{Activation, ActivationId, Node, Parameter, dims, values};
 
@@ -37,13 +38,14 @@ pub fn linear(x: Activation, weight: &Parameter, bias: Option<&Parameter>) -> Ac
         let output = ActivationId::from(&y);
         let (weight, weight_gradient) = (weight.value().clone(), weight.gradient_handle());
         let bias_gradient = bias.map(Parameter::gradient_handle);
+        let x = Kept::from(x);
         tape.record(move |gradients| {
             let dy_values = gradients.take(output);
             let dy = MatRef::new(&dy_values, tokens, outputs);
             if let Some(gradient) = bias_gradient {
                 add_column_sums(&mut gradient.borrow_mut(), &dy_values);
             }
-            weight_gradient.add_product(dy.t(), MatRef::new(values(&x), tokens, inputs), precision);
+            weight_gradient.add_product(dy.t(), MatRef::new(values(&x.matrix()), tokens, inputs), precision);
             gradients.of(&x).add_product(dy, MatRef::new(values(&weight), outputs, inputs), precision);
         });
     }
@@ -81,11 +83,12 @@ pub fn linear_each(x: Activation, weights: &[&Parameter]) -> Vec<Activation> {
     if tape.is_recording() {
         let ids: Vec<_> = ys.iter().map(ActivationId::from).collect();
         let weight_gradients: Vec<_> = weights.iter().map(|weight| weight.gradient_handle()).collect();
+        let x = Kept::from(x);
         tape.record(move |gradients| {
             let dy: Vec<_> = ids.into_iter().map(|id| gradients.take(id)).collect();
             let dy = columns_together(&dy, &outputs);
             let dy = MatRef::new(&dy, tokens, together);
-            let dw = product(dy.t(), MatRef::new(values(&x), tokens, inputs), precision, Threads::All);
+            let dw = product(dy.t(), MatRef::new(values(&x.matrix()), tokens, inputs), precision, Threads::All);
             let mut rows = dw.as_slice();
             for (gradient, n) in weight_gradients.iter().zip(&outputs) {
                 let (own, others) = rows.split_at(n * inputs);

@@ -3,8 +3,9 @@
 use super::norms::backward_rows;
 use super::{BLOCK_ROWS, add_into};
 use crate::buffer::mapped;
+use crate::kept::Again;
 use crate::simd::{sum, sum3, vectorised};
-use crate::{Activation, ActivationId, Node, Parameter, dims, values};
+use crate::{Activation, ActivationId, Matrix, Node, Parameter, dims, matrix, values};
 
 /// `y = x / √(mean(x²) + epsilon) · weight`, the mean over each token's features.
 ///
@@ -20,29 +21,18 @@ pub fn rms_norm(x: Activation, weight: &Parameter, epsilon: f32) -> Activation {
     let (tokens, features) = dims(&x);
     assert_eq!(weight.dims(), (1, features), "a weight a feature");
 
-    let w = weight.values();
-    // SAFETY: the blocks are whole rows, and every number of a row is written.
-    let y = unsafe {
-        mapped(values(&x), BLOCK_ROWS * features, |y, x| {
-            vectorised(
-                #[inline(always)]
-                || {
-                    for (y, x) in y.chunks_exact_mut(features).zip(x.chunks_exact(features)) {
-                        let scale = scale(x, epsilon);
-                        for (y, (x, w)) in y.iter_mut().zip(x.iter().zip(w)) {
-                            y.write(x * scale * w);
-                        }
-                    }
-                },
-            );
-        })
-    };
-    let y = Node::new(y, tokens, features);
+    let mut y = Node::new(forward(values(&x), weight.values(), epsilon), tokens, features);
 
     if tape.is_recording() {
         let output = ActivationId::from(&y);
+        let again = {
+            let (x, w) = (Matrix::clone(&x), weight.value().clone());
+            Again::new(move || matrix(forward(values(&x), values(&w), epsilon), tokens, features))
+        };
+        y = y.that_is_made_again(again.clone());
         let (weight, weight_gradient) = (weight.value().clone(), weight.gradient_handle());
         tape.record(move |gradients| {
+            again.forget();
             let dy = gradients.take(output);
             let w = values(&weight);
             let partial = backward_rows(
@@ -58,6 +48,26 @@ pub fn rms_norm(x: Activation, weight: &Parameter, epsilon: f32) -> Activation {
         });
     }
     y.put_tape(tape)
+}
+
+fn forward(x: &[f32], w: &[f32], epsilon: f32) -> Vec<f32> {
+    let features = w.len();
+    // SAFETY: the blocks are whole rows, and every number of a row is written.
+    unsafe {
+        mapped(x, BLOCK_ROWS * features, |y, x| {
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (y, x) in y.chunks_exact_mut(features).zip(x.chunks_exact(features)) {
+                        let scale = scale(x, epsilon);
+                        for (y, (x, w)) in y.iter_mut().zip(x.iter().zip(w)) {
+                            y.write(x * scale * w);
+                        }
+                    }
+                },
+            );
+        })
+    }
 }
 
 /// 1 / √(mean(x²) + epsilon)

@@ -4,7 +4,7 @@ use lrx_tensor::dfdx::prelude::*;
 use lrx_tensor::{Tape, ops};
 use proptest::prelude::*;
 
-use crate::common::{Exact, Input, branch, check, constant, input, repeated};
+use crate::common::{Exact, Input, branch, check, constant, input, repeated, transposed};
 
 const EPSILON: f32 = 1e-5;
 
@@ -49,6 +49,26 @@ fn gradients_are_added_to_those_of_other_uses() {
             ops::add(ops::rms_norm(ops::rms_norm(x.clone(), w, EPSILON), w, EPSILON), x)
         },
         |[x, w]| reference(reference(branch(&x), branch(&w), EPSILON), w, EPSILON) + x,
+    );
+}
+
+#[test]
+fn several_matrices_behind_it() {
+    // They do not keep its output but have it made again: each for itself, or narrow ones together.
+    check(
+        [tokens_of(1, 40, 6), input(2, 1, 6), input(4, 8, 6), input(5, 3, 6), input(6, 8, 3)],
+        |[x, w, wide, narrow, back], tape| {
+            let y = ops::rms_norm(x.on(tape), w, EPSILON);
+            let each = ops::linear_each(y.clone(), &[wide, wide]);
+            let together = ops::linear_each(y, &[narrow, narrow]);
+            let together = together.into_iter().map(|y| ops::linear(y, back, None));
+            each.into_iter().chain(together).reduce(ops::add).expect("four")
+        },
+        |[x, w, wide, narrow, back]| {
+            let y = reference(x, w, EPSILON);
+            let wide = branch(&y).matmul(transposed(wide));
+            (wide + y.matmul(transposed(narrow)).matmul(transposed(back))) * 2.0
+        },
     );
 }
 

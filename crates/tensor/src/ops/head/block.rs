@@ -4,24 +4,12 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::room::{GroupRoom, Room, first, groups_of, parts_of};
 use super::softmax::{Softmax, exponentials};
 use crate::Precision;
 use crate::bf16::Packed;
 use crate::matmul::{MatMut, MatRef, Operand, Threads, matmul, matmul_of};
 use crate::simd::exp;
-
-/// Groups of vocabulary entries that are worked on side by side, each with a dx of its own: few enough to add up.
-const GROUPS: usize = 8;
-/// Entries of a group at least: some tiles of the matrix products.
-const GROUP_AT_LEAST: usize = 128;
-/// Vocabulary entries in a part at most: with the logits of a block they fit the cache.
-fn part_at_most(precision: Precision) -> usize {
-    match precision {
-        Precision::F32 => 1024,
-        // Blocks have more tokens, and logits are read again when they are packed.
-        Precision::Bf16 => 504,
-    }
-}
 
 /// The tokens of a block, and all entries of the vocabulary.
 pub(super) struct Block<'a> {
@@ -58,46 +46,19 @@ struct Part<'l> {
 }
 
 impl Block<'_> {
-    /// Numbers that `groups` needs room for, with so many tokens: all logits, or, where what is left of them is kept
-    /// elsewhere, those of the parts that are worked on.
-    pub(super) fn room(tokens: usize, vocabulary: usize, precision: Precision) -> usize {
-        let group = Self::entries_of_group(vocabulary);
-        tokens
-            * match precision {
-                Precision::F32 => vocabulary,
-                Precision::Bf16 => vocabulary.div_ceil(group) * group.min(part_at_most(precision)),
-            }
-    }
-
-    fn entries_of_group(vocabulary: usize) -> usize {
-        vocabulary.div_ceil(GROUPS).max(GROUP_AT_LEAST)
-    }
-
-    /// Of a group of so many entries.
-    fn entries_of_part(&self, entries: usize) -> usize {
-        entries.div_ceil(entries.div_ceil(part_at_most(self.precision)))
-    }
-
     fn tokens(&self) -> usize {
         self.targets.len()
     }
 
-    /// Computes the logits of all entries, and what can be said of each group by itself. `room`: at least [`Self::room`].
-    pub(super) fn groups<'l>(&self, room: &'l mut [f32], gradient: bool) -> Vec<Group<'l>> {
+    /// Computes the logits of all entries, and what can be said of each group by itself. `room`: for as many tokens.
+    pub(super) fn groups<'l>(&self, room: &'l mut Room, gradient: bool) -> Vec<Group<'l>> {
         let (tokens, vocabulary) = (self.tokens(), self.e.len() / self.features);
-        let group = Self::entries_of_group(vocabulary);
-        let own = match self.precision {
-            Precision::F32 => group,
-            Precision::Bf16 => group.min(part_at_most(self.precision)),
-        };
         let x = Operand::right(MatRef::new(self.x, tokens, self.features).t(), self.precision, Threads::All);
-        let entries = (0..vocabulary).into_par_iter().step_by(group);
-        let room = room[..Self::room(tokens, vocabulary, self.precision)].par_chunks_mut(own * tokens).with_max_len(1);
-        let groups = entries.zip(room);
-        groups.map(|(i, room)| self.group(i..vocabulary.min(i + group), &x, room, gradient)).collect()
+        let groups = groups_of(vocabulary).into_par_iter().zip(&mut room.groups).with_max_len(1);
+        groups.map(|(entries, room)| self.group(entries, &x, room, gradient)).collect()
     }
 
-    fn group<'l>(&self, entries: Range<usize>, x: &Operand<'_>, mut room: &'l mut [f32], gradient: bool) -> Group<'l> {
+    fn group<'l>(&self, entries: Range<usize>, x: &Operand<'_>, room: &'l mut GroupRoom, gradient: bool) -> Group<'l> {
         let (tokens, features) = (self.tokens(), self.features);
         let mut group = Group {
             largest: vec![f32::NEG_INFINITY; tokens],
@@ -106,26 +67,23 @@ impl Block<'_> {
             dx: vec![0.0; if gradient { tokens * features } else { 0 }],
             parts: Vec::new(),
         };
-        let part = self.entries_of_part(entries.len());
-        for start in entries.clone().step_by(part) {
-            let entries = start..entries.end.min(start + part);
+        let GroupRoom { kept, passing } = room;
+        let mut kept = kept.iter_mut();
+        for entries in parts_of(entries, self.precision) {
             let len = entries.len() * tokens;
-            let exponentials = match self.precision {
-                Precision::F32 => {
-                    let (logits, rest) = std::mem::take(&mut room).split_at_mut(len);
-                    room = rest;
-                    self.part(entries.clone(), x, logits, &mut group, gradient);
-                    Operand::F32(MatRef::new(logits, entries.len(), tokens))
+            let exponentials = if let Some(logits) = kept.next() {
+                let logits = first(logits, len);
+                self.part(entries.clone(), x, logits, &mut group, gradient);
+                Operand::F32(MatRef::new(logits, entries.len(), tokens))
+            } else {
+                let logits = first(passing, len);
+                self.part(entries.clone(), x, logits, &mut group, gradient);
+                if !gradient {
+                    continue;
                 }
-                Precision::Bf16 => {
-                    let logits = &mut room[..len];
-                    self.part(entries.clone(), x, logits, &mut group, gradient);
-                    Operand::Bf16(Packed::left(MatRef::new(logits, entries.len(), tokens), Threads::One))
-                }
+                Operand::Bf16(Packed::left(MatRef::new(logits, entries.len(), tokens), Threads::One))
             };
-            if gradient {
-                group.parts.push(Part { entries, shift: group.largest.clone(), exponentials });
-            }
+            group.parts.push(Part { entries, shift: group.largest.clone(), exponentials });
         }
         group
     }

@@ -9,26 +9,20 @@
 //! when a larger one comes (Milakov & Gimelshein 2018, as in Dao et al. 2022).
 
 mod block;
+mod room;
 mod softmax;
 
-use std::cell::Cell;
-
 use block::Block;
+use room::Room;
 
 use crate::matmul::{MatRef, Threads, product};
 use crate::{Activation, ActivationId, Matrix, Parameter, Precision, Scalar, dims, matrix, values};
 
-/// Logits that are held at once at most: 80 MiB. Larger blocks pass over the embedding and its gradient less often, a few
-/// percent of the time, and hold more memory than anything else of the step.
-pub const LOGITS_AT_ONCE: usize = 20 << 20;
+/// Logits that are held at once at most: 68 MiB. Larger blocks pass over the embedding and its gradient less often, which of a
+/// step of 1,024 tokens is a few percent of the time for each, and hold more memory than anything else of the step.
+pub const LOGITS_AT_ONCE: usize = 17 << 20;
 /// Tokens of a block are a multiple of it, where there are more: whole tiles of the matrix products.
-const TOKENS_UNIT: usize = 64;
-
-thread_local! {
-    /// The block of logits, kept from step to step: were it freed, smaller buffers would settle in its place, and the next
-    /// step would have to find another.
-    static LOGITS: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
-}
+const TOKENS_UNIT: usize = 32;
 
 /// The mean over tokens of `−ln softmax(x · Eᵀ)[target]`, in nats. x: tokens × features, E: vocabulary × features: the token
 /// embedding where the head is tied to it, another parameter where not.
@@ -83,15 +77,10 @@ fn cross_entropy(
     let mut dx = Vec::with_capacity(if recording { tokens * features } else { 0 });
     let mut loss = 0.0;
     let block = block_tokens(tokens, vocabulary, precision);
-    let mut logits = LOGITS.take();
-    let room = Block::room(block, vocabulary, precision);
-    if logits.len() < room {
-        drop(std::mem::take(&mut logits)); // First, so that its place can be a part of the new one's.
-        logits = vec![0.0; room];
-    }
+    let mut room = Room::new(block, vocabulary, precision, recording);
     for (x, targets) in values(&x).chunks(block * features).zip(targets.chunks(block)) {
         let block = Block { x, targets, e: embedding.values(), features, precision };
-        let groups = block.groups(&mut logits, recording);
+        let groups = block.groups(&mut room, recording);
         let softmax = block.softmax(&groups);
         loss += softmax.losses().inspect(|loss| each(*loss)).map(f64::from).sum::<f64>();
         if recording {
@@ -99,14 +88,14 @@ fn cross_entropy(
             embedding.gradient_handle().update(|de, add| block.add_de(de, add, &groups, &softmax, scale));
         }
     }
-    LOGITS.set(logits);
+    drop(room); // Before the backward pass, whose gradients settle there.
 
     let loss = Scalar::new((loss / batch as f64) as f32, &tape);
     if recording {
-        let output = ActivationId::from(&loss);
+        let (input, output) = (ActivationId::from(&x), ActivationId::from(&loss));
         tape.record(move |gradients| {
             assert_eq!(gradients.take(output), [1.0], "the gradient of a loss that was not scaled");
-            gradients.of(&x).add(dx);
+            gradients.of(input).add(dx);
         });
     }
     loss
