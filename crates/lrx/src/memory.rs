@@ -19,7 +19,7 @@ pub(crate) struct Needed {
 /// What a run needs.
 pub(crate) fn needed(run: &RunSpec, row: &RunRecord) -> Needed {
     // What the backward pass keeps, and as much again of hidden for what comes and goes.
-    let values_per_token: usize = run.model.inner_features().map(|inner| 12 * run.model.hidden + inner).sum();
+    let values_per_token: usize = run.model.inner_features().map(|inner| 16 * run.model.hidden + inner).sum();
     let activations = batch_tokens(row) * values_per_token as f64;
     let logits = LOGITS_AT_ONCE as f64;
     let state = 16.0 * row.params.unwrap_or(0) as f64;

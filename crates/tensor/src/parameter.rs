@@ -5,23 +5,19 @@ use std::rc::Rc;
 
 use rayon::prelude::*;
 
-use crate::matmul::{MatMut, MatRef, Threads, matmul};
+use crate::matmul::{MatMut, MatRef, Threads, matmul, product};
 use crate::ops::add_on_all_threads;
 use crate::tape::Tape;
 use crate::{Activation, ActivationId, Matrix, Node, Precision, dims, values, values_mut};
 
 /// A trained matrix (a vector is a matrix of one row) and the gradient that backward passes add to.
 ///
-/// Whoever has used the gradient says so, as [`crate::adamw::update`] does; it counts as zero then, and its buffer, unless
-/// that is very large, makes room for the activations of the next step.
+/// Whoever has used the gradient says so, as [`crate::adamw::update`] does; it counts as zero then, and its buffer makes room
+/// for the activations of the next step, unless the next gradient comes while these are there.
 pub struct Parameter {
     value: Matrix,
     gradient: Gradient,
 }
-
-/// Numbers of a gradient from which on its buffer is kept from step to step: 16 MiB. The allocator gives so large ones a
-/// place of their own, in which nothing else would settle.
-const KEPT_FROM: usize = 4 << 20;
 
 /// A handle on a parameter's gradient, for the backward pass of an operation.
 #[derive(Clone)]
@@ -35,6 +31,8 @@ struct Sum {
     values: Vec<f32>,
     /// Whether `values` holds what was added since the gradient was last used; else it counts as zero.
     is_set: bool,
+    /// Whether the buffer stays when the gradient has been used.
+    is_kept: bool,
 }
 
 impl Gradient {
@@ -53,21 +51,18 @@ impl Gradient {
         RefMut::map(self.sum.borrow_mut(), |sum| &mut sum.values)
     }
 
-    fn is_kept(&self) -> bool {
-        self.len >= KEPT_FROM
-    }
-
-    fn allocate(&self) {
-        let values = &mut self.sum.borrow_mut().values;
-        if values.len() != self.len {
-            *values = vec![0.0; self.len];
-        }
+    /// Keeps the buffer from step to step: what is set in the forward pass, when all activations are there, would leave its
+    /// place to nobody.
+    pub(crate) fn keep(&self) {
+        self.sum.borrow_mut().is_kept = true;
     }
 
     /// `f(values, add)` adds to the values or, when `add` is false, writes them all: they hold nothing of use then.
     pub(crate) fn update(&self, f: impl FnOnce(&mut [f32], bool)) {
-        self.allocate();
-        let Sum { values, is_set } = &mut *self.sum.borrow_mut();
+        let Sum { values, is_set, .. } = &mut *self.sum.borrow_mut();
+        if values.len() != self.len {
+            *values = vec![0.0; self.len];
+        }
         f(values, std::mem::replace(is_set, true));
     }
 
@@ -79,6 +74,14 @@ impl Gradient {
     /// Adds `a · b`, a matrix with as many columns as the parameter.
     pub(crate) fn add_product(&self, a: MatRef<'_>, b: MatRef<'_>, precision: Precision) {
         let (rows, columns) = (a.rows(), b.columns());
+        {
+            let Sum { values, is_set, .. } = &mut *self.sum.borrow_mut();
+            if values.len() != self.len {
+                *values = product(a, b, precision, Threads::All);
+                *is_set = true;
+                return;
+            }
+        }
         self.update(|values, add| matmul(MatMut::new(values, rows, columns), add, a, b, precision, Threads::All));
     }
 }
@@ -115,19 +118,11 @@ impl Parameter {
         self.gradient.borrow_mut()
     }
 
-    /// Makes room for a gradient whose buffer is kept, now rather than in the first backward pass, where it would settle
-    /// between buffers that come and go.
-    pub fn allocate_gradient(&self) {
-        if self.gradient.is_kept() {
-            self.gradient.allocate();
-        }
-    }
-
     /// Sets the gradient to zero.
     pub fn clear_gradient(&mut self) {
         let mut sum = self.gradient.sum.borrow_mut();
         sum.is_set = false;
-        if !self.gradient.is_kept() {
+        if !sum.is_kept {
             sum.values = Vec::new();
         }
     }

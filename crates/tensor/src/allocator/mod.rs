@@ -1,7 +1,8 @@
 //! The memory allocator: buffers that are freed in one step are there for the next, and lie side by side.
 
+#[cfg(any(test, all(target_os = "linux", target_pointer_width = "64")))]
 mod free_ranges;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 mod region;
 
 use std::alloc::{GlobalAlloc, Layout};
@@ -11,7 +12,7 @@ use std::sync::Mutex;
 use libmimalloc_sys::{mi_collect, mi_option_get, mi_option_set, mi_option_t};
 use mimalloc::MiMalloc;
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 use region::Region;
 
 /// The allocator of a program that trains: make it the global one with
@@ -19,14 +20,14 @@ use region::Region;
 ///
 /// Buffers from 64 KiB on share one range of addresses, each in the smallest gap that it fits into, so that a step's peak is
 /// what lives then and hardly more. (A third of what mimalloc had touched for activations lay between buffers.) Smaller
-/// ones, and all on systems other than Linux, are mimalloc's.
+/// ones, and all on systems other than 64-bit Linux, are mimalloc's.
 pub struct Allocator;
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 static LARGE: Region = Region::new();
 
 // SAFETY: a buffer is `LARGE`'s exactly if it lies there, and goes back to where it came from; both keep to the contract.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise.
@@ -73,7 +74,7 @@ unsafe impl GlobalAlloc for Allocator {
 }
 
 // SAFETY: mimalloc's.
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise, as below.
@@ -121,7 +122,7 @@ impl KeepFreedMemory {
                 kept.1 = mi_option_get(PURGE_DELAY);
                 mi_option_set(PURGE_DELAY, LONG);
             }
-            #[cfg(target_os = "linux")]
+            #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
             LARGE.keep_freed(true);
         }
         kept.0 += 1;
@@ -136,7 +137,7 @@ impl Drop for KeepFreedMemory {
         if kept.0 == 0 {
             // SAFETY: as above.
             unsafe { mi_option_set(PURGE_DELAY, kept.1) };
-            #[cfg(target_os = "linux")]
+            #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
             LARGE.keep_freed(false);
             give_back();
         }
@@ -145,7 +146,7 @@ impl Drop for KeepFreedMemory {
 
 /// Gives all freed memory back to the system.
 pub fn give_back() {
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
     LARGE.give_back();
     // SAFETY: it may be called at any time.
     unsafe { mi_collect(true) };

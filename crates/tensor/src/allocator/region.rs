@@ -9,6 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
 
+use rustix::param::page_size;
+
 use super::free_ranges::FreeRanges;
 
 /// Bytes of a large buffer at least.
@@ -126,7 +128,9 @@ impl Region {
 
     fn give(&self, state: &mut State, taken: Range<usize>) {
         state.freed += taken.len();
-        state.free.give(taken);
+        if !state.free.give(taken) {
+            std::process::abort(); // It was free: memory is in disorder, and a panic would allocate.
+        }
         if !state.keeps_freed && state.freed >= FREED_AT_MOST {
             self.give_back_of(state);
         }
@@ -168,11 +172,14 @@ impl Region {
             let start =
                 unsafe { mmap_anonymous(ptr::null_mut(), ADDRESSES, ProtFlags::READ | ProtFlags::WRITE, flags) };
             if let Ok(start) = start {
-                // Matrices of many megabytes are read all over. Where the system has no such pages, all works as well.
-                // SAFETY: it changes how the system keeps the region, not what it holds.
-                let _ = unsafe { madvise(start, ADDRESSES, Advice::LinuxHugepage) };
+                // Matrices of many megabytes are read all over. Where pages are larger, huge ones are too large: 512 MiB. It may
+                // be refused.
+                if page_size() == 4096 {
+                    // SAFETY: it changes how the system keeps the region, not what it holds.
+                    let _ = unsafe { madvise(start, ADDRESSES, Advice::LinuxHugepage) };
+                }
                 self.start.store(start.cast(), Ordering::Relaxed);
-                state.free.give(0..ADDRESSES);
+                let _ = state.free.give(0..ADDRESSES);
             }
         }
         state
@@ -297,7 +304,8 @@ mod tests {
     fn what_is_given_back_is_no_longer_resident() {
         let resident = || {
             let pages = std::fs::read_to_string("/proc/self/statm").expect("the system tells");
-            pages.split_whitespace().nth(1).and_then(|pages| pages.parse::<usize>().ok()).expect("a number") * 4096
+            pages.split_whitespace().nth(1).and_then(|pages| pages.parse::<usize>().ok()).expect("a number")
+                * page_size()
         };
         const SIZE: usize = 400 << 20;
         let region = Region::new();

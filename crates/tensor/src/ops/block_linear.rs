@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use super::add_column_sums;
 use super::transpose::transpose;
 use crate::buffer::{filled, write_copy};
+use crate::kept::Kept;
 use crate::matmul::{MatMut, MatRef, NARROW, Threads, matmul};
 use crate::{Activation, ActivationId, Node, Parameter, Precision, dims, values};
 
@@ -64,12 +65,14 @@ pub fn block_linear(x: Activation, weight: &Parameter, bias: Option<&Parameter>,
         let output = ActivationId::from(&y);
         let (weight, gradient) = (weight.value().clone(), weight.gradient_handle());
         let bias_gradient = bias.map(Parameter::gradient_handle);
+        let x = Kept::from(x);
         tape.record(move |gradients| {
             let dy = gradients.take(output);
             if let Some(gradient) = bias_gradient {
                 add_column_sums(&mut gradient.borrow_mut(), &dy);
             }
-            gradient.update(|sum, add| add_products(sum, add, (&dy, to), (values(&x), from), tokens, precision));
+            gradient
+                .update(|sum, add| add_products(sum, add, (&dy, to), (values(&x.matrix()), from), tokens, precision));
             let weights = values(&weight);
             let matrix = |i: usize| MatRef::new(&weights[i * size..][..size], outputs, inputs);
             gradients.of(&x).add(applied(&dy, tokens, (to, from), None, matrix, precision));

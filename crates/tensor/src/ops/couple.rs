@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::{BLOCK_ROWS, add_into};
 use crate::buffer::filled;
+use crate::kept::Kept;
 use crate::simd::vectorised;
 use crate::{Activation, ActivationId, Node, Parameter, dims, values};
 
@@ -27,9 +28,10 @@ pub fn couple(x: Activation, factors: &Parameter, outputs: usize) -> Activation 
 
     if tape.is_recording() {
         let (output, d, gradient) = (ActivationId::from(&y), factors.value().clone(), factors.gradient_handle());
+        let x = Kept::from(x);
         tape.record(move |gradients| {
             let dy = gradients.take(output);
-            let partial = shape.products(&dy, values(&x));
+            let partial = shape.products(&dy, values(&x.matrix()));
             let mut sum = gradient.borrow_mut();
             partial.iter().for_each(|block| add_into(&mut sum, block));
             let d = values(&d);

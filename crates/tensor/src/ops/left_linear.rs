@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::{add_column_sums, add_into};
 use crate::buffer::filled;
+use crate::kept::Kept;
 use crate::matmul::{MatMut, MatRef, Threads, matmul};
 use crate::{Activation, ActivationId, Node, Parameter, Precision, dims, values};
 
@@ -31,13 +32,15 @@ pub fn left_linear(x: Activation, weight: &Parameter, bias: Option<&Parameter>, 
         let output = ActivationId::from(&y);
         let (weight, gradient) = (weight.value().clone(), weight.gradient_handle());
         let bias_gradient = bias.map(Parameter::gradient_handle);
+        let x = Kept::from(x);
         tape.record(move |gradients| {
             let dy = gradients.take(output);
             if let Some(gradient) = bias_gradient {
                 add_column_sums(&mut gradient.borrow_mut(), &dy);
             }
+            let x_matrix = x.matrix();
             let partial: Vec<Vec<f32>> = rows(&dy, n * width)
-                .zip(rows(values(&x), m * width))
+                .zip(rows(values(&x_matrix), m * width))
                 .map(|(dy, x)| {
                     let mut sum = vec![0.0; n * m];
                     for (dy, x) in dy.chunks_exact(n * width).zip(x.chunks_exact(m * width)) {

@@ -8,6 +8,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::buffer::filled;
+use crate::kept::Kept;
 use crate::simd::{ARCH, LANES, sum, vectorised};
 use crate::{Activation, ActivationId, Node, Parameter, dims, values};
 
@@ -42,9 +43,15 @@ pub fn sparse_linear(x: Activation, nonzeros: &Parameter, support: &[u32], outpu
     if tape.is_recording() {
         let output = ActivationId::from(&y);
         let (nonzeros, gradient) = (nonzeros.value().clone(), nonzeros.gradient_handle());
+        let x = Kept::from(x);
         tape.record(move |gradients| {
             let dy = gradients.take(output);
-            gradient.add(&places.products(&turned(&dy, outputs), &turned(values(&x), inputs), outputs, inputs));
+            gradient.add(&places.products(
+                &turned(&dy, outputs),
+                &turned(values(&x.matrix()), inputs),
+                outputs,
+                inputs,
+            ));
             let (transposed, order) = places.transposed(inputs);
             let nonzeros = values(&nonzeros);
             let nonzeros: Vec<f32> = order.iter().map(|&j| nonzeros[j as usize]).collect();

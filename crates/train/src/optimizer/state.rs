@@ -35,7 +35,7 @@ pub(crate) struct StoredMoment<'a> {
 }
 
 impl Optimizer {
-    /// The optimizer before the first update, and room for the gradients.
+    /// The optimizer before the first update.
     ///
     /// # Errors
     /// When the groups do not fit the parameters; the key is relative to `[train.optimizer]`.
@@ -66,7 +66,6 @@ impl Optimizer {
 
     fn member(&self, id: ParameterId, entry: &ParameterEntry) -> Result<Member, OptionError> {
         let Settings { rule, learning_rate, weight_decay } = self.spec.settings(entry)?;
-        entry.parameter.allocate_gradient();
         let moments = rule.moments(entry).iter().map(|moment| vec![0.0; moment.count]).collect();
         Ok(Member { id, name: entry.name.clone(), rule, learning_rate, weight_decay, moments })
     }

@@ -77,6 +77,9 @@ fn cross_entropy(
     let mut dx = Vec::with_capacity(if recording { tokens * features } else { 0 });
     let mut loss = 0.0;
     let block = block_tokens(tokens, vocabulary, precision);
+    if recording {
+        embedding.gradient_handle().keep();
+    }
     let mut room = Room::new(block, vocabulary, precision, recording);
     for (x, targets) in values(&x).chunks(block * features).zip(targets.chunks(block)) {
         let block = Block { x, targets, e: embedding.values(), features, precision };

@@ -32,8 +32,8 @@ pub(super) fn parts_of(group: Range<usize>, precision: Precision) -> impl Iterat
 
 /// Memory for the logits of a block of tokens.
 ///
-/// It is many buffers of a megabyte or two, of the one thread that frees them, rather than a large one: once they are
-/// freed, the gradients of the backward pass settle there, and in the next step they find room where those were.
+/// It is many buffers of a megabyte or two rather than a large one: once they are freed, the gradients of the backward pass
+/// settle there, and in the next step they find room where those were.
 pub(super) struct Room {
     pub(super) groups: Vec<GroupRoom>,
 }
