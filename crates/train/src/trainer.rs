@@ -8,7 +8,7 @@ use lrx_data::{Sampler, Stories};
 use lrx_layers::{OptionError, ParameterEntry, Parameters, Progress};
 use lrx_model::{Model, When, save_weights};
 use lrx_records::{CurveRow, STORIES_FILE, Split, csv_text};
-use lrx_tensor::allocator::{self, KeepFreedMemory};
+use lrx_tensor::allocator::KeepFreedMemory;
 use lrx_tensor::{Tape, arithmetic};
 
 use crate::checkpoint::{self, Position};
@@ -49,7 +49,6 @@ pub struct Job<'a> {
 pub fn train(job: &Job<'_>, model: &mut Model, observer: &mut dyn Observer) -> Result<(Outcome, Report), TrainError> {
     let spec = job.spec;
     let steps = spec.length().steps(job.sampler);
-    allocator::give_back(); // What reading and tokenising left.
     let _keep_memory_of_steps = KeepFreedMemory::new();
     let (mut position, mut curve, mut optimizer) = start(job, model, steps, observer)?;
     let mut clock = Clock::start(&position);

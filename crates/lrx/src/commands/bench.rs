@@ -10,7 +10,7 @@ use lrx_layers::Registry;
 use lrx_model::Model;
 use lrx_records::{BenchRow, csv_header, csv_line};
 use lrx_spec::{Beside, Experiment, NothingTuned, RunSpec, load_builtin, load_experiments_beside};
-use lrx_tensor::allocator::{self, KeepFreedMemory};
+use lrx_tensor::allocator::KeepFreedMemory;
 use lrx_tensor::{Tape, Timings, limits};
 use lrx_train::{Optimizer, Update, memory, step};
 
@@ -193,7 +193,6 @@ fn measure(
     let precision = run.train.precision.into();
     let multiply_add_rate = limits::multiply_add_rate(precision);
     let rate_before = limits::matrix_product_rate(precision);
-    allocator::give_back();
     let keep = KeepFreedMemory::new();
     let mut model = Model::new(&run.model, vocabulary, run.seed);
     let mut optimizer = Optimizer::new(&run.train.optimizer, model.parameters())
