@@ -63,5 +63,7 @@ row! {
         matrix_product_gflop_per_second: f64,
         /// Reading memory.
         memory_gb_per_second: f64,
+        /// The instructions that it was computed with, as in `runs.csv`.
+        arithmetic: String,
     }
 }

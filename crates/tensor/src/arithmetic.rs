@@ -12,14 +12,16 @@ use crate::simd::vector_len;
 /// Two processes of one program give the same bits when this name is the same; where it differs, products of few rows or
 /// columns are added up in another order, and without fused multiply-adds every product is rounded in another way.
 ///
-/// Products of [`Precision::Bf16`] are the same on every processor (but for numbers below 1.2e-38), and noted as `+bf16`.
+/// Products of [`Precision::Bf16`] are noted as `+bf16` where pairs are added up, which all processors do alike (but for numbers
+/// below 1.2e-38), and as `+amx` where tiles are, in an order of their own.
 pub fn arithmetic(precision: Precision) -> &'static str {
     static NAMES: LazyLock<[String; 2]> = LazyLock::new(|| {
         let name = match (of_products(), of_loops()) {
             (products, loops) if products == loops => products.into(),
             (products, loops) => format!("{products}/{loops}"),
         };
-        [format!("{name}+bf16"), name]
+        let of_bf16 = if crate::bf16::is_of_tiles() { "amx" } else { "bf16" };
+        [format!("{name}+{of_bf16}"), name]
     });
     let [bf16, f32] = &*NAMES;
     match precision {

@@ -17,7 +17,7 @@ pub fn multiply_add_rate(precision: Precision) -> f64 {
     const ROUNDS: usize = 1 << 21;
     if precision == Precision::Bf16 && bf16::is_native() {
         let time = best_of(5, || drop(rayon::broadcast(|_| black_box(bf16::multiply_adds(ROUNDS)))));
-        return (bf16::FLOPS_OF_ROUND * ROUNDS * rayon::current_num_threads()) as f64 / time.as_secs_f64();
+        return (bf16::flops_of_round() * ROUNDS * rayon::current_num_threads()) as f64 / time.as_secs_f64();
     }
     let time = best_of(5, || {
         black_box(rayon::broadcast(|_| Arch::new().dispatch(MultiplyAdd { rounds: ROUNDS })));

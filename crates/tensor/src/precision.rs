@@ -7,7 +7,7 @@ pub enum Precision {
     /// Not at all.
     #[default]
     F32,
-    /// To bfloat16, the nearest of numbers with 8 bits: twice as fast where the processor has instructions for it.
+    /// To bfloat16, the nearest of numbers with 8 bits: faster where the processor has instructions for it.
     Bf16,
 }
 

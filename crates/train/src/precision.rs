@@ -12,7 +12,7 @@ pub enum PrecisionName {
     /// Not at all.
     #[default]
     F32,
-    /// To bfloat16: nearly twice as fast where the processor has AVX512_BF16; the same numbers, slower than f32, where not.
+    /// To bfloat16: about twice as fast where the processor has AMX-BF16 or a fast AVX512_BF16; slower than f32 where not.
     Bf16,
 }
 

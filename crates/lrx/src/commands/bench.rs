@@ -276,6 +276,7 @@ fn measure(
         multiply_add_gflop_per_second: multiply_add_rate / 1e9,
         matrix_product_gflop_per_second: matrix_product_rate / 1e9,
         memory_gb_per_second: memory_rate / 1e9,
+        arithmetic: lrx_tensor::arithmetic(precision).into(),
     })
 }
 
@@ -300,8 +301,9 @@ fn median(times: &mut dyn Iterator<Item = Duration>) -> f64 {
 
 fn print_header(row: &BenchRow) {
     say!(
-        "{} threads; at best: multiply-adds in registers {:.0} GFLOP/s, large matrix products {:.0} GFLOP/s, memory {:.1} GB/s",
+        "{} threads, {}; at best: multiply-adds in registers {:.0} GFLOP/s, large matrix products {:.0} GFLOP/s, memory {:.1} GB/s",
         row.threads,
+        row.arithmetic,
         row.multiply_add_gflop_per_second,
         row.matrix_product_gflop_per_second,
         row.memory_gb_per_second

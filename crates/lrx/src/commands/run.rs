@@ -108,7 +108,9 @@ pub(crate) fn run(args: &RunArgs, registry: &Registry) -> Result<ExitCode, Failu
     // Everything that can be wrong with the data shows before the first hour is spent.
     let tasks = tasks(args, share, &experiments, &signals, &lines)?;
     if tasks.iter().any(|task| task.train.precision == PrecisionName::Bf16) && !bf16::is_native() {
-        tell!("precision bf16: this processor has no AVX512_BF16; the same numbers come more slowly than those of f32");
+        tell!(
+            "precision bf16: this processor has neither AMX-BF16 nor AVX512_BF16; the numbers come more slowly than those of f32"
+        );
     }
     // Jobs beyond the runs would have nothing to do.
     let jobs = args.jobs.min(tasks.len()).max(1);

@@ -4,42 +4,70 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
-use super::kernel::{COLUMNS, Pair, ROWS, pairs_of_columns, pairs_of_rows};
+#[cfg(all(target_arch = "x86_64", target_os = "linux", not(lrx_without_avx512)))]
+use super::amx;
+use super::instructions::Instructions;
+use super::kernel::{COLUMNS, PAIRS_OF_TILE, Pair, ROWS, pairs_of_columns, pairs_of_rows};
 use crate::matmul::{MatRef, Threads};
 
 /// Products that are added up before their sum is added to the others: a panel of columns and one of rows of so many numbers
 /// fit the nearest cache.
 pub(super) const DEPTH: usize = 512;
 
-/// Panels that are worth another thread.
-const PANELS_OF_A_TASK: usize = 4;
+/// Panels that are worth another thread; of lines that lie side by side they are read together.
+const PANELS_OF_A_TASK: usize = 16;
 
-/// The lines (rows of the left operand, columns of the right one) of a matrix in panels of `width`.
+/// On which side of a product an operand stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    /// Its rows are its lines.
+    Left,
+    /// Its columns are its lines.
+    Right,
+}
+
+/// The lines (rows of the left operand, columns of the right one) of a matrix in panels of some lines each.
 ///
-/// The inner dimension is cut into pieces of at most [`DEPTH`]. For each piece, then for each panel, then for two consecutive
-/// numbers of the inner dimension: a pair for each line. Lines and numbers that are not there are zero.
+/// The inner dimension is cut into pieces of at most [`DEPTH`], and its numbers are taken two by two. For each piece, then for
+/// each panel come its pairs: one of each line, then the next of each; but of a left operand that is multiplied in tiles,
+/// sixteen of each line, then the next sixteen. Lines and numbers that are not there are zero.
 pub(crate) struct Packed {
     pairs: Vec<Pair>,
     lines: usize,
     depth: usize,
+    /// Lines of a panel.
     width: usize,
+    /// For which the pairs are in their order.
+    instructions: Instructions,
 }
 
 impl Packed {
     /// A left operand.
     pub(crate) fn left(matrix: MatRef<'_>, threads: Threads) -> Self {
-        Self::new(matrix, ROWS, threads)
+        Self::left_for(Instructions::of_this_processor(), matrix, threads)
     }
 
     /// A right operand.
     pub(crate) fn right(matrix: MatRef<'_>, threads: Threads) -> Self {
-        Self::new(matrix.t(), COLUMNS, threads)
+        Self::right_for(Instructions::of_this_processor(), matrix, threads)
+    }
+
+    pub(super) fn left_for(instructions: Instructions, matrix: MatRef<'_>, threads: Threads) -> Self {
+        Self::new(instructions, Side::Left, matrix, threads)
+    }
+
+    pub(super) fn right_for(instructions: Instructions, matrix: MatRef<'_>, threads: Threads) -> Self {
+        Self::new(instructions, Side::Right, matrix.t(), threads)
     }
 
     /// The rows of `lines`.
-    fn new(lines: MatRef<'_>, width: usize, threads: Threads) -> Self {
+    fn new(instructions: Instructions, side: Side, lines: MatRef<'_>, threads: Threads) -> Self {
         let (count, depth) = (lines.rows(), lines.columns());
-        let mut packed = Self { pairs: Vec::new(), lines: count, depth, width };
+        let width = match side {
+            Side::Left if !instructions.are_of_tiles() => ROWS,
+            _ => COLUMNS,
+        };
+        let mut packed = Self { pairs: Vec::new(), lines: count, depth, width, instructions };
         let panels = packed.panels();
         let len = packed.start(packed.pieces());
         let mut pairs: Vec<Pair> = Vec::with_capacity(len);
@@ -52,19 +80,47 @@ impl Packed {
                 rest = after;
             }
         }
-        let write = |(piece, panel, part): (usize, usize, &mut [MaybeUninit<Pair>])| {
+        let own = |piece: usize, panel: usize| {
             let inner = piece * DEPTH..depth.min((piece + 1) * DEPTH);
-            let own = lines.some_rows(panel * width..count.min((panel + 1) * width)).t().some_rows(inner).t();
-            write_panel(part, own, width);
+            lines.some_rows(panel * width..count.min((panel + 1) * width)).t().some_rows(inner).t()
+        };
+        let write = |parts: &mut [(usize, usize, &mut [MaybeUninit<Pair>])]| {
+            if lines.rows_are_contiguous() {
+                for (piece, panel, part) in parts {
+                    write_panel(instructions, side, part, own(*piece, *panel), width);
+                }
+                return;
+            }
+            // Lines that lie side by side are read some of their numbers at a time, in all panels.
+            let longest = parts.iter().map(|(_, _, part)| part.len()).max().unwrap_or(0);
+            for (i, begin) in (0..longest).step_by(PAIRS_OF_TILE * width).enumerate() {
+                for (piece, panel, part) in &mut *parts {
+                    let numbers = own(*piece, *panel).t();
+                    let inner = 2 * PAIRS_OF_TILE * i..numbers.rows().min(2 * PAIRS_OF_TILE * (i + 1));
+                    if !inner.is_empty() {
+                        let end = part.len().min(begin + PAIRS_OF_TILE * width);
+                        write_panel(instructions, side, &mut part[begin..end], numbers.some_rows(inner).t(), width);
+                    }
+                }
+            }
         };
         match threads {
-            Threads::One => parts.into_iter().for_each(write),
-            Threads::All => parts.into_par_iter().with_min_len(PANELS_OF_A_TASK).for_each(write),
+            Threads::One => write(&mut parts),
+            Threads::All => parts.par_chunks_mut(PANELS_OF_A_TASK).for_each(write),
         }
         // SAFETY: the parts cover all, and `write_panel` writes each of its pairs.
         unsafe { pairs.set_len(len) };
         packed.pairs = pairs;
         packed
+    }
+
+    pub(super) fn instructions(&self) -> Instructions {
+        self.instructions
+    }
+
+    /// Lines of a panel, but for the last.
+    pub(super) fn width(&self) -> usize {
+        self.width
     }
 
     pub(super) fn lines(&self) -> usize {
@@ -92,17 +148,40 @@ impl Packed {
     }
 
     fn pairs_of(&self, piece: usize) -> usize {
-        (self.depth - piece * DEPTH).min(DEPTH).div_ceil(2)
+        self.whole_pairs((self.depth - piece * DEPTH).min(DEPTH))
     }
 
     /// Where a piece begins: those before it are whole.
     fn start(&self, piece: usize) -> usize {
-        let pairs = if piece == self.pieces() { self.depth.div_ceil(2) } else { piece * DEPTH / 2 };
-        pairs * self.width * self.panels()
+        let numbers = if piece == self.pieces() { self.depth } else { piece * DEPTH };
+        self.whole_pairs(numbers) * self.width * self.panels()
+    }
+
+    /// Pairs of a line for so many numbers, those that fill a tile included.
+    fn whole_pairs(&self, numbers: usize) -> usize {
+        let pairs = numbers.div_ceil(2);
+        if self.instructions.are_of_tiles() { pairs.next_multiple_of(PAIRS_OF_TILE) } else { pairs }
     }
 }
 
+/// A piece is one of whole tiles.
+const _: () = assert!(DEPTH.is_multiple_of(2 * PAIRS_OF_TILE));
+
 /// Writes one panel of one piece: all of `part`, from at most `width` lines.
-fn write_panel(part: &mut [MaybeUninit<Pair>], lines: MatRef<'_>, width: usize) {
-    if lines.rows_are_contiguous() { pairs_of_rows(part, lines, width) } else { pairs_of_columns(part, lines, width) }
+fn write_panel(
+    instructions: Instructions,
+    side: Side,
+    part: &mut [MaybeUninit<Pair>],
+    lines: MatRef<'_>,
+    width: usize,
+) {
+    #[cfg(all(target_arch = "x86_64", target_os = "linux", not(lrx_without_avx512)))]
+    if side == Side::Left && instructions == Instructions::Amx {
+        return amx::pack_rows(part, lines);
+    }
+    let _ = side;
+    let (pairs, none) = part.split_at_mut(lines.columns().div_ceil(2) * width);
+    let pack = if lines.rows_are_contiguous() { pairs_of_rows } else { pairs_of_columns };
+    pack(instructions, pairs, lines, width);
+    none.fill(MaybeUninit::new(0));
 }
