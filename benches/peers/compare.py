@@ -85,7 +85,34 @@ def peer_step_seconds(peer: str, bench: Bench) -> Measurement:
     return Measurement(values["step_seconds"], values["tokens_per_second"], values["peak_rss_mb"])
 
 
-def measure(bench: Bench, contestants: list[str], rounds: int, binary: Path | None) -> dict[str, Measurement]:
+class Rows:
+    """A CSV file with a row for each measurement, appended as they come."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.of_machine = {"date": str(datetime.now(UTC).date()), "processor": processor()}
+
+    def append(self, bench: Bench, k: int, contestant: str, measurement: Measurement) -> None:
+        if self.path is None:
+            return
+        workload = {"threads": bench.threads, "model": bench.model, "shape": bench.shape, "steps": bench.steps}
+        measured = {
+            "step_ms": f"{1000 * measurement.step_seconds:.1f}",
+            "tokens_per_second": f"{measurement.tokens_per_second:.1f}",
+            "peak_rss_mb": f"{measurement.peak_rss_mb:.1f}",
+        }
+        row = self.of_machine | workload | {"round": k + 1, "contestant": contestant} | measured
+        is_new = not self.path.exists()
+        with self.path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, row, lineterminator="\n")
+            if is_new:
+                writer.writeheader()
+            writer.writerow(row)
+
+
+def measure(
+    bench: Bench, contestants: list[str], rounds: int, binary: Path | None, rows: Rows
+) -> dict[str, Measurement]:
     """The median of each value over the rounds."""
     taken = {contestant: [] for contestant in contestants}
     for k in range(rounds):
@@ -97,6 +124,7 @@ def measure(bench: Bench, contestants: list[str], rounds: int, binary: Path | No
             else:
                 measurement = peer_step_seconds(contestant, bench)
             taken[contestant].append(measurement)
+            rows.append(bench, k, contestant, measurement)
             print(
                 f"{bench.model}, {bench.shape}, round {k + 1} of {rounds}: {contestant} "
                 f"{measurement.tokens_per_second:.0f} tokens/s",
@@ -111,19 +139,24 @@ def measure(bench: Bench, contestants: list[str], rounds: int, binary: Path | No
     }
 
 
-def machine(threads: int) -> str:
-    """One line: processor, cores, memory, system, versions, date."""
-    processor = platform.processor() or platform.machine()
+def processor() -> str:
+    """Its name."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         names = [
             line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
         ]
-        processor = names[0] if names else processor
+        if names:
+            return names[0]
+    return platform.processor() or platform.machine()
+
+
+def machine(threads: int) -> str:
+    """One line: processor, cores, memory, system, versions, date."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     today = datetime.now(UTC).date()
     return (
-        f"{today}: {processor}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}; {threads} threads; "
+        f"{today}: {processor()}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}; {threads} threads; "
         f"PyTorch {torch.__version__}, transformers {transformers.__version__}, JAX {version_of('jax')}."
     )
 
@@ -166,6 +199,7 @@ def main() -> int:
     parser.add_argument("--warm-up", type=int, default=3, help="steps before them")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder of TinyStories (default: %(default)s)")
+    parser.add_argument("--csv", type=Path, help="a file to which each measurement is appended as a row")
     arguments = parser.parse_args()
 
     peers = arguments.peers
@@ -180,6 +214,7 @@ def main() -> int:
             return 2
 
     print(machine(arguments.threads))
+    rows = Rows(arguments.csv)
     print(f"Medians of {arguments.rounds} interleaved rounds of {arguments.steps} steps. Tokens are without padding.")
     for shape in shapes:
         for model in arguments.models:
@@ -188,7 +223,7 @@ def main() -> int:
             contestants = [peer for peer in peers if shape == "stories" or peer != "seed-padding"]
             if arguments.lrx:
                 contestants = [LRX, LRX_BF16, *contestants]
-            print_table(bench, measure(bench, contestants, arguments.rounds, arguments.lrx))
+            print_table(bench, measure(bench, contestants, arguments.rounds, arguments.lrx, rows))
     return 0
 
 

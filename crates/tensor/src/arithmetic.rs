@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use crate::Precision;
 use crate::simd::vector_len;
+use crate::{Precision, bf16};
 
 /// Which instructions this process computes with: `avx512`, `avx2`, `neon` or `portable`; two of them, as in
 /// `avx2/portable`, where matrix products (by `gemm`) and everything else (by `pulp`) are of different kinds. Both choose what
@@ -15,18 +15,16 @@ use crate::simd::vector_len;
 /// Products of [`Precision::Bf16`] are noted as `+bf16` where pairs are added up, which all processors do alike (but for numbers
 /// below 1.2e-38), and as `+amx` where tiles are, in an order of their own.
 pub fn arithmetic(precision: Precision) -> &'static str {
-    static NAMES: LazyLock<[String; 2]> = LazyLock::new(|| {
-        let name = match (of_products(), of_loops()) {
-            (products, loops) if products == loops => products.into(),
-            (products, loops) => format!("{products}/{loops}"),
-        };
-        let of_bf16 = if crate::bf16::is_of_tiles() { "amx" } else { "bf16" };
-        [format!("{name}+{of_bf16}"), name]
+    static F32: LazyLock<String> = LazyLock::new(|| match (of_products(), of_loops()) {
+        (products, loops) if products == loops => products.into(),
+        (products, loops) => format!("{products}/{loops}"),
     });
-    let [bf16, f32] = &*NAMES;
+    // By itself: who asks for it asks the system for tiles.
+    static BF16: LazyLock<String> =
+        LazyLock::new(|| format!("{}+{}", *F32, if bf16::is_of_tiles() { "amx" } else { "bf16" }));
     match precision {
-        Precision::F32 => f32,
-        Precision::Bf16 => bf16,
+        Precision::F32 => &F32,
+        Precision::Bf16 => &BF16,
     }
 }
 
@@ -77,6 +75,9 @@ mod tests {
             } else {
                 "portable"
             };
+        let tiles = cfg!(not(lrx_without_avx512)) && has(&["amx_tile", "amx_bf16", "avx512_bf16"]);
         assert_eq!(super::arithmetic(super::Precision::F32), should);
+        let of_bf16 = super::arithmetic(super::Precision::Bf16);
+        assert!(of_bf16 == format!("{should}+bf16") || tiles && of_bf16 == format!("{should}+amx"), "{of_bf16}");
     }
 }

@@ -119,11 +119,13 @@ impl<'a> MatMut<'a> {
     }
 
     /// From a row's number to that below it.
+    #[cfg(all(target_arch = "x86_64", not(lrx_without_avx512)))]
     pub(crate) fn row_stride(&self) -> usize {
         self.row_stride
     }
 
     /// The first number.
+    #[cfg(all(target_arch = "x86_64", not(lrx_without_avx512)))]
     pub(crate) fn as_mut_ptr(&mut self) -> *mut f32 {
         self.data
     }

@@ -53,7 +53,7 @@ fn tiles_are_there() -> bool {
 }
 
 /// Asks Linux for the use of tiles, whose 8 KiB it then keeps for each thread that has used them. It grants them to all
-/// threads of the process, those to come included.
+/// threads of the process, those to come included, and refuses where it is too old or told not to.
 #[cfg(all(target_arch = "x86_64", target_os = "linux", not(lrx_without_avx512)))]
 fn tiles_are_granted() -> bool {
     const ARCH_REQ_XCOMP_PERM: libc::c_ulong = 0x1023;

@@ -34,7 +34,9 @@ pub(super) fn multiply_tile(instructions: Instructions, c: MatMut<'_>, add: bool
         // SAFETY: as above.
         #[cfg(all(target_arch = "x86_64", not(lrx_without_avx512)))]
         Instructions::Avx512Bf16 => unsafe { avx512::multiply_tile::<2>(c, add, a, b) },
-        _ => multiply_tile_widened(c, add, a, b),
+        Instructions::Widened => multiply_tile_widened(c, add, a, b),
+        #[cfg(all(target_arch = "x86_64", target_os = "linux", not(lrx_without_avx512)))]
+        Instructions::Amx => unreachable!("blocks of tiles are `amx`'s"),
     }
 }
 

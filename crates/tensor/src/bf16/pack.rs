@@ -10,12 +10,14 @@ use super::instructions::Instructions;
 use super::kernel::{COLUMNS, PAIRS_OF_TILE, Pair, ROWS, pairs_of_columns, pairs_of_rows};
 use crate::matmul::{MatRef, Threads};
 
-/// Products that are added up before their sum is added to the others: a panel of columns and one of rows of so many numbers
-/// fit the nearest cache.
+/// Products of pairs that are added up before their sum is added to the others. A panel of columns of so many numbers, 32 KiB,
+/// stays in the nearest cache while those of rows pass.
 pub(super) const DEPTH: usize = 512;
 
-/// Panels that are worth another thread; of lines that lie side by side they are read together.
+/// Panels of a task at most; of lines that lie side by side they are read together.
 const PANELS_OF_A_TASK: usize = 16;
+/// Tasks for each thread, where there are so many panels.
+const TASKS_OF_A_THREAD: usize = 4;
 
 /// On which side of a product an operand stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,6 +82,7 @@ impl Packed {
                 rest = after;
             }
         }
+        let parts_len = parts.len();
         let own = |piece: usize, panel: usize| {
             let inner = piece * DEPTH..depth.min((piece + 1) * DEPTH);
             lines.some_rows(panel * width..count.min((panel + 1) * width)).t().some_rows(inner).t()
@@ -106,9 +109,12 @@ impl Packed {
         };
         match threads {
             Threads::One => write(&mut parts),
-            Threads::All => parts.par_chunks_mut(PANELS_OF_A_TASK).for_each(write),
+            Threads::All => {
+                let tasks = TASKS_OF_A_THREAD * rayon::current_num_threads();
+                parts.par_chunks_mut(parts_len.div_ceil(tasks).clamp(1, PANELS_OF_A_TASK)).for_each(write);
+            }
         }
-        // SAFETY: the parts cover all, and `write_panel` writes each of its pairs.
+        // SAFETY: the parts cover all, and of each `write_panel` writes all pairs: at once, or 16 of each line after the other.
         unsafe { pairs.set_len(len) };
         packed.pairs = pairs;
         packed
@@ -184,4 +190,24 @@ fn write_panel(
     let pack = if lines.rows_are_contiguous() { pairs_of_rows } else { pairs_of_columns };
     pack(instructions, pairs, lines, width);
     none.fill(MaybeUninit::new(0));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of more panels than a task has, and more than two pieces.
+    #[test]
+    fn one_thread_packs_what_all_do() {
+        let (lines, depth) = (18 * COLUMNS + 5, 2 * DEPTH + 6);
+        let x: Vec<f32> = (0..lines * depth).map(|i| (i * 7919 % 1013) as f32 - 500.0).collect();
+        for matrix in [MatRef::new(&x, lines, depth), MatRef::new(&x, depth, lines).t()] {
+            let sides: [fn(MatRef<'_>, Threads) -> Packed; 2] =
+                [Packed::left, |matrix, threads| Packed::right(matrix.t(), threads)];
+            for pack in sides {
+                let [one, all] = [Threads::One, Threads::All].map(|threads| pack(matrix, threads));
+                assert!(one.pairs == all.pairs && one.pairs.iter().any(|pair| *pair != 0));
+            }
+        }
+    }
 }

@@ -156,6 +156,20 @@ proptest! {
     }
 }
 
+/// Parts both by rows and by columns, added to a block of a wider matrix.
+#[test]
+fn large_products_have_the_same_bits_on_any_threads() {
+    for [m, n, k] in [[600, 520, 550], [270, 1030, 384], [1030, 270, 70]] {
+        let (a, b, before) = (input(1, m, k).values, input(2, k, n).values, input(3, m, n + 3).values);
+        assert_same_on_any_threads(|| {
+            let mut c = before.clone();
+            let (a, b) = (MatRef::new(&a, m, k), MatRef::new(&b, k, n));
+            matmul(MatMut::block(&mut c, m, n, n + 3), true, a, b, Precision::Bf16, Threads::All);
+            Outcome { value: c, gradients: vec![] }
+        });
+    }
+}
+
 #[test]
 fn the_head_has_the_same_bits_on_any_threads() {
     // More tokens than one block of logits has, and a last part of the vocabulary that is short.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use lrx_records::{RunRecord, read_runs};
-use lrx_tensor::{Precision, limits};
+use lrx_tensor::{Precision, arithmetic, limits};
 
 /// What is known of a run before it has begun.
 pub(super) struct Planned<'r> {
@@ -38,7 +38,7 @@ struct Known {
     features: f64,
     /// Tokens per second.
     rate: f64,
-    /// What else a speed depends on: kinds, batch and context.
+    /// What else a speed depends on: kinds, batch, context and arithmetic.
     alike: [String; 5],
 }
 
@@ -146,7 +146,10 @@ fn precision(row: &RunRecord) -> Precision {
 
 fn alike(row: &RunRecord) -> [String; 5] {
     let context = row.context.map(|context| context.to_string()).unwrap_or_default();
-    [row.attention.clone(), row.mlp.clone(), row.batch.clone(), context, precision(row).name().to_owned()]
+    // What is not begun will be computed here.
+    let arithmetic =
+        if row.arithmetic.is_empty() { arithmetic(precision(row)).to_owned() } else { row.arithmetic.clone() };
+    [row.attention.clone(), row.mlp.clone(), row.batch.clone(), context, arithmetic]
 }
 
 #[cfg(test)]

@@ -153,8 +153,10 @@ impl Block<'_> {
             rest = after;
         }
         parts.into_par_iter().with_max_len(1).for_each(|(Part { entries, shift, exponentials }, de)| {
-            let mut x = self.x.to_vec();
-            scale_rows(&mut x, &softmax.factors(shift, scale));
+            let mut x = Vec::with_capacity(self.x.len());
+            for (row, factor) in self.x.chunks_exact(features).zip(softmax.factors(shift, scale)) {
+                x.extend(row.iter().map(|number| number * factor));
+            }
             let x = Operand::right(MatRef::new(&x, tokens, features), self.precision, Threads::One);
             matmul_of(MatMut::new(de, entries.len(), features), add, exponentials, &x, Threads::One);
         });
@@ -169,7 +171,10 @@ impl Block<'_> {
 /// Multiplies each row by its factor.
 fn scale_rows(rows: &mut [f32], factors: &[f32]) {
     let columns = rows.len() / factors.len();
-    for (row, factor) in rows.chunks_exact_mut(columns).zip(factors) {
-        row.iter_mut().for_each(|number| *number *= factor);
+    for (row, &factor) in rows.chunks_exact_mut(columns).zip(factors) {
+        // Most are: a token's largest logit seldom comes late.
+        if factor != 1.0 {
+            row.iter_mut().for_each(|number| *number *= factor);
+        }
     }
 }
