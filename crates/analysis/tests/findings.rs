@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use lrx_analysis::stats::Contrast;
 use lrx_analysis::{Configuration, ErrorModel, Experiment, Size, Summary, Way, merged, read_results, stats};
-use lrx_records::{Moment, RunRecord};
+use lrx_records::{CurveRow, Moment, RunRecord, Split};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -204,6 +204,28 @@ fn until_when_low_rank_attention_leads_is_as_the_document_says() {
         })
         .collect();
     holds_rows("until-when", &table);
+}
+
+/// The seed's table beside what of it was trained to its protocol: losses at step 6,000.
+#[test]
+fn the_seed_to_the_letter_is_as_the_document_says() {
+    let (published, own) = (&read(&["seed-published"])[0], &read(&["seed-letter"])[0]);
+    let told = |losses: &[f64]| {
+        let sd = stats::sample_sd(losses).map_or(String::new(), |sd| format!(" ± {sd:.3}"));
+        format!("{:.3}{sd}", stats::mean(losses).unwrap())
+    };
+    let mut table = String::new();
+    for one in &own.configurations {
+        let of_seed = published.configurations.iter().find(|other| other.label() == one.label()).unwrap();
+        let at_6000 = |row: &&CurveRow| row.step == 6000 && row.split == Split::Eval;
+        let rows = own.curves.iter().filter(|row| one.runs.iter().any(|run| run.run_id == row.run_id)).filter(at_6000);
+        let here: Vec<f64> = rows.map(|row| row.loss).collect();
+        assert_eq!(here.len(), one.runs.len());
+        let seeds = (of_seed.runs.len(), here.len());
+        let (there, here) = (told(&of_seed.losses()), told(&here));
+        writeln!(table, "| {} | {} | {there} | {} | {here} |", one.name, seeds.0, seeds.1).unwrap();
+    }
+    holds_rows("seed-letter", &table);
 }
 
 #[test]
