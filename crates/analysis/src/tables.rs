@@ -1,5 +1,7 @@
 //! The columns that terminal and HTML page share.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use lrx_records::RunRecord;
 
 use crate::compare::Method;
@@ -294,6 +296,24 @@ pub(crate) fn curve_notes(frontier: &Frontier) -> Vec<String> {
     frontier.curves.iter().map(told).collect()
 }
 
+/// That runs of one precision were computed with instructions that round differently, if they were.
+fn several_arithmetics(summary: &Summary) -> Option<String> {
+    let mut by_precision: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for run in summary.rows.iter().flat_map(|row| &row.configuration.runs) {
+        if !run.arithmetic.is_empty() {
+            by_precision.entry(&run.precision).or_default().insert(&run.arithmetic);
+        }
+    }
+    let several: Vec<&str> = by_precision.into_values().filter(|names| names.len() > 1).flatten().collect();
+    (!several.is_empty()).then(|| {
+        format!(
+            "Computed by instructions of several kinds ({}; the column arithmetic of runs.csv), which round differently: the last \
+             digits of a loss are of one kind.",
+            several.join("; ")
+        )
+    })
+}
+
 /// What stands under the losses: their unit, how the intervals were found, what the letters mean.
 pub(crate) fn notes(summary: &Summary) -> Vec<String> {
     let mut notes = vec!["Losses are mean nats per target token.".to_owned()];
@@ -337,6 +357,7 @@ pub(crate) fn notes(summary: &Summary) -> Vec<String> {
         notes.push(note);
     }
     notes.extend(within(summary));
+    notes.extend(several_arithmetics(summary));
     notes.extend(tuning(summary));
     notes.extend(repeated(summary));
     if summary.rows.iter().any(|row| !row.ties.is_empty()) {

@@ -53,6 +53,19 @@ fn losses_on_other_held_out_stories_are_never_compared() {
 }
 
 #[test]
+fn runs_by_instructions_that_round_differently_are_told() {
+    let header = "run_id,label,seed,attention,mlp,eval_loss,precision,arithmetic";
+    let tiles = "b,Full,1,dense,dense,3.1,bf16,avx512+amx";
+    let told = |a: &str| text_table(&Summary::new(&parts(header, &[a, tiles])[0], None).unwrap());
+    let mixed = told("a,Full,0,dense,dense,3.0,bf16,avx2+bf16");
+    assert!(mixed.contains("instructions of several kinds (avx2+bf16; avx512+amx; the column arithmetic"), "{mixed}");
+    // Precisions differ by themselves, and one kind needs no word.
+    for alike in ["a,Full,0,dense,dense,3.0,f32,avx512", "a,Full,0,dense,dense,3.0,bf16,avx512+amx"] {
+        assert!(!told(alike).contains("several kinds"), "{alike}");
+    }
+}
+
+#[test]
 fn losses_in_other_vocabularies_are_never_compared() {
     let header = "run_id,label,attention,mlp,eval_loss,eval_data,vocabulary";
     let two = parts(header, &["a,Full,dense,dense,3.0,e1,v1", "c,Full,dense,dense,2.6,e1,v2"]);

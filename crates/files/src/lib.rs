@@ -7,7 +7,7 @@ mod temporary;
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 pub use checksums::{CHECKSUMS_FILE, Checksums, Damage, Hash, hash, hash_file, settled};
@@ -132,14 +132,20 @@ fn write_then(path: &Path, content: &[u8], then: impl Fn(&File) -> io::Result<()
 /// # Errors
 /// The first of those of opening and flushing.
 pub fn flush(folder: &Path, files: &[&str]) -> io::Result<()> {
+    // Windows flushes only what may be written to.
+    let flush = |path: PathBuf| File::options().read(true).write(cfg!(windows)).open(path)?.sync_all();
     thread::scope(|scope| {
-        let flush = |file: &&str| {
+        let start = |file: &&str| {
             let path = folder.join(file);
-            // Windows flushes only what may be written to.
-            scope.spawn(move || File::options().read(true).write(cfg!(windows)).open(path)?.sync_all())
+            let own = path.clone();
+            thread::Builder::new().spawn_scoped(scope, move || flush(own)).map_err(|_| path)
         };
-        let flushed: Vec<_> = files.iter().map(flush).collect();
-        flushed.into_iter().try_for_each(|thread| thread.join().expect("flushing does not panic"))
+        let started: Vec<_> = files.iter().map(start).collect();
+        started.into_iter().try_for_each(|started| match started {
+            Ok(thread) => thread.join().expect("flushing does not panic"),
+            // The system has no thread to give.
+            Err(path) => flush(path),
+        })
     })
 }
 

@@ -70,14 +70,14 @@ impl Position {
         mean
     }
 
-    /// Notes the arithmetic of this processor; that before, if it was another.
+    /// Notes the arithmetic of this processor; all those before, if the last was another.
     pub(crate) fn goes_on_with(&mut self, arithmetic: &str) -> Option<String> {
-        let before = self.arithmetic.last().cloned();
-        if before.as_deref() != Some(arithmetic) {
-            self.arithmetic.push(arithmetic.to_string());
-            return before;
+        let before = self.arithmetic.join(", then ");
+        if self.arithmetic.last().is_some_and(|last| last == arithmetic) {
+            return None;
         }
-        None
+        self.arithmetic.push(arithmetic.to_string());
+        (!before.is_empty()).then_some(before)
     }
 }
 

@@ -91,8 +91,7 @@ impl Report {
     pub fn note(&self) -> Option<String> {
         let [first, others @ ..] = &self.arithmetic[..] else { return None };
         let others = others.join(", then ");
-        (!others.is_empty())
-            .then(|| format!("computed with {first}, then {others}: roundings are not those of one machine"))
+        (!others.is_empty()).then(|| format!("computed with {first}, then {others}: roundings are those of none alone"))
     }
 }
 

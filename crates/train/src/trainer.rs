@@ -195,7 +195,7 @@ fn start(
             Ok((mut position, curve)) => {
                 if let Some(before) = position.goes_on_with(arithmetic) {
                     let message = format!(
-                        "the run was computed with {before} so far, and goes on with {arithmetic}: its roundings will be neither's"
+                        "the run was computed with {before} so far, and goes on with {arithmetic}: its roundings will be those of none alone"
                     );
                     observer.warned(&message);
                 }

@@ -92,6 +92,7 @@ pub(crate) fn bench(args: &BenchArgs, registry: &Registry) -> Result<ExitCode, F
     let memory_rate = limits::memory_rate();
     let mut corpora = Corpora::to_look_at();
     let mut header_printed = false;
+    let mut told: Option<String> = None;
     for (name, workload) in &workloads {
         for experiment in experiments(args, workload, registry)? {
             for run in &experiment.runs {
@@ -104,8 +105,13 @@ pub(crate) fn bench(args: &BenchArgs, registry: &Registry) -> Result<ExitCode, F
                         write_data(&csv_line(&row));
                     }
                     BenchFormat::Text => {
-                        if !std::mem::replace(&mut header_printed, true) {
+                        // What the machine can do at best depends on the arithmetic.
+                        if told.as_ref() != Some(&row.arithmetic) {
+                            if told.is_some() {
+                                say!("");
+                            }
                             print_header(&row);
+                            told = Some(row.arithmetic.clone());
                         }
                         print_row(&row);
                     }
