@@ -60,7 +60,8 @@ fn the_speeds_are_as_the_readme_says() {
     let runs = lrx_records::read_runs(&root.join("results/seed-letter/runs.csv")).unwrap();
     let whole = runs.iter().find(|run| run.label == "FullSA-FullMLP-4L" && run.seed == Some(0)).unwrap();
     assert!(whole.steps == Some(6188) && whole.precision == "bf16" && whole.arithmetic == "avx512+amx");
-    missing.push(format!("took {:.0} minutes in bf16 on that Xeon", whole.wall_seconds.unwrap() / 60.0));
+    let (minutes, memory) = (whole.wall_seconds.unwrap() / 60.0, whole.peak_rss_mb.unwrap());
+    missing.push(format!("took {minutes:.0} minutes in bf16 on that Xeon and peaked at {memory:.0} MB"));
     missing.retain(|words| !readme.contains(words.as_str()));
     assert!(missing.is_empty(), "README.md has not these words:\n{}", missing.join("\n"));
 }
