@@ -146,8 +146,12 @@ fn best_rates_by_rank_are_as_the_document_says() {
 
 /// `4.006 ± 0.011`; of a single run the mean alone.
 fn mean_and_sd(one: &Configuration) -> String {
-    let sd = stats::sample_sd(&one.losses()).map_or(String::new(), |sd| format!(" ± {sd:.3}"));
-    format!("{:.3}{sd}", one.mean_loss())
+    of_losses(&one.losses())
+}
+
+fn of_losses(losses: &[f64]) -> String {
+    let sd = stats::sample_sd(losses).map_or(String::new(), |sd| format!(" ± {sd:.3}"));
+    format!("{:.3}{sd}", stats::mean(losses).unwrap())
 }
 
 /// `7,094,016`.
@@ -210,10 +214,6 @@ fn until_when_low_rank_attention_leads_is_as_the_document_says() {
 #[test]
 fn the_seed_to_the_letter_is_as_the_document_says() {
     let (published, own) = (&read(&["seed-published"])[0], &read(&["seed-letter"])[0]);
-    let told = |losses: &[f64]| {
-        let sd = stats::sample_sd(losses).map_or(String::new(), |sd| format!(" ± {sd:.3}"));
-        format!("{:.3}{sd}", stats::mean(losses).unwrap())
-    };
     let mut table = String::new();
     for one in &own.configurations {
         let of_seed = published.configurations.iter().find(|other| other.label() == one.label()).unwrap();
@@ -222,7 +222,7 @@ fn the_seed_to_the_letter_is_as_the_document_says() {
         let here: Vec<f64> = rows.map(|row| row.loss).collect();
         assert_eq!(here.len(), one.runs.len());
         let seeds = (of_seed.runs.len(), here.len());
-        let (there, here) = (told(&of_seed.losses()), told(&here));
+        let (there, here) = (mean_and_sd(of_seed), of_losses(&here));
         writeln!(table, "| {} | {} | {there} | {} | {here} |", one.name, seeds.0, seeds.1).unwrap();
     }
     holds_rows("seed-letter", &table);

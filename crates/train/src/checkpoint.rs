@@ -152,3 +152,16 @@ pub(crate) fn load<T>(
     }
     Ok((position, accepted))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Position;
+
+    #[test]
+    fn all_that_a_run_was_computed_with_before_is_told() {
+        let mut position = Position::default();
+        let told = ["tiles", "tiles", "pairs", "tiles"].map(|arithmetic| position.goes_on_with(arithmetic));
+        assert_eq!(told, [None, None, Some("tiles".into()), Some("tiles, then pairs".into())]);
+        assert_eq!(position.arithmetic, ["tiles", "pairs", "tiles"]);
+    }
+}

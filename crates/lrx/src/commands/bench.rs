@@ -91,7 +91,6 @@ pub(crate) fn bench(args: &BenchArgs, registry: &Registry) -> Result<ExitCode, F
         args.batch.iter().map(|text| Ok((text.as_str(), parse_batch(text)?))).collect::<Result<_, Failure>>()?;
     let memory_rate = limits::memory_rate();
     let mut corpora = Corpora::to_look_at();
-    let mut header_printed = false;
     let mut told: Option<String> = None;
     for (name, workload) in &workloads {
         for experiment in experiments(args, workload, registry)? {
@@ -99,7 +98,7 @@ pub(crate) fn bench(args: &BenchArgs, registry: &Registry) -> Result<ExitCode, F
                 let row = measure(args, name, workload, run, &mut corpora, memory_rate)?;
                 match args.format {
                     BenchFormat::Csv => {
-                        if !std::mem::replace(&mut header_printed, true) {
+                        if told.is_none() {
                             write_data(&csv_header::<BenchRow>());
                         }
                         write_data(&csv_line(&row));
@@ -111,11 +110,11 @@ pub(crate) fn bench(args: &BenchArgs, registry: &Registry) -> Result<ExitCode, F
                                 say!("");
                             }
                             print_header(&row);
-                            told = Some(row.arithmetic.clone());
                         }
                         print_row(&row);
                     }
                 }
+                told = Some(row.arithmetic);
             }
         }
     }

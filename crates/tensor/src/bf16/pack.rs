@@ -74,47 +74,30 @@ impl Packed {
         let len = packed.start(packed.pieces());
         let mut pairs: Vec<Pair> = Vec::with_capacity(len);
         let mut rest = &mut pairs.spare_capacity_mut()[..len];
-        let mut parts = Vec::with_capacity(packed.pieces() * panels);
+        let mut all = Vec::with_capacity(packed.pieces() * panels);
         for piece in 0..packed.pieces() {
+            let inner = piece * DEPTH..depth.min((piece + 1) * DEPTH);
+            let lines = lines.t().some_rows(inner).t();
             for panel in 0..panels {
-                let (part, after) = rest.split_at_mut(packed.pairs_of(piece) * width);
-                parts.push((piece, panel, part));
+                let (own, after) = rest.split_at_mut(packed.pairs_of(piece) * width);
                 rest = after;
+                all.push(Panel {
+                    lines: lines.some_rows(panel * width..count.min((panel + 1) * width)),
+                    width,
+                    pairs: own,
+                });
             }
         }
-        let parts_len = parts.len();
-        let own = |piece: usize, panel: usize| {
-            let inner = piece * DEPTH..depth.min((piece + 1) * DEPTH);
-            lines.some_rows(panel * width..count.min((panel + 1) * width)).t().some_rows(inner).t()
-        };
-        let write = |parts: &mut [(usize, usize, &mut [MaybeUninit<Pair>])]| {
-            if lines.rows_are_contiguous() {
-                for (piece, panel, part) in parts {
-                    write_panel(instructions, side, part, own(*piece, *panel), width);
-                }
-                return;
-            }
-            // Lines that lie side by side are read some of their numbers at a time, in all panels.
-            let longest = parts.iter().map(|(_, _, part)| part.len()).max().unwrap_or(0);
-            for (i, begin) in (0..longest).step_by(PAIRS_OF_TILE * width).enumerate() {
-                for (piece, panel, part) in &mut *parts {
-                    let numbers = own(*piece, *panel).t();
-                    let inner = 2 * PAIRS_OF_TILE * i..numbers.rows().min(2 * PAIRS_OF_TILE * (i + 1));
-                    if !inner.is_empty() {
-                        let end = part.len().min(begin + PAIRS_OF_TILE * width);
-                        write_panel(instructions, side, &mut part[begin..end], numbers.some_rows(inner).t(), width);
-                    }
-                }
-            }
-        };
+        let write = |panels: &mut [Panel<'_>]| write_panels(instructions, side, panels);
         match threads {
-            Threads::One => write(&mut parts),
+            Threads::One => write(&mut all),
             Threads::All => {
                 let tasks = TASKS_OF_A_THREAD * rayon::current_num_threads();
-                parts.par_chunks_mut(parts_len.div_ceil(tasks).clamp(1, PANELS_OF_A_TASK)).for_each(write);
+                let of_task = all.len().div_ceil(tasks).clamp(1, PANELS_OF_A_TASK);
+                all.par_chunks_mut(of_task).for_each(write);
             }
         }
-        // SAFETY: the parts cover all, and of each `write_panel` writes all pairs: at once, or 16 of each line after the other.
+        // SAFETY: the panels cover all, and of each `write_panels` writes all pairs.
         unsafe { pairs.set_len(len) };
         packed.pairs = pairs;
         packed
@@ -173,20 +156,48 @@ impl Packed {
 /// A piece is one of whole tiles.
 const _: () = assert!(DEPTH.is_multiple_of(2 * PAIRS_OF_TILE));
 
-/// Writes one panel of one piece: all of `part`, from at most `width` lines.
-fn write_panel(
+/// Some lines' numbers of one piece.
+struct Panel<'a> {
+    lines: MatRef<'a>,
+    /// Lines for which there is room.
+    width: usize,
+    /// All of it is to be written.
+    pairs: &'a mut [MaybeUninit<Pair>],
+}
+
+/// Writes all pairs of each panel: at once; or, where lines lie side by side, 16 of each line at a time, in all panels, so that what
+/// is side by side is read together.
+fn write_panels(instructions: Instructions, side: Side, panels: &mut [Panel<'_>]) {
+    if panels.iter().all(|panel| panel.lines.rows_are_contiguous()) {
+        return panels
+            .iter_mut()
+            .for_each(|panel| write_pairs(instructions, side, panel.pairs, panel.lines, panel.width));
+    }
+    let longest = panels.iter().map(|panel| panel.lines.columns()).max().unwrap_or(0);
+    for begin in (0..longest).step_by(2 * PAIRS_OF_TILE) {
+        for Panel { lines, width, pairs } in panels.iter_mut().filter(|panel| begin < panel.lines.columns()) {
+            let inner = begin..lines.columns().min(begin + 2 * PAIRS_OF_TILE);
+            let end = pairs.len().min((begin / 2 + PAIRS_OF_TILE) * *width);
+            let own = &mut pairs[begin / 2 * *width..end];
+            write_pairs(instructions, side, own, lines.t().some_rows(inner).t(), *width);
+        }
+    }
+}
+
+/// Writes all of `pairs`, from at most `width` lines.
+fn write_pairs(
     instructions: Instructions,
     side: Side,
-    part: &mut [MaybeUninit<Pair>],
+    pairs: &mut [MaybeUninit<Pair>],
     lines: MatRef<'_>,
     width: usize,
 ) {
     #[cfg(all(target_arch = "x86_64", target_os = "linux", not(lrx_without_avx512)))]
     if side == Side::Left && instructions == Instructions::Amx {
-        return amx::pack_rows(part, lines);
+        return amx::pack_rows(pairs, lines);
     }
     let _ = side;
-    let (pairs, none) = part.split_at_mut(lines.columns().div_ceil(2) * width);
+    let (pairs, none) = pairs.split_at_mut(lines.columns().div_ceil(2) * width);
     let pack = if lines.rows_are_contiguous() { pairs_of_rows } else { pairs_of_columns };
     pack(instructions, pairs, lines, width);
     none.fill(MaybeUninit::new(0));
