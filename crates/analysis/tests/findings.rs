@@ -210,22 +210,39 @@ fn until_when_low_rank_attention_leads_is_as_the_document_says() {
     holds_rows("until-when", &table);
 }
 
-/// The seed's table beside what of it was trained to its protocol: losses at step 6,000.
+/// The seed's table beside what of it was trained to its protocol, with products in bf16 and in f32: losses at step 6,000.
 #[test]
 fn the_seed_to_the_letter_is_as_the_document_says() {
-    let (published, own) = (&read(&["seed-published"])[0], &read(&["seed-letter"])[0]);
+    let published = &read(&["seed-published"])[0];
     let mut table = String::new();
-    for one in &own.configurations {
-        let of_seed = published.configurations.iter().find(|other| other.label() == one.label()).unwrap();
-        let at_6000 = |row: &&CurveRow| row.step == 6000 && row.split == Split::Eval;
-        let rows = own.curves.iter().filter(|row| one.runs.iter().any(|run| run.run_id == row.run_id)).filter(at_6000);
-        let here: Vec<f64> = rows.map(|row| row.loss).collect();
-        assert_eq!(here.len(), one.runs.len());
-        let seeds = (of_seed.runs.len(), here.len());
-        let (there, here) = (mean_and_sd(of_seed), of_losses(&here));
-        writeln!(table, "| {} | {} | {there} | {} | {here} |", one.name, seeds.0, seeds.1).unwrap();
+    for own in &read(&["seed-letter", "seed-letter-f32"]) {
+        for one in &own.configurations {
+            let of_seed = published.configurations.iter().find(|other| other.label() == one.label()).unwrap();
+            let at_6000 = |row: &&CurveRow| row.step == 6000 && row.split == Split::Eval;
+            let its = |row: &&CurveRow| one.runs.iter().any(|run| run.run_id == row.run_id);
+            let here: Vec<f64> = own.curves.iter().filter(its).filter(at_6000).map(|row| row.loss).collect();
+            assert_eq!(here.len(), one.runs.len());
+            let (seeds, products) = ((of_seed.runs.len(), here.len()), &one.first().precision);
+            let (there, here) = (mean_and_sd(of_seed), of_losses(&here));
+            writeln!(table, "| {} | {} | {there} | {products} | {} | {here} |", one.name, seeds.0, seeds.1).unwrap();
+        }
     }
     holds_rows("seed-letter", &table);
+}
+
+/// "At none of its seven evaluations do the two differ by two ten-thousandths of a nat."
+#[test]
+fn the_seed_in_bf16_and_in_f32_is_as_the_document_says() {
+    let [bf16, f32] = ["seed-letter", "seed-letter-f32"].map(|folder| {
+        let own = read(&[folder]).remove(0);
+        let first = own.configurations[0].runs.iter().find(|run| run.seed == Some(0)).unwrap().run_id.clone();
+        let is_it = move |row: &CurveRow| row.run_id == first && row.split == Split::Eval;
+        own.curves.into_iter().filter(is_it).map(|row| (row.step, row.loss)).collect::<Vec<_>>()
+    });
+    assert_eq!((bf16.len(), f32.len()), (7, 7));
+    for (a, b) in bf16.iter().zip(&f32) {
+        assert!(a.0 == b.0 && (a.1 - b.1).abs() < 2e-4, "{a:?} {b:?}");
+    }
 }
 
 #[test]

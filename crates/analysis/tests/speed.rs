@@ -57,11 +57,13 @@ fn the_speeds_are_as_the_readme_says() {
     let [rates, _] = of("lrx bf16", "4x256").unwrap();
     let [slowest, fastest] = [f64::min, f64::max].map(|of| rates.iter().copied().reduce(of).unwrap());
     missing.push(format!("single rounds of bf16 had from {} to {} tokens/s", thousands(slowest), thousands(fastest)));
-    let runs = lrx_records::read_runs(&root.join("results/seed-letter/runs.csv")).unwrap();
-    let whole = runs.iter().find(|run| run.label == "FullSA-FullMLP-4L" && run.seed == Some(0)).unwrap();
-    assert!(whole.steps == Some(6188) && whole.precision == "bf16" && whole.arithmetic == "avx512+amx");
-    let (minutes, memory) = (whole.wall_seconds.unwrap() / 60.0, whole.peak_rss_mb.unwrap());
-    missing.push(format!("took {minutes:.0} minutes in bf16 on that Xeon and peaked at {memory:.0} MB"));
+    for (experiment, arithmetic) in [("seed-letter", "avx512+amx"), ("seed-letter-f32", "avx512")] {
+        let runs = lrx_records::read_runs(&root.join("results").join(experiment).join("runs.csv")).unwrap();
+        let run = runs.iter().find(|run| run.label == "FullSA-FullMLP-4L" && run.seed == Some(0)).unwrap();
+        assert_eq!((run.steps, run.arithmetic.as_str()), (Some(6188), arithmetic));
+        let (minutes, memory) = (run.wall_seconds.unwrap() / 60.0, run.peak_rss_mb.unwrap());
+        missing.push(format!("took {minutes:.0} minutes in {} and peaked at {memory:.0} MB", run.precision));
+    }
     missing.retain(|words| !readme.contains(words.as_str()));
     assert!(missing.is_empty(), "README.md has not these words:\n{}", missing.join("\n"));
 }
