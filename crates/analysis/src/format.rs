@@ -69,6 +69,11 @@ pub(crate) fn three_digits(value: f64) -> String {
     }
 }
 
+/// `0.031`, `< 0.001`.
+pub(crate) fn p_value(p: f64) -> String {
+    if p < 0.001 { "< 0.001".to_owned() } else { format!("{p:.3}") }
+}
+
 /// The noun with its number, in the plural where it belongs: `1 run`, `5 runs`.
 pub(crate) fn plural(number: usize, noun: &str) -> String {
     format!("{} {noun}{}", thousands(number as u64), if number == 1 { "" } else { "s" })

@@ -2,13 +2,11 @@
 
 use std::fmt::Write;
 
+use crate::notes::{CLAIMS_NOTE, TWINS_NOTE, cost_notes, curve_notes, loss_notes};
 use crate::plot::{Entry, Plot, dark_style};
 use crate::prose::{NAME_BEGIN, NAME_END, findings};
 use crate::table::{Align, Column, Table};
-use crate::tables::{
-    CLAIMS_NOTE, TWINS_NOTE, claims_table, cost_notes, cost_table, curve_notes, loss_table, notes, twins_table,
-    unfinished_table,
-};
+use crate::tables::{claims_table, cost_table, loss_table, twins_table, unfinished_table};
 use crate::{Summary, Verdict};
 
 const STYLE: &str = include_str!("style.css");
@@ -85,7 +83,7 @@ fn push_tables(html: &mut String, summary: &Summary, heading: &dyn Fn(&str) -> S
     if !summary.rows.is_empty() {
         *html += &heading("Losses");
         push_table(html, "Losses", &loss_table(summary));
-        notes(summary).iter().for_each(|text| *html += &note(text));
+        loss_notes(summary).iter().for_each(|text| *html += &note(text));
         let costs = cost_table(summary);
         if costs.columns.len() > 1 {
             *html += &heading("Sizes and costs");

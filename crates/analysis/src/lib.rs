@@ -18,6 +18,7 @@ mod frontier;
 mod held_out;
 mod html;
 mod naming;
+mod notes;
 pub mod plot;
 mod power;
 mod prose;

@@ -13,7 +13,7 @@ pub(crate) struct Setting {
 }
 
 /// The settings, in the order in which tables show them.
-pub(crate) const SETTINGS: [Setting; 15] = [
+pub(crate) const SETTINGS: [Setting; 16] = [
     Setting { name: "hidden", value: |run| run.hidden.write() },
     Setting { name: "layers", value: |run| run.layers.write() },
     Setting { name: "learning rate", value: |run| run.learning_rate.map_or(String::new(), |rate| rate.to_string()) },
@@ -29,6 +29,8 @@ pub(crate) const SETTINGS: [Setting; 15] = [
     Setting { name: "init", value: |run| run.init.clone() },
     Setting { name: "rates by", value: |run| run.lr_rule.clone() },
     Setting { name: "decay by", value: |run| run.decay_rule.clone() },
+    // Runs of an lrx that computed otherwise: the same seed is another run there.
+    Setting { name: "numerics", value: |run| run.numerics.unwrap_or(1).to_string() },
 ];
 
 /// What a table that has no such column leaves unsaid is the default.

@@ -1,11 +1,9 @@
 //! The tables of a summary for a terminal.
 
 use crate::format::plural;
+use crate::notes::{CLAIMS_NOTE, TWINS_NOTE, cost_notes, curve_notes, loss_notes};
 use crate::prose::apart;
-use crate::tables::{
-    CLAIMS_NOTE, TWINS_NOTE, claims_table, cost_notes, cost_table, curve_notes, loss_table, notes, twins_table,
-    unfinished_table,
-};
+use crate::tables::{claims_table, cost_table, loss_table, twins_table, unfinished_table};
 use crate::{Configuration, Summary};
 
 /// The tables of one experiment as text: losses and verdicts, sizes and speeds, then the runs that do not count.
@@ -19,7 +17,7 @@ pub fn text_table(summary: &Summary) -> String {
     }
     if !summary.rows.is_empty() {
         let (losses, sizes) = (loss_table(summary), cost_table(summary));
-        let notes: String = notes(summary).iter().map(|note| format!("{note}\n")).collect();
+        let notes: String = loss_notes(summary).iter().map(|note| format!("{note}\n")).collect();
         blocks.push(losses.to_text() + &notes);
         if sizes.columns.len() > 1 {
             let notes: String = cost_notes(summary).iter().map(|note| format!("{note}\n")).collect();

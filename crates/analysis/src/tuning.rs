@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn the_column_says_what_was_chosen_and_among_which() {
         let of = run(
-            "train.learning_rate one of 4 from 0.0005 to 0.004, the highest; train.warmup_steps one of 2 from 0.0 to 40.0",
+            "train.learning_rate one of 4 from 0.0005 to 0.004, the highest; train.warmup_steps one of 2 from 0 to 40",
         );
         let [chosen, other] = Chosen::all(of.first())[..] else { panic!("two keys") };
         assert_eq!((chosen.key, chosen.name().as_str()), ("train.learning_rate", "learning rate"));
@@ -118,8 +118,7 @@ mod tests {
         assert_eq!(withheld([&inside, &other]), Some(Withheld::OneSideTuned));
         assert_eq!(withheld([&inside, &edge]), Some(Withheld::Edge));
         assert_eq!(withheld([&edge, &written]), Some(Withheld::OneSideTuned));
-        let both =
-            run("train.learning_rate one of 4 from 0.0005 to 0.004; train.warmup_steps one of 2 from 0.0 to 40.0");
+        let both = run("train.learning_rate one of 4 from 0.0005 to 0.004; train.warmup_steps one of 2 from 0 to 40");
         assert_eq!((withheld([&both, &both]), withheld([&both, &inside])), (None, Some(Withheld::OneSideTuned)));
     }
 }

@@ -66,6 +66,28 @@ fn runs_by_instructions_that_round_differently_are_told() {
 }
 
 #[test]
+fn runs_of_another_numerics_are_other_runs() {
+    // One config under an earlier lrx and this one: hashes differ, labels and seeds do not.
+    let header = "run_id,configuration,label,seed,attention,mlp,eval_loss,numerics";
+    let parts = parts(
+        header,
+        &[
+            "a,h1,Full,0,dense,dense,3.000,1",
+            "b,h1,Full,1,dense,dense,3.010,1",
+            "c,h2,Full,0,dense,dense,3.001,2",
+            "d,h2,Full,1,dense,dense,3.011,2",
+            "e,h3,Low,0,low-rank,dense,3.100,2",
+            "f,h3,Low,1,low-rank,dense,3.110,2",
+        ],
+    );
+    let summary = Summary::new(&parts[0], None).unwrap();
+    let named = |name: &str| summary.rows.iter().find(|row| row.configuration.name == name).unwrap();
+    assert_eq!(named("Full (numerics 1)").configuration.runs.len(), 2, "seeds do not count twice");
+    let against = named("Low").against.unwrap();
+    assert_eq!(against.name, "Full (numerics 2)", "each with the dense one of its own");
+}
+
+#[test]
 fn losses_in_other_vocabularies_are_never_compared() {
     let header = "run_id,label,attention,mlp,eval_loss,eval_data,vocabulary";
     let two = parts(header, &["a,Full,dense,dense,3.0,e1,v1", "c,Full,dense,dense,2.6,e1,v2"]);
