@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use lrx_records::{Cell, TuneRecord, read_rows};
+use lrx_records::{TuneRecord, read_rows};
 use lrx_spec::{Tuned, TunedValues};
 
 use crate::results::TUNE_FILE;
@@ -90,7 +90,7 @@ fn among(rows: &[&TuneRecord], chosen: &TuneRecord) -> String {
     let mut values: Vec<f64> = rows.iter().map(|row| row.value).collect();
     values.sort_by(f64::total_cmp);
     values.dedup();
-    let ends = [values.first(), values.last()].map(|end| end.copied().unwrap_or(chosen.value).write());
+    let ends = [values.first(), values.last()].map(|end| end.copied().unwrap_or(chosen.value).to_string());
     let edge = if chosen.edge.is_empty() { String::new() } else { format!(", the {}", chosen.edge) };
     format!("one of {} from {} to {}{edge}", values.len(), ends[0], ends[1])
 }

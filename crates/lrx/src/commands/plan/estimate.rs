@@ -125,9 +125,14 @@ impl Estimator {
         self.machine[usize::from(precision == Precision::Bf16)].get_or_init(measured)
     }
 
-    /// Floating-point operations per second of a large matrix product, if one was measured.
-    pub(super) fn product(&self) -> Option<f64> {
-        self.machine.iter().find_map(|machine| machine.get()).map(|(product, _)| *product)
+    /// The large matrix products that were measured, as a sentence takes them: `a matrix product of 164 GFLOP/s`.
+    pub(super) fn products(&self) -> Option<String> {
+        let rates = self.machine.each_ref().map(|machine| machine.get().map(|(product, _)| product / 1e9));
+        match rates {
+            [None, None] => None,
+            [Some(rate), None] | [None, Some(rate)] => Some(format!("a matrix product of {rate:.0} GFLOP/s")),
+            [Some(f32), Some(bf16)] => Some(format!("matrix products of {f32:.0} GFLOP/s in f32, {bf16:.0} in bf16")),
+        }
     }
 }
 

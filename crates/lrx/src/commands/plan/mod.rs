@@ -243,16 +243,12 @@ fn print_table(planned: &[Row<'_>], args: &PlanArgs) {
     let of = if of_seeds { format!(" of {}", counted(groups.len(), "configuration")) } else { String::new() };
     say!("{}{of}{}", counted(planned.len(), "run"), sum.text());
     let out = args.common.out.display();
-    match (sum.by_runs, estimator.product()) {
-        (0, Some(rate)) if sum.by_product > 0 => {
-            say!("times: by a matrix product of {:.0} GFLOP/s, measured just now", rate / 1e9);
-        }
+    match (sum.by_runs, estimator.products()) {
+        (0, Some(products)) if sum.by_product > 0 => say!("times: by {products}, measured just now"),
         (by_runs, None) if by_runs > 0 => say!("times: by finished runs like them in {out}"),
-        (by_runs, Some(rate)) if by_runs > 0 => say!(
-            "times: of {by_runs} by finished runs like them in {out}, of {} by a matrix product of {:.0} GFLOP/s",
-            sum.by_product,
-            rate / 1e9
-        ),
+        (by_runs, Some(products)) if by_runs > 0 => {
+            say!("times: of {by_runs} by finished runs like them in {out}, of {} by {products}", sum.by_product);
+        }
         _ => {}
     }
     for (experiment, design) in &designs {

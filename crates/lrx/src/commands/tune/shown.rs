@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use lrx_analysis::plot::tuning_plot;
-use lrx_records::{Cell, TuneRecord};
+use lrx_records::TuneRecord;
 use lrx_spec::{Tuning, Variant};
 
 use super::search::{Edge, Entry, best_of};
@@ -133,12 +133,12 @@ pub(super) fn written(
         let others =
             of_variants.iter().filter(|other| other.configuration == row.configuration && other.value != row.value);
         let other = |other: &TuneRecord| match other.difference {
-            Some(difference) => format!("{}: +{difference:.4}", other.value.write()),
-            None => format!("{}: diverged", other.value.write()),
+            Some(difference) => format!("{}: +{difference:.4}", other.value),
+            None => format!("{}: diverged", other.value),
         };
         let others = others.map(other).collect::<Vec<_>>().join(", ");
         let loss = row.loss.map_or(String::new(), |loss| format!(", loss {loss:.4}"));
-        say!("{}: {} {}{loss}; {others}", row.label, with.unwrap_or_default(), row.value.write());
+        say!("{}: {} {}{loss}; {others}", row.label, with.unwrap_or_default(), row.value);
     }
     let drawn = if plot.is_some() { format!(", {name}") } else { String::new() };
     say!("{}: {TUNE_FILE}{drawn}", out.join(&tuning.name).display());
@@ -161,13 +161,13 @@ fn line(subject: &Subject<'_, '_>, rows: &[TuneRecord]) -> Line {
     let own: Vec<&TuneRecord> = rows.iter().filter(|row| row.configuration == subject.untuned.configuration).collect();
     let cost: u64 = own.iter().map(|row| row.cost).sum();
     let values = subject.search.values();
-    let ends = [values.first(), values.last()].map(|end| end.map_or(String::new(), Cell::write));
+    let ends = [values.first(), values.last()].map(|end| end.map_or(String::new(), f64::to_string));
     let grid = format!("{}: {} … {}", values.len(), ends[0], ends[1]);
     let part = format!("{:.0} %", 100.0 * cost as f64 / subject.cost_of_all().max(1) as f64);
     let cells = match own.iter().find(|row| row.verdict == CHOSEN) {
         None => ["none".into(), String::new(), String::new(), String::new(), grid, part],
         Some(row) => [
-            row.value.write(),
+            row.value.to_string(),
             row.loss.map_or(String::new(), |loss| format!("{loss:.4}")),
             format!("{} of {}", row.step, row.steps),
             next_best(row, &own),
@@ -184,7 +184,7 @@ fn next_best(chosen: &TuneRecord, own: &[&TuneRecord]) -> String {
     let second = others.filter_map(|row| Some((row.difference?, *row))).min_by(|(a, _), (b, _)| a.total_cmp(b));
     second.map_or(String::new(), |(difference, row)| {
         let width = row.difference_high.map(|high| format!(" ± {:.4}", high - difference)).unwrap_or_default();
-        format!("{}: +{difference:.4}{width}", row.value.write())
+        format!("{}: +{difference:.4}{width}", row.value)
     })
 }
 
@@ -201,6 +201,6 @@ fn remark(subject: &Subject<'_, '_>, key: &str) -> Option<String> {
     let with_key = if key == KEY { String::new() } else { format!(" --key {key}") };
     Some(format!(
         "{label}: {} is the {end} that was tried, and what lies beyond may be better: lrx tune{with_key} --values tries more",
-        chosen.value.write(),
+        chosen.value,
     ))
 }
