@@ -79,7 +79,7 @@ impl CurveWriter {
     ///
     /// # Errors
     /// When what is there is not what was written.
-    pub(crate) fn finish(self) -> io::Result<()> {
+    pub(crate) fn finish(&self) -> io::Result<()> {
         self.sync()?;
         if blake3::hash(&lrx_files::read(&self.path)?) == self.hasher.finalize() {
             return Ok(());

@@ -47,137 +47,209 @@ pub struct Job<'a> {
 /// When files in the run's folder cannot be written, the optimizer's groups do not fit the model, or a layer becomes what the
 /// config does not fit.
 pub fn train(job: &Job<'_>, model: &mut Model, observer: &mut dyn Observer) -> Result<(Outcome, Report), TrainError> {
-    let spec = job.spec;
-    let steps = spec.length().steps(job.sampler);
     let _keep_memory_of_steps = KeepFreedMemory::new();
-    let (mut position, mut curve, mut optimizer) = start(job, model, steps, observer)?;
-    let mut clock = Clock::start(&position);
-    if position.step > 0 {
-        observer.resumed(&Report::of(&position, steps));
+    let mut training = Training::start(job, model, observer)?;
+    let outcome = match training.go_on() {
+        Ok(()) => Outcome::Finished,
+        Err(End::Early(outcome)) => outcome,
+        Err(End::Failed(error)) => return Err(error),
+    };
+    Ok((outcome, training.report()))
+}
+
+/// A run under way.
+struct Training<'a> {
+    job: &'a Job<'a>,
+    model: &'a mut Model,
+    observer: &'a mut dyn Observer,
+    optimizer: Optimizer,
+    /// Updates of the whole run.
+    steps: usize,
+    position: Position,
+    curve: CurveWriter,
+    clock: Clock,
+    /// What each story cost in the last evaluation, in nats.
+    held_out: Vec<f64>,
+}
+
+/// Why a run does not go on to its end.
+enum End {
+    Early(Outcome),
+    Failed(TrainError),
+}
+
+impl From<TrainError> for End {
+    fn from(error: TrainError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// What rows of the curve tell of the last update.
+struct Updated {
+    learning_rate: f64,
+    grad_norm: f64,
+}
+
+impl<'a> Training<'a> {
+    fn start(job: &'a Job<'a>, model: &'a mut Model, observer: &'a mut dyn Observer) -> Result<Self, TrainError> {
+        let steps = job.spec.length().steps(job.sampler);
+        let (position, curve, optimizer) = begin(job, model, steps, observer)?;
+        if position.step > 0 {
+            observer.resumed(&Report::of(&position, steps));
+        }
+        let clock = Clock::start(&position);
+        Ok(Self { job, model, observer, optimizer, steps, position, curve, clock, held_out: Vec::new() })
     }
 
-    let precision = spec.precision.into();
-    let pause = job.pause_after.filter(|&pause| pause < steps);
-    if position.evaluation_due.is_none() && pause.is_some_and(|pause| pause <= position.step) {
-        return Ok((Outcome::Paused, Report::of(&position, steps)));
+    fn report(&self) -> Report {
+        Report::of(&self.position, self.steps)
     }
 
-    // What each story cost in the last evaluation.
-    let mut held_out = Vec::new();
-    while position.step < steps || position.evaluation_due.is_some() {
-        let due = position.evaluation_due.take();
-        let update = spec.update(if due.is_some() { position.step - 1 } else { position.step }, steps);
-        let grad_norm = match due {
-            Some(grad_norm_bits) => f64::from_bits(grad_norm_bits),
-            None => {
-                let step_began = Instant::now();
-                let batch = job.sampler.batch(position.step);
-                let stepped =
-                    step(model, &mut optimizer, &batch, &update, &Tape::recording().with_precision(precision));
-                if let Some(what) = stepped.not_finite() {
-                    clock.read_all(&mut position);
-                    return Ok((Outcome::Diverged { step: position.step + 1, what }, Report::of(&position, steps)));
-                }
-                position.step += 1;
-                tell_layers(model, &mut optimizer, position.step, steps)?;
-                position.tokens += batch.tokens() as u64;
-                position.add_to_window(stepped.loss);
-                position.train_seconds += step_began.elapsed().as_secs_f64();
-                clock.read(&mut position);
-                observer.updated(model, &Report::of(&position, steps)).map_err(TrainError::Kept)?;
-                stepped.grad_norm
+    /// To the end, if nothing comes between.
+    fn go_on(&mut self) -> Result<(), End> {
+        let pause = self.job.pause_after.filter(|&pause| pause < self.steps);
+        if self.position.evaluation_due.is_none() && pause.is_some_and(|pause| pause <= self.position.step) {
+            return Err(End::Early(Outcome::Paused));
+        }
+        while self.position.step < self.steps || self.position.evaluation_due.is_some() {
+            let due = self.position.evaluation_due.take();
+            let updated = match due {
+                Some(grad_norm_bits) => Updated {
+                    learning_rate: self.job.spec.update(self.position.step - 1, self.steps).learning_rate,
+                    grad_norm: f64::from_bits(grad_norm_bits),
+                },
+                None => self.update()?,
+            };
+            let step = self.position.step;
+            let last = step == self.steps;
+            if due.is_none() && (last || step.is_multiple_of(self.job.spec.log_every)) {
+                let loss = self.position.close_window();
+                self.log(Split::Train, loss, &updated)?;
             }
-        };
-        let last = position.step == steps;
-        let row = |split, loss, position: &Position| CurveRow {
-            run_id: job.run_id.to_owned(),
-            step: position.step as u64,
+            let evaluates = last || step.is_multiple_of(self.job.spec.eval_every);
+            let mut not_finite = if evaluates { self.evaluate(&updated)? } else { None };
+            self.observer.stepped(&Report::of(&self.position, self.steps));
+
+            let order = self.order()?;
+            let pauses = pause == Some(step);
+            let is_open = !last || self.position.evaluation_due.is_some();
+            let is_due = self.clock.checkpoint_is_due(&self.job.checkpoints, step);
+            let saves = is_open && (order == Order::Stop || pauses || is_due);
+            if evaluates || saves {
+                // Nothing later would look at what the last update has made of the weights.
+                not_finite = not_finite.or_else(|| not_finite_weight(self.model.parameters()));
+            }
+            if let Some(what) = not_finite {
+                return Err(End::Early(Outcome::Diverged { step, what }));
+            }
+            if saves {
+                self.save(order == Order::GoOn && !pauses)?;
+                if order == Order::Stop {
+                    return Err(End::Early(Outcome::Stopped));
+                }
+                if pauses {
+                    return Err(End::Early(Outcome::Paused));
+                }
+            }
+        }
+        self.order()?;
+        Ok(self.finish()?)
+    }
+
+    /// What the run is told from outside, unless that is to write nothing more.
+    fn order(&self) -> Result<Order, End> {
+        match (self.job.order)() {
+            Order::Abandon => Err(End::Early(Outcome::Abandoned)),
+            order => Ok(order),
+        }
+    }
+
+    /// The next update.
+    fn update(&mut self) -> Result<Updated, End> {
+        let began = Instant::now();
+        let update = self.job.spec.update(self.position.step, self.steps);
+        let batch = self.job.sampler.batch(self.position.step);
+        let tape = Tape::recording().with_precision(self.job.spec.precision.into());
+        let stepped = step(self.model, &mut self.optimizer, &batch, &update, &tape);
+        if let Some(what) = stepped.not_finite() {
+            self.clock.read_all(&mut self.position);
+            return Err(End::Early(Outcome::Diverged { step: self.position.step + 1, what }));
+        }
+        self.position.step += 1;
+        tell_layers(self.model, &mut self.optimizer, self.position.step, self.steps)?;
+        self.position.tokens += batch.tokens() as u64;
+        self.position.add_to_window(stepped.loss);
+        self.position.train_seconds += began.elapsed().as_secs_f64();
+        self.clock.read(&mut self.position);
+        self.observer.updated(self.model, &Report::of(&self.position, self.steps)).map_err(TrainError::Kept)?;
+        Ok(Updated { learning_rate: update.learning_rate, grad_norm: stepped.grad_norm })
+    }
+
+    /// Writes a row of the curve.
+    fn log(&mut self, split: Split, loss: f64, updated: &Updated) -> Result<(), TrainError> {
+        let row = CurveRow {
+            run_id: self.job.run_id.to_owned(),
+            step: self.position.step as u64,
             split,
             loss,
-            tokens: Some(position.tokens),
-            learning_rate: Some(update.learning_rate),
-            grad_norm: Some(grad_norm),
-            elapsed_seconds: Some((position.wall_seconds * 1e3).round() / 1e3),
+            tokens: Some(self.position.tokens),
+            learning_rate: Some(updated.learning_rate),
+            grad_norm: Some(updated.grad_norm),
+            elapsed_seconds: Some((self.position.wall_seconds * 1e3).round() / 1e3),
         };
-        let mut log = |row: CurveRow, position: &mut Position| -> Result<(), TrainError> {
-            curve.append(&row).map_err(|source| curve_error(job, source))?;
-            observer.logged(&row, &Report::of(position, steps));
-            Ok(())
-        };
-        if due.is_none() && (last || position.step.is_multiple_of(spec.log_every)) {
-            let loss = position.close_window();
-            log(row(Split::Train, loss, &position), &mut position)?;
-        }
-        let mut not_finite = None;
-        let evaluated = last || position.step.is_multiple_of(spec.eval_every);
-        if evaluated {
-            let when = When::evaluation(position.step as u64, steps as u64);
-            match evaluate(model, job.valid, when, precision, &|| (job.order)() != Order::GoOn) {
-                Some(Evaluation { loss, nats }) => {
-                    held_out = nats;
-                    position.eval_loss_bits = Some(loss.to_bits());
-                    clock.read_all(&mut position);
-                    log(row(Split::Eval, loss, &position), &mut position)?;
-                    not_finite = (!loss.is_finite()).then(|| format!("evaluation loss {loss}"));
-                }
-                // It may take minutes, and who has to stop has seconds: whoever goes on begins it anew.
-                None => position.evaluation_due = Some(grad_norm.to_bits()),
-            }
-        }
-        observer.stepped(&Report::of(&position, steps));
-
-        let order = (job.order)();
-        if order == Order::Abandon {
-            return Ok((Outcome::Abandoned, Report::of(&position, steps)));
-        }
-        let pauses = pause == Some(position.step);
-        let is_open = !last || position.evaluation_due.is_some();
-        let save =
-            is_open && (order == Order::Stop || pauses || clock.checkpoint_is_due(&job.checkpoints, position.step));
-        if evaluated || save {
-            // Nothing later would look at what the last update has made of the weights.
-            not_finite = not_finite.or_else(|| not_finite_weight(model.parameters()));
-        }
-        if let Some(what) = not_finite {
-            return Ok((Outcome::Diverged { step: position.step, what }, Report::of(&position, steps)));
-        }
-        if save {
-            let began = Instant::now();
-            clock.read_all(&mut position);
-            // The rows that the checkpoint knows of reach the disk before it does.
-            curve.sync().map_err(|source| curve_error(job, source))?;
-            (position.curve_rows, position.curve_blake3) = (curve.rows(), curve.blake3());
-            match checkpoint::save(job.folder, &mut position, model, &optimizer) {
-                // A disk that is full now may have room again when the next is due; the run need not end for that.
-                Err(error) if order == Order::GoOn && !pauses => {
-                    observer.warned(&format!("no checkpoint now: {error}"))
-                }
-                saved => saved?,
-            }
-            clock.checkpoint_took(began.elapsed());
-            if order == Order::Stop {
-                return Ok((Outcome::Stopped, Report::of(&position, steps)));
-            }
-            if pauses {
-                return Ok((Outcome::Paused, Report::of(&position, steps)));
-            }
-        }
+        self.curve.append(&row).map_err(|source| curve_error(self.job, source))?;
+        self.observer.logged(&row, &Report::of(&self.position, self.steps));
+        Ok(())
     }
 
-    if (job.order)() == Order::Abandon {
-        return Ok((Outcome::Abandoned, Report::of(&position, steps)));
+    /// The loss on held-out stories; what of it is not finite. Where the run has to stop meanwhile, it is due when the run goes
+    /// on: it may take minutes, and who has to stop has seconds.
+    fn evaluate(&mut self, updated: &Updated) -> Result<Option<String>, TrainError> {
+        let when = When::evaluation(self.position.step as u64, self.steps as u64);
+        let precision = self.job.spec.precision.into();
+        let evaluation = evaluate(self.model, self.job.valid, when, precision, &|| (self.job.order)() != Order::GoOn);
+        let Some(Evaluation { loss, nats }) = evaluation else {
+            self.position.evaluation_due = Some(updated.grad_norm.to_bits());
+            return Ok(None);
+        };
+        self.held_out = nats;
+        self.position.eval_loss_bits = Some(loss.to_bits());
+        self.clock.read_all(&mut self.position);
+        self.log(Split::Eval, loss, updated)?;
+        Ok((!loss.is_finite()).then(|| format!("evaluation loss {loss}")))
     }
-    curve.finish().map_err(|source| curve_error(job, source))?;
-    let stories = job.folder.join(STORIES_FILE);
-    lrx_files::write_unflushed(&stories, csv_text(&rows(job.valid, model.context(), &held_out)).as_bytes())
-        .map_err(|source| TrainError::Curve { file: stories.display().to_string(), source })?;
-    save_weights(model, &job.folder.join(WEIGHTS_FILE))?;
-    clock.read_all(&mut position);
-    Ok((Outcome::Finished, Report::of(&position, steps)))
+
+    /// Writes a checkpoint. Where the run goes on in any case it need not end for a full disk, which may have room again when the
+    /// next is due.
+    fn save(&mut self, goes_on: bool) -> Result<(), TrainError> {
+        let began = Instant::now();
+        self.clock.read_all(&mut self.position);
+        // The rows that the checkpoint knows of reach the disk before it does.
+        self.curve.sync().map_err(|source| curve_error(self.job, source))?;
+        (self.position.curve_rows, self.position.curve_blake3) = (self.curve.rows(), self.curve.blake3());
+        match checkpoint::save(self.job.folder, &mut self.position, self.model, &self.optimizer) {
+            Err(error) if goes_on => self.observer.warned(&format!("no checkpoint now: {error}")),
+            saved => saved?,
+        }
+        self.clock.checkpoint_took(began.elapsed());
+        Ok(())
+    }
+
+    /// Writes what is kept of a finished run; the weights last.
+    fn finish(&mut self) -> Result<(), TrainError> {
+        self.curve.finish().map_err(|source| curve_error(self.job, source))?;
+        let stories = self.job.folder.join(STORIES_FILE);
+        let rows = rows(self.job.valid, self.model.context(), &self.held_out);
+        lrx_files::write_unflushed(&stories, csv_text(&rows).as_bytes())
+            .map_err(|source| TrainError::Curve { file: stories.display().to_string(), source })?;
+        save_weights(self.model, &self.job.folder.join(WEIGHTS_FILE))?;
+        self.clock.read_all(&mut self.position);
+        Ok(())
+    }
 }
 
 /// From the newest good checkpoint if there is one, else from the beginning.
-fn start(
+fn begin(
     job: &Job<'_>,
     model: &mut Model,
     steps: usize,

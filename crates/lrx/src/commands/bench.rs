@@ -160,6 +160,100 @@ fn experiments(args: &BenchArgs, workload: &Workload, registry: &Registry) -> Re
     Ok(all)
 }
 
+/// The vocabulary, and the batches of all steps.
+fn batches(
+    args: &BenchArgs,
+    name: &str,
+    workload: &Workload,
+    run: &RunSpec,
+    corpora: &mut Corpora,
+) -> Result<(usize, Vec<Batch>), Failure> {
+    let usage = |error: lrx_spec::ConfigError| Failure::Usage(error.to_string());
+    let count = args.warm_up + args.steps;
+    match *workload {
+        Workload::Stories => {
+            let corpus = corpora.of(run, &args.out)?;
+            let size = vocabulary(run, &corpus).map_err(usage)?;
+            let sampler = sampler(run, &corpus);
+            Ok((size, (0..count).map(|step| sampler.batch(step)).collect()))
+        }
+        Workload::Random { tokens, .. } if tokens > run.model.context => {
+            let message = format!("--batch {name}: the context of {} is {} tokens", run.label, run.model.context);
+            Err(Failure::Usage(message))
+        }
+        Workload::Random { sequences, tokens } => {
+            let size = match run.model.vocabulary {
+                Some(given) => given,
+                // The head's share of the time is that of the config's own vocabulary.
+                None if !args.config.is_empty() => {
+                    let corpus = corpora.of(run, &args.out)?;
+                    vocabulary(run, &corpus).map_err(usage)?
+                }
+                None => RANDOM_VOCABULARY,
+            };
+            Ok((size, (0..count).map(|step| random_batch(sequences, tokens, size, step)).collect()))
+        }
+    }
+}
+
+/// What the steps after the warm-up took.
+struct Timed {
+    times: Vec<Duration>,
+    phases: Vec<Timings>,
+    page_faults_per_step: Option<f64>,
+    peak_rss_mb: Option<f64>,
+}
+
+impl Timed {
+    fn of(args: &BenchArgs, run: &RunSpec, vocabulary: usize, batches: &[Batch]) -> Result<Self, Failure> {
+        let _keep_memory_of_steps = KeepFreedMemory::new();
+        let mut model = Model::new(&run.model, vocabulary, run.seed);
+        let mut optimizer = Optimizer::new(&run.train.optimizer, model.parameters()).map_err(|error| {
+            let at = run.error_at(&format!("train.optimizer.{}", error.key), error.message);
+            Failure::Usage(at.to_string())
+        })?;
+        let (mut times, mut phases, mut faults) = (Vec::new(), Vec::new(), None);
+        for (i, batch) in batches.iter().enumerate() {
+            if i == args.warm_up {
+                memory::reset_peak();
+                faults = memory::page_faults();
+            }
+            let tape = Tape::recording().with_precision(run.train.precision.into()).timed();
+            let update = Update { learning_rate: run.train.learning_rate, ..run.train.update(i, batches.len()) };
+            let began = Instant::now();
+            let stepped = step(&mut model, &mut optimizer, batch, &update, &tape);
+            let time = began.elapsed();
+            if let Some(what) = stepped.not_finite() {
+                return Err(Failure::Failed(format!("{}: diverged at step {}: {what}", run.label, i + 1)));
+            }
+            if i >= args.warm_up {
+                times.push(time);
+                phases.push(tape.timings().expect("a timed tape"));
+            }
+        }
+        let faults = faults.zip(memory::page_faults()).map(|(before, after)| after - before);
+        let page_faults_per_step = faults.map(|faults| faults as f64 / args.steps as f64);
+        Ok(Self { times, phases, page_faults_per_step, peak_rss_mb: memory::peak_rss_mb() })
+    }
+
+    /// Milliseconds that a phase takes in the middle one of the steps, on one side.
+    fn phase_ms(&self, side: fn(&Timings) -> &Vec<(&'static str, Duration)>, name: &str) -> f64 {
+        let time = |timings: &Timings| {
+            side(timings).iter().find(|(phase, _)| *phase == name).map(|(_, time)| *time).unwrap_or_default()
+        };
+        1e3 * median(&mut self.phases.iter().map(time))
+    }
+
+    /// Milliseconds outside of all phases: clipping and the optimizer.
+    fn optimizer_ms(&self) -> f64 {
+        let inside = |timings: &Timings| -> Duration {
+            timings.forward.iter().chain(&timings.backward).map(|(_, time)| *time).sum()
+        };
+        let steps = self.times.iter().zip(&self.phases);
+        1e3 * median(&mut steps.map(|(time, timings)| time.saturating_sub(inside(timings))))
+    }
+}
+
 fn measure(
     args: &BenchArgs,
     name: &str,
@@ -168,89 +262,27 @@ fn measure(
     corpora: &mut Corpora,
     memory_rate: f64,
 ) -> Result<BenchRow, Failure> {
-    let usage = |error: lrx_spec::ConfigError| Failure::Usage(error.to_string());
-    let count = args.warm_up + args.steps;
-    let (vocabulary, batches) = match *workload {
-        Workload::Stories => {
-            let corpus = corpora.of(run, &args.out)?;
-            let size = vocabulary(run, &corpus).map_err(usage)?;
-            let sampler = sampler(run, &corpus);
-            (size, (0..count).map(|step| sampler.batch(step)).collect())
-        }
-        Workload::Random { tokens, .. } if tokens > run.model.context => {
-            let message = format!("--batch {name}: the context of {} is {} tokens", run.label, run.model.context);
-            return Err(Failure::Usage(message));
-        }
-        Workload::Random { sequences, tokens } => {
-            let size = match run.model.vocabulary {
-                Some(given) => given,
-                // The head's share of the time is that of the config's own vocabulary.
-                None if !args.config.is_empty() => {
-                    let corpus = corpora.of(run, &args.out)?;
-                    crate::corpus::vocabulary(run, &corpus).map_err(usage)?
-                }
-                None => RANDOM_VOCABULARY,
-            };
-            (size, (0..count).map(|step| random_batch(sequences, tokens, size, step)).collect::<Vec<Batch>>())
-        }
-    };
-
+    let (vocabulary, batches) = batches(args, name, workload, run, corpora)?;
     let precision = run.train.precision.into();
     let multiply_add_rate = limits::multiply_add_rate(precision);
     let rate_before = limits::matrix_product_rate(precision);
-    let keep = KeepFreedMemory::new();
-    let mut model = Model::new(&run.model, vocabulary, run.seed);
-    let mut optimizer = Optimizer::new(&run.train.optimizer, model.parameters())
-        .map_err(|error| usage(run.error_at(&format!("train.optimizer.{}", error.key), error.message)))?;
-    let mut times = Vec::new();
-    let mut phases = Vec::new();
-    let mut faults = memory::page_faults();
-    for (i, batch) in batches.iter().enumerate() {
-        if i == args.warm_up {
-            memory::reset_peak();
-            faults = memory::page_faults();
-        }
-        let tape = Tape::recording().with_precision(precision).timed();
-        let rate = run.train.learning_rate;
-        let update = Update { learning_rate: rate, ..run.train.update(i, batches.len()) };
-        let began = Instant::now();
-        let stepped = step(&mut model, &mut optimizer, batch, &update, &tape);
-        let time = began.elapsed();
-        if let Some(what) = stepped.not_finite() {
-            return Err(Failure::Failed(format!("{}: diverged at step {}: {what}", run.label, i + 1)));
-        }
-        if i >= args.warm_up {
-            times.push(time);
-            phases.push(tape.timings().expect("a timed tape"));
-        }
-    }
-    let faults = faults.zip(memory::page_faults()).map(|(before, after)| (after - before) as f64 / args.steps as f64);
-    let peak_rss_mb = memory::peak_rss_mb();
-    drop((model, optimizer, keep));
+    let timed = Timed::of(args, run, vocabulary, &batches)?;
     let matrix_product_rate = rate_before.max(limits::matrix_product_rate(precision));
 
-    let timed = &batches[args.warm_up..];
-    let tokens: usize = timed.iter().map(Batch::tokens).sum();
-    let seconds: f64 = times.iter().map(Duration::as_secs_f64).sum();
-    let flops = |forward: &dyn Fn(&Batch) -> usize| 3.0 * timed.iter().map(|b| forward(b) as f64).sum::<f64>();
+    let batches = &batches[args.warm_up..];
+    let tokens: usize = batches.iter().map(Batch::tokens).sum();
+    let seconds: f64 = timed.times.iter().map(Duration::as_secs_f64).sum();
     let attention = |batch: &Batch| run.model.attention_flops(batch.offsets.windows(2).map(|w| w[1] - w[0]));
-    let per_token = run.model.flops_per_token(vocabulary);
-    let body_per_token = run.model.flops_per_token(0);
-    let total = flops(&|batch| batch.tokens() * per_token + attention(batch));
-    let body = flops(&|batch| batch.tokens() * body_per_token + attention(batch));
-    let median_ms = |times: &mut dyn Iterator<Item = Duration>| median(times) * 1e3;
-    let phase = |side: fn(&Timings) -> &Vec<(&'static str, Duration)>, name: &str| {
-        median_ms(&mut phases.iter().map(|timings| {
-            side(timings).iter().find(|(phase, _)| *phase == name).map(|(_, time)| *time).unwrap_or_default()
-        }))
+    // Forward and backward, of so many for each token, and attention's own.
+    let flops = |per_token: usize| {
+        3.0 * batches.iter().map(|batch| (batch.tokens() * per_token + attention(batch)) as f64).sum::<f64>()
     };
-    let [embedding_ms, attention_ms, mlp_ms, head_ms] = PHASES.map(|name| phase(|timings| &timings.forward, name));
-    let [embedding_backward_ms, attention_backward_ms, mlp_backward_ms, head_backward_ms] =
-        PHASES.map(|name| phase(|timings| &timings.backward, name));
-    let inside = |timings: &Timings| -> Duration {
-        timings.forward.iter().chain(&timings.backward).map(|(_, time)| *time).sum()
-    };
-    let optimizer = times.iter().zip(&phases).map(|(time, timings)| time.saturating_sub(inside(timings)));
+    let total = flops(run.model.flops_per_token(vocabulary));
+    let body = flops(run.model.flops_per_token(0));
+    let forward = PHASES.map(|name| timed.phase_ms(|timings| &timings.forward, name));
+    let backward = PHASES.map(|name| timed.phase_ms(|timings| &timings.backward, name));
+    let [embedding_ms, attention_ms, mlp_ms, head_ms] = forward;
+    let [embedding_backward_ms, attention_backward_ms, mlp_backward_ms, head_backward_ms] = backward;
     Ok(BenchRow {
         label: run.label.clone(),
         batch: name.to_string(),
@@ -260,7 +292,7 @@ fn measure(
         threads: rayon::current_num_threads() as u64,
         steps: args.steps as u64,
         tokens_per_step: tokens as f64 / args.steps as f64,
-        step_ms: median_ms(&mut times.iter().copied()),
+        step_ms: 1e3 * median(&mut timed.times.iter().copied()),
         tokens_per_second: tokens as f64 / seconds,
         gflop_per_step: total / args.steps as f64 / 1e9,
         gflop_per_second: total / seconds / 1e9,
@@ -273,11 +305,11 @@ fn measure(
         mlp_backward_ms,
         attention_backward_ms,
         embedding_backward_ms,
-        optimizer_ms: median_ms(&mut optimizer.into_iter()),
+        optimizer_ms: timed.optimizer_ms(),
         body_ms: embedding_ms + attention_ms + mlp_ms + embedding_backward_ms + attention_backward_ms + mlp_backward_ms,
         body_gflop_per_step: body / args.steps as f64 / 1e9,
-        page_faults_per_step: faults,
-        peak_rss_mb,
+        page_faults_per_step: timed.page_faults_per_step,
+        peak_rss_mb: timed.peak_rss_mb,
         multiply_add_gflop_per_second: multiply_add_rate / 1e9,
         matrix_product_gflop_per_second: matrix_product_rate / 1e9,
         memory_gb_per_second: memory_rate / 1e9,

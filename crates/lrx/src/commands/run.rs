@@ -107,22 +107,12 @@ pub(crate) fn run(args: &RunArgs, registry: &Registry) -> Result<ExitCode, Failu
     let share = share(args, &experiments)?;
     // Everything that can be wrong with the data shows before the first hour is spent.
     let tasks = tasks(args, share, &experiments, &signals, &lines)?;
-    if tasks.iter().any(|task| task.train.precision == PrecisionName::Bf16) && !bf16::is_native() {
-        tell!(
-            "precision bf16: this processor has neither AMX-BF16 nor AVX512_BF16; the numbers come more slowly than those of f32"
-        );
-    }
     // Jobs beyond the runs would have nothing to do.
     let jobs = args.jobs.min(tasks.len()).max(1);
-    match memory::check(tasks.iter().map(|task| (task.title.as_str(), task.needed)), jobs) {
-        Verdict::Enough => {}
-        Verdict::Doubtful(message) => tell!("warning: {message}"),
-        Verdict::Impossible(message) => return Err(Failure::Usage(message)),
-    }
-    let threads = rayon::current_num_threads();
+    say_if_slow_or_large(&tasks, jobs)?;
     let policy = Policy {
         jobs,
-        threads: (threads / jobs).max(1),
+        threads: (rayon::current_num_threads() / jobs).max(1),
         retry_failed: args.retry_failed,
         fail_fast: args.fail_fast,
         no_wait: args.no_wait,
@@ -131,50 +121,19 @@ pub(crate) fn run(args: &RunArgs, registry: &Registry) -> Result<ExitCode, Failu
             steps: args.checkpoint_steps.filter(|steps| *steps > 0),
         },
     };
-    for experiment in &experiments {
-        let folder = folder(args, experiment);
-        std::fs::create_dir_all(&folder).map_err(|error| Failure::Failed(about(&folder)(error)))?;
-        // What a killed process has left there.
-        clear_leftovers(&folder);
-    }
-    clear_leftovers(&args.common.out.join(CACHE_FOLDER));
-    for experiment in &experiments {
-        let late = claims::write_down(&folder(args, experiment), &experiment.claims).map_err(Failure::Failed)?;
-        for name in late {
-            let note = "had begun before this claim was written: the report says so";
-            tell!("note: {}: claim \"{}\": runs {note}", experiment.name, visible(&name));
-        }
-    }
-    for experiment in &experiments {
-        // Who watches is told less where this cannot be written; the runs do not depend on it.
-        if let Err(error) = outlook::write_down(&folder(args, experiment), experiment, &tasks) {
-            tell!("warning: {error}");
-        }
-    }
+    prepare_folders(args, &experiments, &tasks)?;
     tasks.iter().for_each(|task| lines.expect(task.work()));
     signals.begin();
     let assembler = Assembler::default();
     let totals = work(&tasks, &policy, &signals, &lines, &assembler);
     // A signal that came when all was done has stopped nothing.
     let stopped = signals.stop().filter(|_| totals.left > 0);
-    let finished: HashSet<&str> = totals.finished.iter().map(String::as_str).collect();
-    let (mut left_out, mut listed) = (Vec::new(), Vec::new());
-    for experiment in &experiments {
-        let folder = folder(args, experiment);
-        let order = order(experiment);
-        let assembled = if stopped.is_some() || args.task.is_some() && totals.failed.is_empty() {
-            let own = order.iter().map(String::as_str).filter(|run_id| finished.contains(run_id));
-            assembler.assemble_for(&folder, &order, &own.collect(), stopped.is_some())
-        } else {
-            assembler.assemble_thoroughly(&folder, &order)
-        };
-        let not_there = assembled.map_err(Failure::Failed)?;
-        left_out.extend(not_there.into_iter().map(|run| (folder.clone(), run)));
-        if stopped.is_none() {
-            listed.extend(summary(&folder)?);
-        }
-    }
+    let left_out = assemble(args, &experiments, &assembler, &totals, stopped.is_some())?;
     if stopped.is_none() {
+        let mut listed = Vec::new();
+        for experiment in &experiments {
+            listed.extend(summary(&folder(args, experiment))?);
+        }
         say_ids(&totals.finished, &listed, &tasks);
     }
     for (folder, LeftOut { run_id, why }) in &left_out {
@@ -187,6 +146,77 @@ pub(crate) fn run(args: &RunArgs, registry: &Registry) -> Result<ExitCode, Failu
     tell(&totals);
     let well = totals.failed.is_empty() && totals.left == 0 && left_out.is_empty();
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Says what of this machine does not fit the runs, `jobs` at a time, before the first hour is spent.
+///
+/// # Errors
+/// When they cannot fit its memory.
+fn say_if_slow_or_large(tasks: &[Task], jobs: usize) -> Result<(), Failure> {
+    if tasks.iter().any(|task| task.train.precision == PrecisionName::Bf16) && !bf16::is_native() {
+        tell!(
+            "precision bf16: this processor has neither AMX-BF16 nor AVX512_BF16; the numbers come more slowly than those of f32"
+        );
+    }
+    match memory::check(tasks.iter().map(|task| (task.title.as_str(), task.needed)), jobs) {
+        Verdict::Enough => Ok(()),
+        Verdict::Doubtful(message) => {
+            tell!("warning: {message}");
+            Ok(())
+        }
+        Verdict::Impossible(message) => Err(Failure::Usage(message)),
+    }
+}
+
+/// Makes the experiments' folders, and writes down there what is claimed and what is to come.
+fn prepare_folders(args: &RunArgs, experiments: &[Experiment], tasks: &[Task]) -> Result<(), Failure> {
+    for experiment in experiments {
+        let folder = folder(args, experiment);
+        std::fs::create_dir_all(&folder).map_err(|error| Failure::Failed(about(&folder)(error)))?;
+        // What a killed process has left there.
+        clear_leftovers(&folder);
+    }
+    clear_leftovers(&args.common.out.join(CACHE_FOLDER));
+    for experiment in experiments {
+        let late = claims::write_down(&folder(args, experiment), &experiment.claims).map_err(Failure::Failed)?;
+        for name in late {
+            let note = "had begun before this claim was written: the report says so";
+            tell!("note: {}: claim \"{}\": runs {note}", experiment.name, visible(&name));
+        }
+    }
+    for experiment in experiments {
+        // Who watches is told less where this cannot be written; the runs do not depend on it.
+        if let Err(error) = outlook::write_down(&folder(args, experiment), experiment, tasks) {
+            tell!("warning: {error}");
+        }
+    }
+    Ok(())
+}
+
+/// Writes the experiments' tables; gives what is left out of them, with the folder. After a signal, or for a part of a sweep,
+/// only where no other process has, or is about to.
+fn assemble(
+    args: &RunArgs,
+    experiments: &[Experiment],
+    assembler: &Assembler,
+    totals: &Totals,
+    was_stopped: bool,
+) -> Result<Vec<(PathBuf, LeftOut)>, Failure> {
+    let finished: HashSet<&str> = totals.finished.iter().map(String::as_str).collect();
+    let mut left_out = Vec::new();
+    for experiment in experiments {
+        let folder = folder(args, experiment);
+        let order = order(experiment);
+        let assembled = if was_stopped || args.task.is_some() && totals.failed.is_empty() {
+            let own = order.iter().map(String::as_str).filter(|run_id| finished.contains(run_id));
+            assembler.assemble_for(&folder, &order, &own.collect(), was_stopped)
+        } else {
+            assembler.assemble_thoroughly(&folder, &order)
+        };
+        let not_there = assembled.map_err(Failure::Failed)?;
+        left_out.extend(not_there.into_iter().map(|run| (folder.clone(), run)));
+    }
+    Ok(left_out)
 }
 
 /// A run of a table.

@@ -173,55 +173,27 @@ fn standing(out: &Path, experiment: &str, run_id: &str) -> Option<RunRecord> {
     elsewhere.or(own)
 }
 
-/// The table of configurations: what is the same for all their seeds once.
+/// The table of configurations, what is the same for all their seeds once; under it what all of them come to.
 fn print_table(planned: &[Row<'_>], args: &PlanArgs) {
     let finished = finished(&args.common.out);
     let estimator = Estimator::new(&finished);
-    let mut groups: Vec<Vec<&Row<'_>>> = Vec::new();
-    let mut known = HashMap::new();
-    for row in planned {
-        let configuration = (row.experiment, &row.record.label, &row.record.configuration);
-        match known.entry(configuration).or_insert(groups.len()) {
-            index if *index == groups.len() => groups.push(vec![row]),
-            index => groups[*index].push(row),
-        }
-    }
+    let groups = by_configuration(planned);
     let mut sum = Sum::default();
     let mut designs: Vec<(&str, Design<'_>)> = Vec::new();
-    let lines: Vec<Line> = groups
-        .iter()
-        .map(|group| {
-            let times: Vec<Option<Estimate>> = group.iter().map(|row| estimator.of(&row.planned())).collect();
-            group.iter().zip(&times).for_each(|(row, time)| sum.add(row, *time));
-            if designs.last().is_none_or(|(experiment, _)| *experiment != group[0].experiment) {
-                designs.push((group[0].experiment, Design { runs: Vec::new(), seconds: Some(0.0) }));
-            }
-            let (_, design) = designs.last_mut().expect("there is one now");
-            design.runs.extend(group.iter().map(|row| &row.record));
-            design.seconds = design
-                .seconds
-                .and_then(|seconds| times.iter().try_fold(seconds, |sum, time| time.map(|time| sum + time.seconds)));
-            let longest = times.iter().flatten().map(|time| time.seconds).reduce(f64::max);
-            let count = |count: Option<u64>| count.map_or("?".into(), |count| thousands(count as f64));
-            let row = group[0];
-            let record = &row.record;
-            Line {
-                label: visible(&record.label).into_owned(),
-                cells: vec![
-                    visible(row.experiment).into_owned(),
-                    seeds(&group.iter().map(|row| row.run.seed).collect::<Vec<_>>()),
-                    status(group),
-                    count(record.params),
-                    count(record.params_body),
-                    record.flops_per_token.map_or("?".into(), |flops| format!("{:.2}", flops as f64 / 1e6)),
-                    count(record.steps),
-                    count(record.tokens),
-                    format!("{} MB", thousands((needed(row.run, record).about / 1e6).round())),
-                    longest.map_or("?".into(), duration),
-                ],
-            }
-        })
-        .collect();
+    let mut lines = Vec::new();
+    for group in &groups {
+        let times: Vec<Option<Estimate>> = group.iter().map(|row| estimator.of(&row.planned())).collect();
+        group.iter().zip(&times).for_each(|(row, time)| sum.add(row, *time));
+        if designs.last().is_none_or(|(experiment, _)| *experiment != group[0].experiment) {
+            designs.push((group[0].experiment, Design { runs: Vec::new(), seconds: Some(0.0) }));
+        }
+        let (_, design) = designs.last_mut().expect("there is one now");
+        design.runs.extend(group.iter().map(|row| &row.record));
+        design.seconds = design
+            .seconds
+            .and_then(|seconds| times.iter().try_fold(seconds, |sum, time| time.map(|time| sum + time.seconds)));
+        lines.push(line(group, &times));
+    }
     let has_several = planned.iter().any(|row| row.experiment != planned[0].experiment);
     let has_begun = planned.iter().any(|row| row.record.status != Status::Planned);
     let columns = [
@@ -242,15 +214,7 @@ fn print_table(planned: &[Row<'_>], args: &PlanArgs) {
     let of_seeds = groups.len() < planned.len();
     let of = if of_seeds { format!(" of {}", counted(groups.len(), "configuration")) } else { String::new() };
     say!("{}{of}{}", counted(planned.len(), "run"), sum.text());
-    let out = args.common.out.display();
-    match (sum.by_runs, estimator.products()) {
-        (0, Some(products)) if sum.by_product > 0 => say!("times: by {products}, measured just now"),
-        (by_runs, None) if by_runs > 0 => say!("times: by finished runs like them in {out}"),
-        (by_runs, Some(products)) if by_runs > 0 => {
-            say!("times: of {by_runs} by finished runs like them in {out}, of {} by {products}", sum.by_product);
-        }
-        _ => {}
-    }
+    say_what_times_rest_on(&sum, &estimator, &args.common.out);
     for (experiment, design) in &designs {
         if let Some(said) = told(design, &finished) {
             say!("{}{said}", if has_several { format!("{}: ", visible(experiment)) } else { String::new() });
@@ -260,6 +224,55 @@ fn print_table(planned: &[Row<'_>], args: &PlanArgs) {
         say!("no room for: {} (--format csv has all)", left_out.join(", "));
     }
     say!("lrx plan --ids prints the run_id of each run");
+}
+
+/// The runs of each configuration of an experiment, in the order in which the configurations first occur.
+fn by_configuration<'p, 'r>(planned: &'p [Row<'r>]) -> Vec<Vec<&'p Row<'r>>> {
+    let mut groups: Vec<Vec<&Row<'_>>> = Vec::new();
+    let mut known = HashMap::new();
+    for row in planned {
+        let configuration = (row.experiment, &row.record.label, &row.record.configuration);
+        match known.entry(configuration).or_insert(groups.len()) {
+            index if *index == groups.len() => groups.push(vec![row]),
+            index => groups[*index].push(row),
+        }
+    }
+    groups
+}
+
+/// A configuration's line, from its runs and their times.
+fn line(group: &[&Row<'_>], times: &[Option<Estimate>]) -> Line {
+    let longest = times.iter().flatten().map(|time| time.seconds).reduce(f64::max);
+    let count = |count: Option<u64>| count.map_or("?".into(), |count| thousands(count as f64));
+    let row = group[0];
+    let record = &row.record;
+    Line {
+        label: visible(&record.label).into_owned(),
+        cells: vec![
+            visible(row.experiment).into_owned(),
+            seeds(&group.iter().map(|row| row.run.seed).collect::<Vec<_>>()),
+            status(group),
+            count(record.params),
+            count(record.params_body),
+            record.flops_per_token.map_or("?".into(), |flops| format!("{:.2}", flops as f64 / 1e6)),
+            count(record.steps),
+            count(record.tokens),
+            format!("{} MB", thousands((needed(row.run, record).about / 1e6).round())),
+            longest.map_or("?".into(), duration),
+        ],
+    }
+}
+
+fn say_what_times_rest_on(sum: &Sum, estimator: &Estimator, out: &Path) {
+    let out = out.display();
+    match (sum.by_runs, estimator.products()) {
+        (0, Some(products)) if sum.by_product > 0 => say!("times: by {products}, measured just now"),
+        (by_runs, None) if by_runs > 0 => say!("times: by finished runs like them in {out}"),
+        (by_runs, Some(products)) if by_runs > 0 => {
+            say!("times: of {by_runs} by finished runs like them in {out}, of {} by {products}", sum.by_product);
+        }
+        _ => {}
+    }
 }
 
 /// What was solved for in each configuration, and how near its figure comes to the target.
