@@ -198,7 +198,7 @@ fn whether_it_is_rank_is_as_the_document_says() {
 /// Of every number of stories of `until-when`, in their order, that beside the dense baseline.
 #[test]
 fn until_when_low_rank_attention_leads_is_as_the_document_says() {
-    let table: String = ["0.5k", "1k", "2k", "4k", "8k"]
+    let table: String = ["0.5k", "1k", "2k", "4k", "8k", "16k"]
         .iter()
         .flat_map(|stories| {
             let folder = format!("until-when-{stories}");
