@@ -128,7 +128,8 @@ impl<'a> Training<'a> {
             }
             let evaluates = last || step.is_multiple_of(self.job.spec.eval_every);
             let mut not_finite = if evaluates { self.evaluate(&updated)? } else { None };
-            self.observer.stepped(&Report::of(&self.position, self.steps));
+            let report = self.report();
+            self.observer.stepped(&report);
 
             let order = self.order()?;
             let pauses = pause == Some(step);
@@ -181,7 +182,8 @@ impl<'a> Training<'a> {
         self.position.add_to_window(stepped.loss);
         self.position.train_seconds += began.elapsed().as_secs_f64();
         self.clock.read(&mut self.position);
-        self.observer.updated(self.model, &Report::of(&self.position, self.steps)).map_err(TrainError::Kept)?;
+        let report = self.report();
+        self.observer.updated(self.model, &report).map_err(TrainError::Kept)?;
         Ok(Updated { learning_rate: update.learning_rate, grad_norm: stepped.grad_norm })
     }
 
@@ -198,7 +200,8 @@ impl<'a> Training<'a> {
             elapsed_seconds: Some((self.position.wall_seconds * 1e3).round() / 1e3),
         };
         self.curve.append(&row).map_err(|source| curve_error(self.job, source))?;
-        self.observer.logged(&row, &Report::of(&self.position, self.steps));
+        let report = self.report();
+        self.observer.logged(&row, &report);
         Ok(())
     }
 

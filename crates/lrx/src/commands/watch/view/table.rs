@@ -26,8 +26,8 @@ struct Column {
     cell: fn(&Shown) -> String,
 }
 
-/// What stands between the borders: labels first, then `columns`, then who trains a run where there is room for all of it.
-struct Plan {
+/// What fits between the borders: labels first, then `columns`, then who trains a run where there is room for all of it.
+struct Fit {
     columns: Vec<Column>,
     /// The longest label, but three cells at least.
     longest: u16,
@@ -36,7 +36,7 @@ struct Plan {
     shows_owner: bool,
 }
 
-impl Plan {
+impl Fit {
     fn new(sweep: &Sweep, width: u16) -> Self {
         let widest = |cell: &dyn Fn(&Shown) -> usize| sweep.runs.iter().map(cell).max().unwrap_or(0) as u16;
         let mut columns = columns();
@@ -126,7 +126,7 @@ fn columns() -> Vec<Column> {
 }
 
 pub(super) fn draw_runs(frame: &mut Frame<'_>, area: Rect, sweep: &Sweep, choice: &mut Choice, has_cursor: bool) {
-    let plan = Plan::new(sweep, area.width);
+    let fit = Fit::new(sweep, area.width);
     // Of ten thousand runs, only those are made into rows that are seen.
     let lines = usize::from(area.height.saturating_sub(3)).max(1);
     choice.page = lines;
@@ -136,15 +136,15 @@ pub(super) fn draw_runs(frame: &mut Frame<'_>, area: Rect, sweep: &Sweep, choice
         0
     };
     let rows: Vec<Row<'_>> =
-        choice.shown.iter().skip(first).take(lines).map(|&index| plan.row(&sweep.runs[index])).collect();
+        choice.shown.iter().skip(first).take(lines).map(|&index| fit.row(&sweep.runs[index])).collect();
     let direction = if choice.is_reversed { "▼" } else { "▲" };
     let mut title = title(sweep, choice);
-    if has_cursor && choice.by != By::Label && !plan.has(choice.by) {
+    if has_cursor && choice.by != By::Label && !fit.has(choice.by) {
         title += &format!("· by {} {direction} ", choice.by.heading());
     }
     let block = if has_cursor { Block::bordered().title(title) } else { Block::new().title(title) };
-    let table = Table::new(rows, plan.widths(has_cursor))
-        .header(plan.header(has_cursor.then_some((choice.by, direction))))
+    let table = Table::new(rows, fit.widths(has_cursor))
+        .header(fit.header(has_cursor.then_some((choice.by, direction))))
         .block(block)
         .row_highlight_style(Style::new().add_modifier(Modifier::REVERSED));
     let selected = (has_cursor && !choice.shown.is_empty()).then(|| choice.cursor - first);
