@@ -169,18 +169,20 @@ impl Differences {
         Self { settings: named(outside), inside: named(inside), others, files: files.collect(), is_alone }
     }
 
-    /// The labels of a configuration that is not called anything: what it is, and that with the ranks behind a notation that
-    /// does not give them, as `Inc`.
+    /// The labels of a configuration that is not called anything: what it is; that with the ranks behind a notation that does
+    /// not give them, as `Inc`; and with all that is not at its default, as an added baseline may be the same but for what all
+    /// others have.
     fn derived(&self, one: &Described) -> Vec<String> {
-        let label = |with_ranks: bool| {
-            let mut words = self.model(one, self.is_alone && one.notation.is_none());
+        let label = |with_ranks: bool, in_full: bool| {
+            let mut words = self.model(one, in_full || self.is_alone && one.notation.is_none());
             if with_ranks {
                 words.extend(one.blocks.iter().flat_map(|block| block.standing.iter().cloned()));
             }
             words.extend(self.settings(one, false));
             words.join(", ")
         };
-        if one.notation.is_some() { vec![label(false), label(true)] } else { vec![label(false)] }
+        let has_notation = one.notation.is_some();
+        vec![label(false, false), label(has_notation, false), label(has_notation, true)]
     }
 
     /// What the model is: notation or kinds, and of what else is not at its default what differs, or all where it is told

@@ -154,6 +154,13 @@ fn nothing_is_hidden_that_differs_within_the_experiment() {
              [sweep]\ndense_baseline = true\n",
             &["FullSA-FullMLP-4L", "low-rank 4, late, init spectral"],
         ),
+        // What all but the added model have is told of one that is dense for all its kind.
+        (
+            "model.attention = { kind = 'low-rank', rank = 4 }\n[sweep]\ndense_baseline = true\n\
+             'model.attention.q' = [{ kind = 'dense' }, { kind = 'low-rank', rank = 2 }]\n\
+             [[sweep.case]]\nmodel.attention.slots = ['q']\nmodel.attention.window = 3\n",
+            &["FullSA-FullMLP-4L", "FullSA-FullMLP-4L, attention window 3", "low-rank 2, q"],
+        ),
         (
             "[[sweep.case]]\n[[sweep.case]]\nmodel.attention.kv_heads = 2\ntrain.clip_norm = 1\n",
             &["FullSA-FullMLP-4L", "FullSA-FullMLP-4L, attention kv heads 2"],
